@@ -1,0 +1,36 @@
+/*
+ * The only place that reads the machine's clocks. Never called from src/core.
+ *
+ * clock_now() is the steady timeline of time.h: CLOCK_BOOTTIME plus an offset taken from the wall
+ * clock once, at the first call, so suspends count and steps of the wall clock do not. When the
+ * wall clock is found away from the steady one (it was stepped), the offset is slewed towards it by
+ * at most 1 % of the time that passes: months of running stay true, and time never goes back.
+ */
+#ifndef MOONWATCH_BASE_CLOCK_H
+#define MOONWATCH_BASE_CLOCK_H
+
+#include "base/time.h"
+#include <stddef.h>
+
+/* Safe from any thread. */
+instant clock_now(void);
+
+/* Wall clock minus steady timeline as last seen by clock_discipline(). */
+duration clock_offset(void);
+
+/* Call about once a second, from one thread: looks at the wall clock and slews. Returns true once
+ * for each step of more than a second, so that it can be logged and counted. */
+bool clock_discipline(void);
+
+/* CPU time used by this process, for "CPU seconds per refresh". */
+duration clock_process_cpu(void);
+
+#define ISO_TIME_SIZE 40
+
+/* ISO 8601 in UTC with microseconds and offset: 2026-07-03T10:45:26.083219+00:00. Returns length. */
+size_t iso_time_format(instant t, char out[ISO_TIME_SIZE]);
+
+/* Accepts the form above with or without fraction, and "Z" for the offset. False: not a time. */
+bool iso_time_parse(const char *text, instant *out);
+
+#endif

@@ -1,0 +1,241 @@
+/*
+ * The token table: every token, in memory that outlives its writer and is read live by others.
+ *
+ * It is a set of REGIONS in one mapping, each an array that starts at a fixed offset and grows in
+ * place: address space is reserved for `capacity_max` tokens, memory is added as tokens come. There
+ * are no pointers in it, only indices and offsets from its start, so any process can map it
+ * anywhere. A token's id is its index in every region, is never reused, and is its row in the
+ * store; 0 is no token.
+ *
+ *   slots     one fixed-size record a token, under a seqlock of its own
+ *   columns   what a page of tokens is chosen by (status, group, smoothed score), in arrays of
+ *             their own: choosing a page out of a million is one short scan
+ *   links     the FIFO a token stands in, for its price lane and for the discover lane (lane.h),
+ *             with the stamp it is sorted by; the price lane's stamp is the token's checked_at
+ *   buckets   the index by mint: linear hashing (Litwin, VLDB 1980), so that it grows by one
+ *             bucket a token and never has to be rebuilt
+ *   pools     pool entries, in runs of 1 … 8, 10, 12, 16, 20, 24 or 30 with a free list each
+ *
+ * One writer (the engine's core), any number of readers. A slot's sequence number is odd while it
+ * is written; token_read() copies and retries (Boehm, "Can seqlocks get along with programming
+ * language memory models?", MSPC 2012). A checksum says after a crash whether a slot is whole.
+ * Columns are single words written atomically. Pools are read through their token: the slot's
+ * sequence covers them.
+ *
+ * Memory a token: slot 368, columns 6, links 34, index 8, pools 40 each (3.4 on average): with
+ * what runs waste about 560; token_table_bytes_used() is tested to stay under 600 a token.
+ */
+#ifndef MOONWATCH_CORE_TOKEN_TABLE_H
+#define MOONWATCH_CORE_TOKEN_TABLE_H
+
+#include "base/address.h"
+#include "base/err.h"
+#include "base/time.h"
+#include "core/pair.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint32_t token_id;
+
+#define TOKEN_NONE      ((token_id)0)
+#define POOLS_MAX       30 /* the upstream never gives more of one token */
+#define NAME_TABLE_SIZE 256
+
+#define TOKEN_STATUS_LIST(X)                                                                       \
+    X(TOKEN_MONITORING, "monitoring")                                                              \
+    X(TOKEN_ACTIVE, "active")                                                                      \
+    X(TOKEN_ARCHIVED, "archived")
+
+enum token_status {
+#define X(code, text) code,
+    TOKEN_STATUS_LIST(X)
+#undef X
+        TOKEN_STATUS_COUNT
+};
+
+/* What a token's price is refreshed as; decides its lane and its target. */
+#define TOKEN_GROUP_LIST(X)                                                                        \
+    X(GROUP_HOT, "hot")                                                                            \
+    X(GROUP_COLD, "cold")                                                                          \
+    X(GROUP_ARCHIVED, "archived")
+
+enum token_group {
+#define X(code, text) code,
+    TOKEN_GROUP_LIST(X)
+#undef X
+        GROUP_COUNT
+};
+
+const char *token_status_name(enum token_status status);
+bool token_status_parse(const char *text, size_t length, enum token_status *out);
+const char *token_group_name(enum token_group group);
+
+/* The four parts of the score (FACTS: tx_accel, vol_momentum, token_freshness,
+ * orderflow_imbalance). */
+struct components {
+    double tx_accel;
+    double vol_momentum;
+    double token_freshness;
+    double orderflow_imbalance;
+};
+
+/* The figures of the last answer that carried any, over the pools that entered the score. */
+struct metrics {
+    double liquidity_usd;         /* L_tot */
+    double delta_p_5m;            /* fractions, clamped */
+    double delta_p_15m;
+    double volume_5m_usd;
+    double volume_1h_usd;
+    double buys_volume_5m_usd;
+    double sells_volume_5m_usd;
+    double hours_since_creation;
+    double primary_liquidity_usd; /* of the pool with the most */
+    double price_usd;             /* of that pool; NaN unknown */
+    float volume_24h_usd;
+    float market_cap_usd;         /* NaN unknown */
+    uint32_t tx_count_5m;
+    uint32_t tx_count_1h;
+    uint32_t buys_5m;
+    uint8_t primary_dex;          /* index into the table's dex names; 0 none */
+    uint8_t wsol_pairs;
+    uint8_t usdc_pairs;
+    uint8_t pools;
+};
+
+/* What of a token is written to the store as one blob; versioned by STATE_VERSION. */
+#define TOKEN_STATE_VERSION 1
+
+struct token_state {
+    instant checked_at;    /* last answer about it, with data or without; the lanes' age */
+    instant fetched_at;    /* last answer with data: what clients see; never before the first */
+    instant scored_at;     /* last stored snapshot */
+    instant discovered_at; /* last answer with all its pools */
+    instant status_since;
+    int64_t low_score_us;  /* time observed under min_score while active, outages left out */
+    int64_t snapshot_id;   /* its newest snapshot; each names the one before; 0 none */
+    struct components raw;
+    struct components smoothed;
+    double score_raw;
+    double score;        /* smoothed: THE score */
+    double score_stored; /* the score of the newest snapshot */
+    struct metrics metrics;
+    uint32_t answers;    /* with data, since the first; 0: raw, smoothed and metrics mean nothing */
+};
+
+enum token_flags {
+    TOKEN_DURABLE = 1,       /* its row is in the store: may be acknowledged */
+    TOKEN_POOLS_CHANGED = 2, /* its pools are newer than the store's */
+    TOKEN_QUARANTINED = 4,   /* reserved for healing: not fetched */
+};
+
+struct token {
+    struct address mint;
+    char name[TOKEN_NAME_SIZE];
+    char symbol[TOKEN_SYMBOL_SIZE];
+    instant created_at; /* first seen */
+    uint8_t status;     /* enum token_status */
+    uint8_t flags;      /* enum token_flags */
+    uint8_t pool_count;
+    uint8_t pool_class;  /* which size of run they stand in */
+    uint32_t pool_first; /* index of the run in the pools region */
+    struct token_state state;
+};
+
+enum pool_flags {
+    POOL_COUNTS = 1,   /* enters the score when liquid enough */
+    POOL_EXTERNAL = 2, /* counts, and is on none of pump.fun's own venues */
+    POOL_PUMP_SOL = 4, /* SOL-quoted on pumpfun, pumpfun-amm or pumpswap */
+    POOL_MISSING = 8,  /* asked for and absent from the last answer */
+};
+
+struct pool {
+    struct address address;
+    float liquidity_usd; /* NaN unknown */
+    uint8_t dex;         /* indices into the table's names */
+    uint8_t quote;
+    uint8_t flags; /* enum pool_flags */
+    uint8_t spare;
+};
+
+struct token_table;
+
+/* ---- making and growing; the memory is the caller's ---- */
+
+/* Bytes of address space to reserve for `capacity_max` tokens. */
+size_t token_table_reserve_size(uint32_t capacity_max);
+
+/* Lays an empty table into zeroed memory of which only the header is sure to be backed.
+ * `hash_key` should be random. */
+struct token_table *token_table_init(void *memory, uint32_t capacity_max, uint64_t hash_key);
+
+/* The byte ranges that must be backed by memory before `capacity` tokens fit; returns how many
+ * (at most TABLE_RANGES). Back them, then call token_table_set_capacity(). */
+#define TABLE_RANGES 12
+struct table_range {
+    size_t offset, length;
+};
+size_t token_table_ranges(const struct token_table *table, uint32_t capacity,
+                          struct table_range out[TABLE_RANGES]);
+void token_table_set_capacity(struct token_table *table, uint32_t capacity);
+
+/* True when fewer than `headroom` tokens (or pool entries for them) still fit. */
+bool token_table_is_short(const struct token_table *table, uint32_t headroom);
+
+/* ---- the writer's side (the core) ---- */
+
+uint32_t token_table_count(const struct token_table *table);    /* ids are 1 … count */
+uint32_t token_table_capacity(const struct token_table *table); /* tokens that fit now */
+token_id token_table_find(const struct token_table *table, const struct address *mint);
+
+/* A new token, monitoring, without data. TOKEN_NONE when the table is full. Must not exist yet. */
+token_id token_table_add(struct token_table *table, const struct address *mint);
+
+/* The slot itself. Changes only between token_write_begin() and token_write_end(). */
+struct token *token_slot(struct token_table *table, token_id id);
+const struct token *token_slot_const(const struct token_table *table, token_id id);
+void token_write_begin(struct token_table *table, token_id id);
+void token_write_end(struct token_table *table, token_id id); /* also sets columns and checksum */
+
+const struct pool *token_pools(const struct token_table *table, token_id id);
+/* Replaces the pools; inside begin/end; `count` ≤ POOLS_MAX. False when there is no room for a
+ * larger run: the old ones stay. */
+bool token_set_pools(struct token_table *table, token_id id, const struct pool *pools, size_t count);
+struct pool *token_pools_mutable(struct token_table *table, token_id id); /* inside begin/end */
+
+void token_set_group(struct token_table *table, token_id id, enum token_group group);
+
+/* The index of a name in the table's list of DEX or quote names; 0 is "?", which also takes every
+ * name past the 255th. */
+uint8_t token_table_dex(struct token_table *table, const char *name);
+uint8_t token_table_quote(struct token_table *table, const char *name);
+
+/* ---- any reader's side ---- */
+
+/* A consistent copy of a token and (where `pools` is not NULL) its pools. False: no such token, or
+ * it is being written by a process that died in the middle. */
+bool token_read(const struct token_table *table, token_id id, struct token *out,
+                struct pool pools[POOLS_MAX]);
+bool token_is_whole(const struct token_table *table, token_id id); /* sequence even, checksum right */
+const char *token_table_dex_name(const struct token_table *table, uint8_t index);
+const char *token_table_quote_name(const struct token_table *table, uint8_t index);
+enum token_status token_column_status(const struct token_table *table, token_id id);
+enum token_group token_column_group(const struct token_table *table, token_id id);
+float token_column_score(const struct token_table *table, token_id id); /* NaN: none yet */
+instant token_column_checked(const struct token_table *table, token_id id); /* price lane's stamp */
+size_t token_table_bytes_used(const struct token_table *table);
+
+/* A reader must look tokens up by mint without the writer's help; safe while it grows. */
+token_id token_table_find_shared(const struct token_table *table, const struct address *mint);
+
+/* ---- for lane.c: the links of a lane family ---- */
+enum link_family { LINKS_PRICE, LINKS_DISCOVER, LINK_FAMILY_COUNT };
+struct lane_link {
+    instant stamp; /* what the FIFO is sorted by */
+    token_id next, prev;
+};
+struct lane_link *token_table_links(struct token_table *table, enum link_family family);
+uint8_t *token_table_fifos(struct token_table *table, enum link_family family); /* 0: in none */
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * What the api asks of the engine, and the engine's answers: fixed-size messages over a
+ * SOCK_SEQPACKET socket pair, so that the api needs nothing of the engine's but a descriptor and may
+ * live in another process. Every command is answered once, with the same tag; an api that does not
+ * read its answers loses them, never the engine's time.
+ */
+#ifndef MOONWATCH_PAGE_COMMAND_H
+#define MOONWATCH_PAGE_COMMAND_H
+
+#include "base/address.h"
+#include "base/options.h"
+#include "core/pair.h"
+#include <stdint.h>
+
+#define COMMAND_LIST(X)                                                                            \
+    X(COMMAND_ADD_TOKEN, "add_token")     /* answered when durable */                              \
+    X(COMMAND_REFRESH, "refresh")         /* answered when done */                                 \
+    X(COMMAND_SET, "set")                 /* answered when durable and in force */                 \
+    X(COMMAND_RECALCULATE, "recalculate") /* answered when accepted, as the next three */          \
+    X(COMMAND_ARCHIVE, "archive")                                                                  \
+    X(COMMAND_ACTIVATION, "activation")                                                            \
+    X(COMMAND_EXPORT, "export")
+
+enum command_kind {
+#define X(id, name) id,
+    COMMAND_LIST(X)
+#undef X
+        COMMAND_COUNT
+};
+
+struct command {
+    uint32_t kind; /* enum command_kind */
+    uint32_t spare;
+    uint64_t tag;
+    struct address mint;
+    char name[TOKEN_NAME_SIZE]; /* of a token, or "" */
+    char symbol[TOKEN_SYMBOL_SIZE];
+    char setting[64];
+    char value[OPTION_TEXT_SIZE];
+};
+
+enum command_result {
+    RESULT_DONE,
+    RESULT_CREATED,     /* add: it was new */
+    RESULT_KNOWN,       /* add: it was there */
+    RESULT_NOT_FOUND,   /* no such token or setting */
+    RESULT_INVALID,     /* `message` says why */
+    RESULT_UNAVAILABLE, /* upstream, store or memory; `message` says which */
+};
+
+struct reply {
+    uint32_t result; /* enum command_result */
+    uint32_t spare;
+    uint64_t tag;
+    int64_t snapshot_id; /* refresh: of the newest snapshot; 0 none */
+    double score;        /* refresh: smoothed; NaN none */
+    char message[OPTION_MESSAGE_SIZE];
+};
+
+#endif

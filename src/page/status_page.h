@@ -1,0 +1,167 @@
+/*
+ * The status page: what the processes share about themselves. Fixed size, no pointers, fit for
+ * shared memory; written by the engine, read by the api (and later by the supervisor and by tools),
+ * intact after a crash. Numbers are single atomic words; texts stand under a seqlock.
+ *
+ * A counter is a row of COUNTER_LIST or GAUGE_LIST: name, help. /metrics is made from these lists.
+ * Doubles are kept as their bits; a gauge nobody has set yet is NaN, which readers show as unknown
+ * (null, or left out), never as 0.
+ */
+#ifndef MOONWATCH_PAGE_STATUS_PAGE_H
+#define MOONWATCH_PAGE_STATUS_PAGE_H
+
+#include "base/options.h"
+#include "base/time.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
+#define STATUS_PAGE_LAYOUT 1
+
+/* Monotonic since the process started. X(id, metric name without "moonwatch_", help) */
+#define COUNTER_LIST(X)                                                                            \
+    X(COUNTER_STEPS, "core_steps_total", "Events handled by the core")                             \
+    X(COUNTER_TOKENS_ADDED, "tokens_added_total", "Tokens that were new")                          \
+    X(COUNTER_TOKENS_KNOWN, "tokens_known_total", "Tokens offered that were known already")        \
+    X(COUNTER_TOKENS_REFUSED, "tokens_refused_total", "Tokens that there was no room for")         \
+    X(COUNTER_SNAPSHOTS, "snapshots_total", "Score snapshots made")                                \
+    X(COUNTER_ACTIVATED, "tokens_activated_total", "Tokens that became active")                    \
+    X(COUNTER_DEMOTED, "tokens_demoted_total", "Active tokens that went back to monitoring")       \
+    X(COUNTER_ARCHIVED, "tokens_archived_total", "Tokens that were archived")                      \
+    X(COUNTER_REACTIVATED, "tokens_reactivated_total", "Archived tokens that came alive again")    \
+    X(COUNTER_TOKENS_WITHOUT_DATA, "answers_without_token_total",                                  \
+      "Tokens or pools asked for that an answer said nothing about")                               \
+    X(COUNTER_STORE_COMMITS, "store_commits_total", "Commits")                                     \
+    X(COUNTER_STORE_FAILURES, "store_failures_total", "Commits that failed and were tried again")  \
+    X(COUNTER_STORE_ROWS, "store_rows_total", "Rows written")                                      \
+    X(COUNTER_SNAPSHOTS_DROPPED, "store_snapshots_dropped_total",                                  \
+      "Snapshots dropped because the store could not keep up")                                     \
+    X(COUNTER_EVENTS_DROPPED, "store_events_dropped_total",                                        \
+      "Events dropped because the store could not keep up")                                        \
+    X(COUNTER_BYTES_RECEIVED, "feed_received_bytes_total", "Bytes of answers")                     \
+    X(COUNTER_CONNECTIONS, "feed_connections_opened_total", "Connections opened to the upstream")  \
+    X(COUNTER_EXPORTS, "exports_total", "Export files written")                                    \
+    X(COUNTER_EXPORT_FAILURES, "export_failures_total", "Export files that could not be written")  \
+    X(COUNTER_CLOCK_STEPS, "clock_steps_total", "Steps of the wall clock over a second")           \
+    X(COUNTER_API_REQUESTS, "api_requests_total", "HTTP requests answered")                        \
+    X(COUNTER_API_REFUSED, "api_refused_total", "HTTP requests answered with 4xx or 5xx")
+
+#define GAUGE_LIST(X)                                                                              \
+    X(GAUGE_START_TIME, "start_time_seconds", "When the engine started, Unix time")                \
+    X(GAUGE_CPU_SECONDS, "cpu_seconds", "CPU time used by the process")                            \
+    X(GAUGE_TABLE_BYTES, "token_table_bytes", "Memory of the token table")                         \
+    X(GAUGE_TABLE_CAPACITY, "token_table_capacity_tokens", "Tokens that fit without growing")      \
+    X(GAUGE_LOOP_LAG, "loop_lag_seconds", "How late the engine's loop was, worst of a second")     \
+    X(GAUGE_STORE_QUEUE, "store_queue_rows", "Snapshots and events waiting for the store")         \
+    X(GAUGE_STORE_DIRTY, "store_dirty_tokens", "Tokens waiting for the store")                     \
+    X(GAUGE_STORE_COMMIT_SECONDS, "store_commit_seconds", "Duration of the newest commit")         \
+    X(GAUGE_STORE_SIZE, "store_size_bytes", "Size of the database")                                \
+    X(GAUGE_STORE_OK, "store_ok", "1 while the store takes writes")                                \
+    X(GAUGE_SOURCE_LIVE, "source_live", "1 while the source of new tokens is connected")           \
+    X(GAUGE_SCHEDULER_ENABLED, "scheduler_enabled", "1 while tokens are kept fresh")               \
+    X(GAUGE_CLOCK_OFFSET, "clock_offset_seconds", "Wall clock minus the steady timeline")          \
+    X(GAUGE_GENERATION, "generation", "Generation of the engine")
+
+enum counter {
+#define X(id, name, help) id,
+    COUNTER_LIST(X)
+#undef X
+        COUNTER_COUNT
+};
+
+enum gauge {
+#define X(id, name, help) id,
+    GAUGE_LIST(X)
+#undef X
+        GAUGE_COUNT
+};
+
+/* Sizes of the labelled families; checked against the enums they are indexed by in the engine. */
+#define PAGE_GROUPS       3  /* enum token_group */
+#define PAGE_LANES        3  /* enum lane_kind */
+#define PAGE_OUTCOMES     24 /* enum feed_outcome */
+#define PAGE_PAIR_ISSUES  16 /* enum pair_issue */
+#define PAGE_SOURCE_COUNT 16 /* enum source_count */
+#define PAGE_JOBS         8  /* enum job */
+
+struct page_group {
+    _Atomic uint64_t tokens;
+    _Atomic uint64_t refreshes;         /* answers with data, since start */
+    _Atomic uint64_t refreshes_on_time; /* of these, within 1.1 × target of the one before */
+    _Atomic uint64_t target_us;         /* the interval in force */
+    _Atomic uint64_t last_answer_us;    /* instant */
+    _Atomic uint64_t oldest_age_us;     /* of its tokens, at the last sample */
+    _Atomic uint64_t overdue;           /* past the target and not sent: deferred */
+};
+
+struct page_lane {
+    _Atomic uint64_t requests;
+    _Atomic uint64_t addresses; /* in these requests; 30 a request is full */
+    _Atomic uint64_t outcomes[PAGE_OUTCOMES];
+    _Atomic uint64_t in_flight;
+    _Atomic uint64_t allowed_per_minute_bits; /* double */
+    _Atomic uint64_t used_last_minute;
+    _Atomic uint64_t latency_us; /* smoothed */
+    _Atomic uint64_t deferred;   /* past their target and not sent */
+    _Atomic uint64_t paused_until_us; /* resting after a refusal; 0 not */
+};
+
+struct page_job {
+    _Atomic uint64_t runs;
+    _Atomic uint64_t last_run_us;
+    _Atomic uint64_t interval_us;
+};
+
+#define PAGE_TEXT_SIZE 256
+
+struct status_page {
+    uint64_t magic;
+    uint32_t layout;
+    uint32_t pid;
+    _Atomic uint64_t heartbeat_us; /* engine loop, steady timeline */
+    _Atomic uint64_t counters[COUNTER_COUNT];
+    _Atomic uint64_t gauges[GAUGE_COUNT]; /* doubles as bits */
+    struct page_group groups[PAGE_GROUPS];
+    struct page_lane lanes[PAGE_LANES];
+    struct page_job jobs[PAGE_JOBS];
+    _Atomic uint64_t pair_issues[PAGE_PAIR_ISSUES];
+    _Atomic uint64_t source_counts[PAGE_SOURCE_COUNT];
+    _Atomic uint64_t newest_snapshot; /* id, durable */
+    /* Texts and settings: one seqlock, written at most a few times a second. */
+    _Atomic uint32_t text_sequence;
+    char store_message[PAGE_TEXT_SIZE];
+    char source_message[PAGE_TEXT_SIZE];
+    char feed_message[PAGE_TEXT_SIZE];
+    struct options options; /* in force; the api answers /settings from it */
+};
+
+void status_page_init(struct status_page *page);
+
+static inline void page_add(struct status_page *page, enum counter counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(&page->counters[counter], n, memory_order_relaxed);
+}
+
+void page_set(struct status_page *page, enum gauge gauge, double value);
+double page_get(const struct status_page *page, enum gauge gauge); /* NaN: unknown */
+
+const char *counter_name(enum counter counter);
+const char *counter_help(enum counter counter);
+const char *gauge_name(enum gauge gauge);
+const char *gauge_help(enum gauge gauge);
+
+/* One writer. Between begin and end the texts and options may be changed. */
+void page_text_begin(struct status_page *page);
+void page_text_end(struct status_page *page);
+
+struct page_texts {
+    char store_message[PAGE_TEXT_SIZE];
+    char source_message[PAGE_TEXT_SIZE];
+    char feed_message[PAGE_TEXT_SIZE];
+    struct options options;
+};
+/* A consistent copy. False when the writer died in the middle: what was copied may be torn. */
+bool page_read_texts(const struct status_page *page, struct page_texts *out);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * The store: what survives everything. One interface; SQLite implements it (sqlite.c), PostgreSQL
+ * will, and a conformance suite (tests/unit/test_store.c) runs against each.
+ *
+ * It is written as a log. A refresh that changed something is APPENDED to refresh_log (sequential,
+ * 1 to 2 µs a row); the token rows are CHECKPOINTED in the order of their ids, a slice at a time,
+ * so that no row is more than store_checkpoint_sec behind, and the log is cut behind the
+ * checkpoint. A start reads the rows, then replays the log's tail. Snapshots are appended too:
+ * each names the one before of the same token, so history needs no index, only newest ids.
+ *
+ * Writes happen between store_begin() and store_commit(), from one thread (writer.h). Any write may
+ * fail: then store_rollback(), and the caller writes the batch again later. store_begin() with
+ * STORE_DURABLE makes the commit survive a power cut (new tokens, settings: what is acknowledged);
+ * STORE_RELAXED may lose the last instants in a power cut, never in a crash of ours.
+ *
+ * Every failure leaves a sentence for a person in store_message(): what, where, what to do.
+ */
+#ifndef MOONWATCH_STORE_STORE_H
+#define MOONWATCH_STORE_STORE_H
+
+#include "base/err.h"
+#include "core/token_table.h"
+
+struct store;
+
+enum store_durability { STORE_RELAXED, STORE_DURABLE };
+
+struct store_snapshot {
+    int64_t id;       /* given by the core, rising by one */
+    int64_t previous; /* of the same token; 0: the first */
+    token_id token;
+    instant at;
+    double score; /* smoothed */
+    double score_raw;
+    struct components raw;
+    struct components smoothed;
+    struct metrics metrics;
+    char primary_dex[DEX_NAME_SIZE];
+};
+
+#define STORE_EVENT_KIND_SIZE   32
+#define STORE_EVENT_REASON_SIZE 128
+
+struct store_event {
+    token_id token; /* 0: not about a token */
+    instant at;
+    char kind[STORE_EVENT_KIND_SIZE];     /* "added", "activated", "archived", "settings"… */
+    char reason[STORE_EVENT_REASON_SIZE]; /* "low_score_timeout"… */
+};
+
+/* A pool with its names spelled out: indices mean nothing outside one table. */
+struct store_pool {
+    struct pool pool; /* dex and quote are not used */
+    char dex[DEX_NAME_SIZE];
+    char quote[QUOTE_NAME_SIZE];
+};
+
+/* `primary_dex` spells out state.metrics.primary_dex. */
+struct store_token {
+    token_id id;
+    struct token token; /* pool_first and pool_class are not used */
+    char primary_dex[DEX_NAME_SIZE];
+    struct store_pool pools[POOLS_MAX];
+};
+
+/* What a start hears. A callback's false ends the load with ERR_NO_MEMORY. */
+struct store_loader {
+    void *context;
+    bool (*on_token)(void *context, const struct store_token *token); /* in order of ids */
+    bool (*on_setting)(void *context, const char *name, const char *value);
+};
+
+/* What a load found. A row that fails its checks (lengths, ranges, finite numbers, a mint that is
+ * none, one that stands twice) is left where it is, counted and logged, never believed. */
+struct store_load_report {
+    uint32_t tokens;
+    uint32_t replayed;    /* log rows */
+    uint32_t rows_refused;
+    int64_t last_snapshot_id;
+    uint64_t generation;  /* of this opening: one more than the last */
+};
+
+/* Opens or makes the database behind `url` ("sqlite:PATH") and migrates its schema. NULL with a
+ * sentence in `why` when it can't be. One writer at a time: a second one is told ERR_BUSY. */
+struct store *store_open(const char *url, char why[512]);
+enum err store_load(struct store *store, const struct store_loader *loader,
+                    struct store_load_report *report) MUST_CHECK;
+void store_close(struct store *store);
+
+enum err store_begin(struct store *store, enum store_durability durability) MUST_CHECK;
+enum err store_put_token(struct store *store, const struct store_token *token) MUST_CHECK; /* new */
+enum err store_append_refresh(struct store *store, const struct store_token *token) MUST_CHECK;
+enum err store_put_pools(struct store *store, const struct store_token *token) MUST_CHECK;
+enum err store_checkpoint_token(struct store *store, const struct store_token *token) MUST_CHECK;
+enum err store_put_snapshot(struct store *store, const struct store_snapshot *snapshot) MUST_CHECK;
+enum err store_put_event(struct store *store, const struct store_event *event) MUST_CHECK;
+enum err store_put_setting(struct store *store, const char *name, const char *value) MUST_CHECK;
+/* The log before the point at which this checkpoint pass began is no longer needed. */
+enum err store_cut_log(struct store *store, int64_t before) MUST_CHECK;
+int64_t store_log_position(const struct store *store);
+/* Deletes at most `most` old rows of each; sets *more when there are others. */
+enum err store_delete_history(struct store *store, instant snapshots_before, instant events_before,
+                              uint32_t most, bool *more) MUST_CHECK;
+enum err store_commit(struct store *store) MUST_CHECK;
+void store_rollback(struct store *store);
+
+/* Leaves a damaged or vanished file and opens again. */
+enum err store_reopen(struct store *store) MUST_CHECK;
+const char *store_message(const struct store *store);
+int64_t store_size_bytes(const struct store *store);
+
+/* ---- reading history, from any process, without disturbing the writer ---- */
+
+struct store_reader;
+struct store_reader *store_reader_open(const char *url, char why[512]);
+void store_reader_close(struct store_reader *reader);
+/* The newest `limit` snapshots of one token, newest first, following `previous` from
+ * `newest_id`. Returns how many, −1 when the store can't be read. */
+int store_reader_snapshots(struct store_reader *reader, token_id token, int64_t newest_id,
+                           struct store_snapshot *out, int limit);
+int store_reader_events(struct store_reader *reader, token_id token, struct store_event *out,
+                        int limit);
+
+#endif

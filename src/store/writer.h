@@ -1,0 +1,70 @@
+/*
+ * The store's thread. The engine tells it what changed; it writes, in groups, and never makes the
+ * engine wait for a disk.
+ *
+ * What a token's row needs is not queued: the engine marks a token DIRTY (one bit, so a token
+ * waits once however often it changes) and the writer copies its slot from the token table when
+ * it writes. So the backlog of a disk that is full for hours is bounded by the number of tokens,
+ * and nothing of theirs can be dropped. Snapshots and events are queued, at most
+ * store_queue_limit; beyond it the oldest are dropped and counted.
+ *
+ * New tokens and settings are committed durably, and `on_durable` says so: only then are they
+ * acknowledged. When a commit fails the batch is rolled back and everything in it is written again,
+ * with backoff from 100 ms to 5 s, until it succeeds or the writer is stopped; the state and its
+ * message are for /health and the log.
+ *
+ * Threads: writer_*() is called by the engine's thread; callbacks run on it too (through a
+ * uv_async_t). Meanwhile the writer's own thread reads the token table.
+ */
+#ifndef MOONWATCH_STORE_WRITER_H
+#define MOONWATCH_STORE_WRITER_H
+
+#include "base/options.h"
+#include "core/token_table.h"
+#include "store/store.h"
+#include <uv.h>
+
+struct writer;
+
+enum writer_state { WRITER_OK, WRITER_RETRYING };
+
+struct writer_stats {
+    enum writer_state state;
+    char message[512]; /* why it is retrying */
+    uint64_t commits, failures, rows, snapshots_dropped, events_dropped;
+    uint32_t queue_depth;  /* snapshots and events waiting */
+    uint32_t dirty_tokens; /* waiting to be appended */
+    double commit_seconds_last, commit_seconds_max;
+    double commit_seconds_total;
+    instant last_commit_at;
+    instant checkpoint_began_at; /* of the newest complete pass */
+    int64_t size_bytes;
+};
+
+struct writer_callbacks {
+    void *context;
+    /* The token's row is durable; `tag` is what writer_add_token() was given. */
+    void (*on_token_durable)(void *context, token_id id, uint64_t tag);
+    void (*on_setting_durable)(void *context, uint64_t tag);
+    void (*on_snapshot_durable)(void *context, int64_t snapshot_id); /* newest committed */
+    void (*on_state)(void *context, const struct writer_stats *stats); /* ok ↔ retrying */
+};
+
+/* Takes over `store`, which it closes at the end. The options are copied. */
+struct writer *writer_start(struct store *store, const struct token_table *table, uv_loop_t *loop,
+                            const struct options *options, const struct writer_callbacks *callbacks);
+
+void writer_add_token(struct writer *writer, token_id id, uint64_t tag);
+/* Its state changed; with_pools also when its list of pools did. */
+void writer_mark_dirty(struct writer *writer, token_id id);
+void writer_add_snapshot(struct writer *writer, const struct store_snapshot *snapshot);
+void writer_add_event(struct writer *writer, const struct store_event *event);
+void writer_put_setting(struct writer *writer, const char *name, const char *value, uint64_t tag);
+void writer_delete_history(struct writer *writer, instant snapshots_before, instant events_before);
+void writer_stats(struct writer *writer, struct writer_stats *out);
+
+/* Commits what is left, trying until `deadline`, ends the thread and closes the store. Returns the
+ * number of new tokens and settings that could not be written; 0 is a clean end. */
+uint32_t writer_stop(struct writer *writer, instant deadline);
+
+#endif
