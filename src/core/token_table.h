@@ -17,13 +17,13 @@
  *   pools     pool entries, in runs of 1 … 8, 10, 12, 16, 20, 24 or 30 with a free list each
  *
  * One writer (the engine's core), any number of readers. A slot's sequence number is odd while it
- * is written; token_read() copies and retries (Boehm, "Can seqlocks get along with programming
- * language memory models?", MSPC 2012). A checksum says after a crash whether a slot is whole.
- * Columns are single words written atomically. Pools are read through their token: the slot's
- * sequence covers them.
+ * is published; token_read() copies and retries (Boehm, "Can seqlocks get along with programming
+ * language memory models?", MSPC 2012; words are copied atomically, so no thread checker has to be
+ * told to look away). Checksums say after a crash whether a slot is whole. Columns are single words
+ * written atomically. Pools are read through their token: the slot's sequence covers them.
  *
- * Memory a token: slot 368, columns 6, links 34, index 8, pools 40 each (3.4 on average): with
- * what runs waste about 560; token_table_bytes_used() is tested to stay under 600 a token.
+ * Memory a token: slot 376, columns 7, links 34, index 8, pools 40 each (3.4 on average): with
+ * what runs waste about 570; token_table_bytes_used() is tested to stay under 600 a token.
  */
 #ifndef MOONWATCH_CORE_TOKEN_TABLE_H
 #define MOONWATCH_CORE_TOKEN_TABLE_H
@@ -83,8 +83,8 @@ struct components {
 
 /* The figures of the last answer that carried any, over the pools that entered the score. */
 struct metrics {
-    double liquidity_usd;         /* L_tot */
-    double delta_p_5m;            /* fractions, clamped */
+    double liquidity_usd; /* L_tot */
+    double delta_p_5m;    /* fractions, clamped */
     double delta_p_15m;
     double volume_5m_usd;
     double volume_1h_usd;
@@ -94,11 +94,11 @@ struct metrics {
     double primary_liquidity_usd; /* of the pool with the most */
     double price_usd;             /* of that pool; NaN unknown */
     float volume_24h_usd;
-    float market_cap_usd;         /* NaN unknown */
+    float market_cap_usd; /* NaN unknown */
     uint32_t tx_count_5m;
     uint32_t tx_count_1h;
     uint32_t buys_5m;
-    uint8_t primary_dex;          /* index into the table's dex names; 0 none */
+    uint8_t primary_dex; /* index into the table's dex names; 0 none */
     uint8_t wsol_pairs;
     uint8_t usdc_pairs;
     uint8_t pools;
@@ -113,15 +113,15 @@ struct token_state {
     instant scored_at;     /* last stored snapshot */
     instant discovered_at; /* last answer with all its pools */
     instant status_since;
-    int64_t low_score_us;  /* time observed under min_score while active, outages left out */
-    int64_t snapshot_id;   /* its newest snapshot; each names the one before; 0 none */
+    int64_t low_score_us; /* time observed under min_score while active, outages left out */
+    int64_t snapshot_id;  /* its newest snapshot; each names the one before; 0 none */
     struct components raw;
     struct components smoothed;
     double score_raw;
     double score;        /* smoothed: THE score */
     double score_stored; /* the score of the newest snapshot */
     struct metrics metrics;
-    uint32_t answers;    /* with data, since the first; 0: raw, smoothed and metrics mean nothing */
+    uint32_t answers; /* with data, since the first; 0: raw, smoothed and metrics mean nothing */
 };
 
 enum token_flags {
@@ -166,6 +166,9 @@ struct token_table;
 /* Bytes of address space to reserve for `capacity_max` tokens. */
 size_t token_table_reserve_size(uint32_t capacity_max);
 
+/* Bytes at the start that must be backed before token_table_init(). */
+size_t token_table_header_size(void);
+
 /* Lays an empty table into zeroed memory of which only the header is sure to be backed.
  * `hash_key` should be random. */
 struct token_table *token_table_init(void *memory, uint32_t capacity_max, uint64_t hash_key);
@@ -187,22 +190,27 @@ bool token_table_is_short(const struct token_table *table, uint32_t headroom);
 
 uint32_t token_table_count(const struct token_table *table);    /* ids are 1 … count */
 uint32_t token_table_capacity(const struct token_table *table); /* tokens that fit now */
+uint32_t token_table_capacity_max(const struct token_table *table);
 token_id token_table_find(const struct token_table *table, const struct address *mint);
 
 /* A new token, monitoring, without data. TOKEN_NONE when the table is full. Must not exist yet. */
 token_id token_table_add(struct token_table *table, const struct address *mint);
 
-/* The slot itself. Changes only between token_write_begin() and token_write_end(). */
-struct token *token_slot(struct token_table *table, token_id id);
-const struct token *token_slot_const(const struct token_table *table, token_id id);
-void token_write_begin(struct token_table *table, token_id id);
-void token_write_end(struct token_table *table, token_id id); /* also sets columns and checksum */
-
+/* The slot, for the writer's own reading. */
+const struct token *token_slot(const struct token_table *table, token_id id);
 const struct pool *token_pools(const struct token_table *table, token_id id);
-/* Replaces the pools; inside begin/end; `count` ≤ POOLS_MAX. False when there is no room for a
+
+/* Changing a token: begin gives a draft of it, end publishes the draft with its columns and
+ * checksums in one go. One at a time. Only the publication is seen by readers, or torn by a death.
+ */
+struct token *token_write_begin(struct token_table *table, token_id id);
+void token_write_end(struct token_table *table, token_id id);
+
+/* Inside begin and end: the draft's pools, `draft->pool_count` of them, to be changed in place. */
+struct pool *token_draft_pools(struct token_table *table);
+/* Inside begin and end: replaces them; `count` ≤ POOLS_MAX. False when there is no room for a
  * larger run: the old ones stay. */
-bool token_set_pools(struct token_table *table, token_id id, const struct pool *pools, size_t count);
-struct pool *token_pools_mutable(struct token_table *table, token_id id); /* inside begin/end */
+bool token_draft_set_pools(struct token_table *table, const struct pool *pools, size_t count);
 
 void token_set_group(struct token_table *table, token_id id, enum token_group group);
 
@@ -217,12 +225,13 @@ uint8_t token_table_quote(struct token_table *table, const char *name);
  * it is being written by a process that died in the middle. */
 bool token_read(const struct token_table *table, token_id id, struct token *out,
                 struct pool pools[POOLS_MAX]);
-bool token_is_whole(const struct token_table *table, token_id id); /* sequence even, checksum right */
+bool token_is_whole(const struct token_table *table,
+                    token_id id); /* sequence even, checksum right */
 const char *token_table_dex_name(const struct token_table *table, uint8_t index);
 const char *token_table_quote_name(const struct token_table *table, uint8_t index);
 enum token_status token_column_status(const struct token_table *table, token_id id);
 enum token_group token_column_group(const struct token_table *table, token_id id);
-float token_column_score(const struct token_table *table, token_id id); /* NaN: none yet */
+float token_column_score(const struct token_table *table, token_id id);     /* NaN: none yet */
 instant token_column_checked(const struct token_table *table, token_id id); /* price lane's stamp */
 size_t token_table_bytes_used(const struct token_table *table);
 
@@ -237,5 +246,8 @@ struct lane_link {
 };
 struct lane_link *token_table_links(struct token_table *table, enum link_family family);
 uint8_t *token_table_fifos(struct token_table *table, enum link_family family); /* 0: in none */
+/* Addresses that a refresh of a token asks for: its pools that count. A column of its own, so that
+ * a lane can see what fits into a request without touching slots. */
+uint8_t *token_table_costs(struct token_table *table);
 
 #endif

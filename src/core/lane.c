@@ -1,0 +1,352 @@
+/* Lanes: FIFOs sorted by age, and the choice among their heads. See the header. */
+#include "core/lane.h"
+
+#include <assert.h>
+#include <math.h>
+
+/* One scale of keys for all: bands that cannot overlap for ages up to decades. */
+#define KEY_OVERDUE 1e60
+#define KEY_URGENT  1e50
+#define KEY_SPARE   1e-60
+#define KEY_NOBODY  (-1e300)
+
+/* Before every stamp: nobody has been counted as due yet. */
+#define NOT_COUNTED ((instant){INT64_MIN})
+
+void lanes_init(struct lanes *lanes, struct token_table *table, enum link_family family,
+                double weight_min)
+{
+    memset(lanes, 0, sizeof *lanes);
+    lanes->table = table;
+    lanes->family = family;
+    lanes->links = token_table_links(table, family);
+    lanes->fifo_of = token_table_fifos(table, family);
+    lanes->weight_min = weight_min;
+    for (int i = 0; i < LANE_CLASSES; i++)
+        lanes->class_weights[i] = weight_min * exp2((double)i / 3);
+    for (int i = 0; i < LANE_FIFOS; i++)
+        lanes->fifos[i].due_before = NOT_COUNTED;
+}
+
+void lanes_set_group(struct lanes *lanes, unsigned group, struct lane_group settings)
+{
+    assert(group < LANE_GROUPS_MAX);
+    lanes->groups[group] = settings;
+    for (unsigned i = 0; i < LANE_CLASSES; i++) {
+        struct lane_fifo *fifo = &lanes->fifos[group * LANE_CLASSES + i];
+        fifo->due_before = NOT_COUNTED;
+        fifo->due_count = 0;
+        fifo->due_cursor = fifo->head;
+    }
+}
+
+/* The class whose weight is nearest, on the logarithmic scale. */
+static unsigned class_for(const struct lanes *lanes, double weight)
+{
+    if (!(weight > lanes->weight_min))
+        return 0;
+    double steps = log2(weight / lanes->weight_min) * 3 + 0.5;
+    return steps >= LANE_CLASSES ? LANE_CLASSES - 1 : (unsigned)steps;
+}
+
+static struct lane_fifo *fifo_holding(struct lanes *lanes, token_id id)
+{
+    assert(lanes->fifo_of[id] != 0);
+    return &lanes->fifos[lanes->fifo_of[id] - 1];
+}
+
+/* Readers show ages from stamps while we run: one atomic word. */
+static void set_stamp(struct lane_link *link, instant stamp)
+{
+    atomic_store_explicit((_Atomic int64_t *)&link->stamp.us, stamp.us, memory_order_relaxed);
+}
+
+/* Links `id` in before `next`; TOKEN_NONE is the end. */
+static void link_before(struct lanes *lanes, unsigned index, token_id id, token_id next)
+{
+    struct lane_fifo *fifo = &lanes->fifos[index];
+    struct lane_link *link = &lanes->links[id];
+    token_id prev = next == TOKEN_NONE ? fifo->tail : lanes->links[next].prev;
+    link->next = next;
+    link->prev = prev;
+    *(prev == TOKEN_NONE ? &fifo->head : &lanes->links[prev].next) = id;
+    *(next == TOKEN_NONE ? &fifo->tail : &lanes->links[next].prev) = id;
+    lanes->fifo_of[id] = (uint8_t)(index + 1);
+    lanes->occupied[index / 64] |= 1ULL << (index % 64);
+    fifo->count++;
+    if (link->stamp.us <= fifo->due_before.us)
+        fifo->due_count++;
+    else if (next == fifo->due_cursor)
+        fifo->due_cursor = id;
+}
+
+/* The token before which `stamp` belongs, after its equals. False: too far from either end. */
+static bool find_place(const struct lanes *lanes, const struct lane_fifo *fifo, instant stamp,
+                       token_id *before)
+{
+    token_id fore = fifo->head, back = fifo->tail;
+    for (int step = 0; step < LANE_WALK_MAX; step++) {
+        if (back == TOKEN_NONE || lanes->links[back].stamp.us <= stamp.us) {
+            *before = back == TOKEN_NONE ? fifo->head : lanes->links[back].next;
+            return true;
+        }
+        if (lanes->links[fore].stamp.us > stamp.us) {
+            *before = fore;
+            return true;
+        }
+        back = lanes->links[back].prev;
+        fore = lanes->links[fore].next;
+    }
+    return false;
+}
+
+bool lanes_insert(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp)
+{
+    assert(lanes->fifo_of[id] == 0 && group < LANE_GROUPS_MAX);
+    unsigned index = group * LANE_CLASSES + class_for(lanes, weight);
+    token_id before;
+    if (!find_place(lanes, &lanes->fifos[index], stamp, &before))
+        return false;
+    set_stamp(&lanes->links[id], stamp);
+    link_before(lanes, index, id, before);
+    return true;
+}
+
+void lanes_remove(struct lanes *lanes, token_id id)
+{
+    struct lane_fifo *fifo = fifo_holding(lanes, id);
+    struct lane_link *link = &lanes->links[id];
+    unsigned index = lanes->fifo_of[id] - 1U;
+    if (link->stamp.us <= fifo->due_before.us)
+        fifo->due_count--;
+    if (fifo->due_cursor == id)
+        fifo->due_cursor = link->next;
+    *(link->prev == TOKEN_NONE ? &fifo->head : &lanes->links[link->prev].next) = link->next;
+    *(link->next == TOKEN_NONE ? &fifo->tail : &lanes->links[link->next].prev) = link->prev;
+    lanes->fifo_of[id] = 0;
+    if (--fifo->count == 0)
+        lanes->occupied[index / 64] &= ~(1ULL << (index % 64));
+}
+
+bool lanes_holds(const struct lanes *lanes, token_id id)
+{
+    return lanes->fifo_of[id] != 0;
+}
+
+unsigned lanes_group_of(const struct lanes *lanes, token_id id)
+{
+    assert(lanes->fifo_of[id] != 0);
+    return (lanes->fifo_of[id] - 1U) / LANE_CLASSES;
+}
+
+/* ---- choosing ---- */
+
+static double index_policy(const struct lane_head *head)
+{
+    return head->weight * head->age_s * head->age_s;
+}
+
+/* How much the head of a FIFO wants to be next. Positive: due. Negative: may ride along. */
+static double key_for(const struct lanes *lanes, const struct lane_query *query, unsigned fifo)
+{
+    token_id head = lanes->fifos[fifo].head;
+    if (head == TOKEN_NONE)
+        return KEY_NOBODY;
+    const struct lane_group *group = &lanes->groups[fifo / LANE_CLASSES];
+    duration age = instant_diff(query->now, lanes->links[head].stamp);
+    struct lane_head seen = {.age_s = duration_to_s(age),
+                             .target_s = duration_to_s(group->target),
+                             .weight = lanes->class_weights[fifo % LANE_CLASSES]};
+    if (age.us + query->lead.us < group->target.us)
+        return (seen.age_s - seen.target_s) / seen.target_s;
+    if (query->policy != NULL)
+        return query->policy(&seen);
+    if (group->maximum.us > 0 && age.us >= group->maximum.us)
+        return KEY_OVERDUE * (double)age.us / (double)group->maximum.us;
+    if (group->rank == RANK_URGENT)
+        return KEY_URGENT * (1 + seen.age_s);
+    /* A token just answered with a target of nothing has age 0: due all the same. */
+    double index = fmax(index_policy(&seen), 1e-18);
+    return group->rank == RANK_SPARE ? index * KEY_SPARE : index;
+}
+
+struct contest {
+    uint8_t fifos[LANE_FIFOS];
+    double keys[LANE_FIFOS];
+    size_t count;
+};
+
+static void gather(const struct lanes *lanes, const struct lane_query *query,
+                   struct contest *contest)
+{
+    contest->count = 0;
+    for (unsigned word = 0; word < LANE_FIFOS / 64; word++) {
+        for (uint64_t bits = lanes->occupied[word]; bits != 0; bits &= bits - 1) {
+            unsigned fifo = word * 64 + (unsigned)__builtin_ctzll(bits);
+            if (!(query->groups >> (fifo / LANE_CLASSES) & 1))
+                continue;
+            contest->fifos[contest->count] = (uint8_t)fifo;
+            contest->keys[contest->count++] = key_for(lanes, query, fifo);
+        }
+    }
+}
+
+static size_t winner(const struct contest *contest)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < contest->count; i++)
+        if (contest->keys[i] > contest->keys[best])
+            best = i;
+    return best;
+}
+
+size_t lanes_select(struct lanes *lanes, const struct lane_query *query, token_id *out)
+{
+    struct contest contest;
+    size_t selected = 0;
+    uint32_t left = query->slots;
+    gather(lanes, query, &contest);
+    while (left > 0 && contest.count > 0) {
+        size_t best = winner(&contest);
+        double key = contest.keys[best];
+        if (key == KEY_NOBODY || (selected == 0 && key <= 0))
+            break;
+        unsigned fifo = contest.fifos[best];
+        token_id id = lanes->fifos[fifo].head;
+        uint32_t cost = query->costs == NULL ? 1 : query->costs[id];
+        if (cost > left && selected > 0) {
+            contest.keys[best] = KEY_NOBODY; /* does not fit any more; others may */
+            continue;
+        }
+        lanes_remove(lanes, id);
+        out[selected++] = id;
+        left -= cost < left ? cost : left;
+        contest.keys[best] = key_for(lanes, query, fifo);
+    }
+    return selected;
+}
+
+instant lanes_next_due(const struct lanes *lanes, unsigned groups, duration lead)
+{
+    instant next = INSTANT_FAR;
+    for (unsigned word = 0; word < LANE_FIFOS / 64; word++) {
+        for (uint64_t bits = lanes->occupied[word]; bits != 0; bits &= bits - 1) {
+            unsigned fifo = word * 64 + (unsigned)__builtin_ctzll(bits);
+            unsigned group = fifo / LANE_CLASSES;
+            if (!(groups >> group & 1))
+                continue;
+            instant stamp = lanes->links[lanes->fifos[fifo].head].stamp;
+            duration wait = {lanes->groups[group].target.us - lead.us};
+            next = instant_min(next, instant_add(stamp, wait));
+        }
+    }
+    return next;
+}
+
+/* ---- counting ---- */
+
+uint32_t lanes_count(const struct lanes *lanes, unsigned group)
+{
+    uint32_t count = 0;
+    for (unsigned i = 0; i < LANE_CLASSES; i++)
+        count += lanes->fifos[group * LANE_CLASSES + i].count;
+    return count;
+}
+
+static void advance_due(const struct lanes *lanes, struct lane_fifo *fifo, instant due_before)
+{
+    if (due_before.us <= fifo->due_before.us)
+        return;
+    fifo->due_before = due_before;
+    while (fifo->due_cursor != TOKEN_NONE &&
+           lanes->links[fifo->due_cursor].stamp.us <= due_before.us) {
+        fifo->due_count++;
+        fifo->due_cursor = lanes->links[fifo->due_cursor].next;
+    }
+}
+
+uint32_t lanes_count_due(struct lanes *lanes, unsigned group, instant now)
+{
+    uint32_t count = 0;
+    instant due_before = {now.us - lanes->groups[group].target.us - 1};
+    for (unsigned i = 0; i < LANE_CLASSES; i++) {
+        struct lane_fifo *fifo = &lanes->fifos[group * LANE_CLASSES + i];
+        advance_due(lanes, fifo, due_before);
+        count += fifo->due_count;
+    }
+    return count;
+}
+
+instant lanes_oldest(const struct lanes *lanes, unsigned group)
+{
+    instant oldest = INSTANT_FAR;
+    for (unsigned i = 0; i < LANE_CLASSES; i++) {
+        token_id head = lanes->fifos[group * LANE_CLASSES + i].head;
+        if (head != TOKEN_NONE)
+            oldest = instant_min(oldest, lanes->links[head].stamp);
+    }
+    return oldest;
+}
+
+/* ---- building at a start ---- */
+
+void lanes_append_unsorted(struct lanes *lanes, token_id id, unsigned group, double weight,
+                           instant stamp)
+{
+    assert(lanes->fifo_of[id] == 0 && group < LANE_GROUPS_MAX);
+    set_stamp(&lanes->links[id], stamp);
+    link_before(lanes, group * LANE_CLASSES + class_for(lanes, weight), id, TOKEN_NONE);
+}
+
+/* Merges two sorted chains of `next` links; equal stamps keep their order. */
+static token_id merge(struct lane_link *links, token_id a, token_id b)
+{
+    token_id first = TOKEN_NONE, *end = &first;
+    while (a != TOKEN_NONE && b != TOKEN_NONE) {
+        token_id *smaller = links[b].stamp.us < links[a].stamp.us ? &b : &a;
+        *end = *smaller;
+        end = &links[*smaller].next;
+        *smaller = *end;
+    }
+    *end = a != TOKEN_NONE ? a : b;
+    return first;
+}
+
+/* Merge sort from the bottom up: sorted[i] is TOKEN_NONE or a chain of 2^i. No recursion, no
+ * memory. */
+static token_id sort_chain(struct lane_link *links, token_id chain)
+{
+    token_id sorted[32] = {TOKEN_NONE};
+    while (chain != TOKEN_NONE) {
+        token_id one = chain;
+        chain = links[one].next;
+        links[one].next = TOKEN_NONE;
+        int i = 0;
+        for (; i < 31 && sorted[i] != TOKEN_NONE; i++) {
+            one = merge(links, sorted[i], one);
+            sorted[i] = TOKEN_NONE;
+        }
+        sorted[i] = merge(links, sorted[i], one);
+    }
+    token_id all = TOKEN_NONE;
+    for (int i = 0; i < 32; i++)
+        all = merge(links, sorted[i], all);
+    return all;
+}
+
+void lanes_sort(struct lanes *lanes)
+{
+    for (unsigned i = 0; i < LANE_FIFOS; i++) {
+        struct lane_fifo *fifo = &lanes->fifos[i];
+        fifo->head = sort_chain(lanes->links, fifo->head);
+        token_id prev = TOKEN_NONE;
+        for (token_id id = fifo->head; id != TOKEN_NONE; id = lanes->links[id].next) {
+            lanes->links[id].prev = prev;
+            prev = id;
+        }
+        fifo->tail = prev;
+        fifo->due_before = NOT_COUNTED;
+        fifo->due_count = 0;
+        fifo->due_cursor = fifo->head;
+    }
+}

@@ -1,0 +1,116 @@
+/*
+ * Lanes: who is refreshed next. Freshness is the schedule; there are no timers and no due times.
+ *
+ * A token that is followed stands in one FIFO, with others of the same GROUP (what its target is)
+ * and the same CLASS of weight over cost, in the order of its STAMP (when it was last answered). So
+ * every FIFO is sorted by age for free and its head is its oldest. Whenever a request may be sent,
+ * lanes_select() takes the heads with the largest
+ *
+ *     index = weight · age² / cost
+ *
+ * among those whose age has reached their group's target. That is the greedy rule for "minimise
+ * the weighted mean age under a budget of requests" (Whittle's index for age of information:
+ * Kadota et al., "Scheduling policies for minimizing age of information in broadcast wireless
+ * networks", IEEE/ACM ToN 2018), whose optimum is τ = clamp(λ·√(cost/weight), target, maximum); it
+ * needs no knowledge of capacity. One that reaches the group's maximum age goes before all, by
+ * age over maximum, so that when even the maxima cannot be kept they stretch together. A request
+ * that is not full takes along those that are nearest to their target: a slot costs nothing.
+ *
+ * A token that was selected is in no FIFO until it is inserted again: with a new stamp when it was
+ * answered, with the old one when the request failed, which puts it back to the front.
+ *
+ * DEFERRED is a count (past the target and not selected), not a place to be forgotten in.
+ *
+ * A lane set covers the links of one family (token_table.h): the refresh and screen lanes share the
+ * price family, so that a token can only be in one of them. Memory: the caller's.
+ */
+#ifndef MOONWATCH_CORE_LANE_H
+#define MOONWATCH_CORE_LANE_H
+
+#include "core/token_table.h"
+
+#define LANE_CLASSES    48 /* of weight/cost, a factor of 2^(1/3) apart: 2^16 in all */
+#define LANE_GROUPS_MAX 4
+#define LANE_FIFOS      (LANE_GROUPS_MAX * LANE_CLASSES)
+#define LANE_WALK_MAX   4096 /* steps that an insertion into the middle may take */
+
+/* Urgent ones go before those at their target, spare ones after. */
+enum lane_rank { RANK_URGENT, RANK_NORMAL, RANK_SPARE };
+
+struct lane_group {
+    duration target;
+    duration maximum; /* 0: none */
+    enum lane_rank rank;
+};
+
+struct lane_fifo {
+    token_id head, tail;
+    uint32_t count;
+    uint32_t due_count;  /* of those with a stamp ≤ due_before */
+    token_id due_cursor; /* the first that is not among them; TOKEN_NONE: all are */
+    instant due_before;
+};
+
+/* Orders the heads of those that are due; the largest goes first. For comparisons only: the daemon
+ * uses the index. */
+struct lane_head {
+    double age_s, target_s;
+    double weight; /* over cost; of the class */
+};
+typedef double lane_policy(const struct lane_head *head);
+
+struct lanes {
+    struct token_table *table;
+    struct lane_link *links;
+    uint8_t *fifo_of;
+    double weight_min;
+    enum link_family family;
+    struct lane_group groups[LANE_GROUPS_MAX];
+    struct lane_fifo fifos[LANE_FIFOS];
+    double class_weights[LANE_CLASSES];
+    uint64_t occupied[LANE_FIFOS / 64]; /* a bit for each FIFO that is not empty */
+};
+
+/* `weight_min`: the smallest weight/cost; what is below it counts as it. */
+void lanes_init(struct lanes *lanes, struct token_table *table, enum link_family family,
+                double weight_min);
+
+/* Takes effect with the next selection, whatever was inserted before. */
+void lanes_set_group(struct lanes *lanes, unsigned group, struct lane_group settings);
+
+/* Puts a token, which is in no FIFO of this set, at its place. False, and nothing changed, when
+ * finding it would take more than LANE_WALK_MAX steps: the caller leaves the token where it was, or
+ * gives it a newer stamp. New stamps and those of failed requests are found at once. */
+bool lanes_insert(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp);
+
+/* For a start: appends in any order; then lanes_sort() once. */
+void lanes_append_unsorted(struct lanes *lanes, token_id id, unsigned group, double weight,
+                           instant stamp);
+void lanes_sort(struct lanes *lanes);
+
+void lanes_remove(struct lanes *lanes, token_id id);
+bool lanes_holds(const struct lanes *lanes, token_id id);
+unsigned lanes_group_of(const struct lanes *lanes, token_id id); /* that it is held in */
+
+struct lane_query {
+    instant now;
+    duration lead;        /* how much before its target a token may be sent, to arrive on time */
+    unsigned groups;      /* a bit for each group that this request serves */
+    uint32_t slots;       /* addresses the request takes, ≤ REQUEST_ADDRESSES_MAX */
+    const uint8_t *costs; /* slots a token takes, by id; NULL: one each */
+    lane_policy *policy;  /* NULL: the index */
+};
+
+/* Selects tokens for one request and takes them out. None, when nobody has reached its target. */
+size_t lanes_select(struct lanes *lanes, const struct lane_query *query, token_id *out);
+
+/* When lanes_select() will find somebody; INSTANT_FAR: never, as things are. */
+instant lanes_next_due(const struct lanes *lanes, unsigned groups, duration lead);
+
+uint32_t lanes_count(const struct lanes *lanes, unsigned group);
+/* Those past their target; amortised O(1) a token. */
+uint32_t lanes_count_due(struct lanes *lanes, unsigned group, instant now);
+/* The stamp of the oldest; INSTANT_FAR when the group is empty. */
+instant lanes_oldest(const struct lanes *lanes, unsigned group);
+
+#endif
