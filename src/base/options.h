@@ -51,7 +51,7 @@ struct options {
 #define OPTION(type, name, value, low, high, flags, sentence) OPTION_MEMBER_##type(name)
 #include "base/options.def"
 #undef OPTION
-    uint8_t source[OPTION_COUNT]; /* enum option_source */
+    uint8_t origins[OPTION_COUNT]; /* enum option_source */
 };
 
 struct option_row {

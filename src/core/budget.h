@@ -1,0 +1,40 @@
+/*
+ * A lane's budget: a token bucket (Turner, "New directions in communications", IEEE 1986), so that
+ * requests go out evenly and no window of a minute sees more than the limit, however the upstream
+ * counts. After a refusal or a failure the budget RESTS: as long as the upstream says, or doubling
+ * from one refusal to the next. Under the first success it is as before.
+ */
+#ifndef MOONWATCH_CORE_BUDGET_H
+#define MOONWATCH_CORE_BUDGET_H
+
+#include "base/time.h"
+#include <stdint.h>
+
+#define BUDGET_BURST_MIN     2.0 /* requests; evens out the loop's own delays */
+#define BUDGET_BURST_SECONDS 0.02
+
+struct budget {
+    double per_second;
+    double burst;
+    double level; /* requests that may go at once */
+    instant filled_at;
+    instant rest_until;
+    uint32_t strikes; /* refusals or failures in a row */
+};
+
+/* `now` may be any time of the past for a full bucket. */
+void budget_init(struct budget *budget, double per_minute, instant now);
+
+/* Changes the rate and keeps what was saved up. */
+void budget_set_rate(struct budget *budget, double per_minute, instant now);
+
+/* When the next request may go; ≤ now: at once. */
+instant budget_ready_at(struct budget *budget, instant now);
+void budget_take(struct budget *budget, instant now);
+
+/* Rests `asked`, or when that is ≤ 0 from `first` doubling to `most`. */
+void budget_strike(struct budget *budget, instant now, duration asked, duration first,
+                   duration most);
+void budget_succeed(struct budget *budget);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * From pairs to a score: the hybrid momentum model.
+ *
+ * market_gather() sums the pools that COUNT (the token is the base, the quote is SOL or USDC, the
+ * venue is no bonding curve) and are liquid enough; score_raw() turns the sums into four
+ * components and a score; score_smooth() smooths all five exponentially. Every constant is an
+ * option. Pure; `moonwatch explain` shows each step for any recorded answer.
+ */
+#ifndef MOONWATCH_CORE_SCORE_H
+#define MOONWATCH_CORE_SCORE_H
+
+#include "base/options.h"
+#include "core/token_table.h"
+
+/* What a venue and a quote make of a pool whose base is the token: enum pool_flags. */
+uint8_t pool_flags_for(const char *dex, const char *quote_symbol);
+
+/* Sums the pairs of `mint` that enter the score of a token of this status. `hours` is the token's
+ * age. primary_dex is left to the caller: *primary is the pair it belongs to, or NULL. */
+struct metrics market_gather(const struct pair *pairs, size_t count, const struct address *mint,
+                             enum token_status status, const struct options *options,
+                             const struct pair **primary);
+
+struct score {
+    struct components components;
+    double total; /* rounded to 6 decimals */
+};
+
+struct score score_raw(const struct metrics *metrics, enum token_status status,
+                       const struct options *options);
+
+/* s = α·x + (1−α)·s, rounded to 6 decimals; with `previous` NULL the first value is taken as it is
+ * (rounded). */
+struct score score_smooth(const struct score *raw, const struct score *previous, double alpha);
+
+double round_6(double value);
+
+#endif
