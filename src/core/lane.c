@@ -80,14 +80,15 @@ static void link_before(struct lanes *lanes, unsigned index, token_id id, token_
         fifo->due_cursor = id;
 }
 
-/* The token before which `stamp` belongs, after its equals. False: too far from either end. */
-static bool find_place(const struct lanes *lanes, const struct lane_fifo *fifo, instant stamp,
+/* The token before which `stamp` belongs, after its equals. False: further than `steps` from both
+ * ends. */
+static bool find_place(const struct lanes *lanes, unsigned index, instant stamp, uint32_t steps,
                        token_id *before)
 {
-    token_id fore = fifo->head, back = fifo->tail;
-    for (int step = 0; step < LANE_WALK_MAX; step++) {
+    token_id fore = lanes->fifos[index].head, back = lanes->fifos[index].tail;
+    for (; steps > 0; steps--) {
         if (back == TOKEN_NONE || lanes->links[back].stamp.us <= stamp.us) {
-            *before = back == TOKEN_NONE ? fifo->head : lanes->links[back].next;
+            *before = back == TOKEN_NONE ? lanes->fifos[index].head : lanes->links[back].next;
             return true;
         }
         if (lanes->links[fore].stamp.us > stamp.us) {
@@ -100,14 +101,44 @@ static bool find_place(const struct lanes *lanes, const struct lane_fifo *fifo, 
     return false;
 }
 
+static unsigned fifo_index(const struct lanes *lanes, unsigned group, double weight)
+{
+    assert(group < LANE_GROUPS_MAX);
+    return group * LANE_CLASSES + class_for(lanes, weight);
+}
+
 bool lanes_insert(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp)
 {
-    assert(lanes->fifo_of[id] == 0 && group < LANE_GROUPS_MAX);
-    unsigned index = group * LANE_CLASSES + class_for(lanes, weight);
+    assert(lanes->fifo_of[id] == 0);
+    unsigned index = fifo_index(lanes, group, weight);
     token_id before;
-    if (!find_place(lanes, &lanes->fifos[index], stamp, &before))
+    if (!find_place(lanes, index, stamp, LANE_WALK_MAX, &before))
         return false;
     set_stamp(&lanes->links[id], stamp);
+    link_before(lanes, index, id, before);
+    return true;
+}
+
+void lanes_put_back(struct lanes *lanes, token_id id, unsigned group, double weight)
+{
+    assert(lanes->fifo_of[id] == 0);
+    unsigned index = fifo_index(lanes, group, weight);
+    token_id before = TOKEN_NONE;
+    bool found = find_place(lanes, index, lanes->links[id].stamp, UINT32_MAX, &before);
+    assert(found);
+    (void)found;
+    link_before(lanes, index, id, before);
+}
+
+bool lanes_move(struct lanes *lanes, token_id id, unsigned group, double weight)
+{
+    unsigned index = fifo_index(lanes, group, weight);
+    token_id before;
+    if (index + 1U == lanes->fifo_of[id])
+        return true;
+    if (!find_place(lanes, index, lanes->links[id].stamp, LANE_WALK_MAX, &before))
+        return false;
+    lanes_remove(lanes, id);
     link_before(lanes, index, id, before);
     return true;
 }
@@ -293,9 +324,9 @@ instant lanes_oldest(const struct lanes *lanes, unsigned group)
 void lanes_append_unsorted(struct lanes *lanes, token_id id, unsigned group, double weight,
                            instant stamp)
 {
-    assert(lanes->fifo_of[id] == 0 && group < LANE_GROUPS_MAX);
+    assert(lanes->fifo_of[id] == 0);
     set_stamp(&lanes->links[id], stamp);
-    link_before(lanes, group * LANE_CLASSES + class_for(lanes, weight), id, TOKEN_NONE);
+    link_before(lanes, fifo_index(lanes, group, weight), id, TOKEN_NONE);
 }
 
 /* Merges two sorted chains of `next` links; equal stamps keep their order. */

@@ -83,6 +83,13 @@ void lanes_set_group(struct lanes *lanes, unsigned group, struct lane_group sett
  * gives it a newer stamp. New stamps and those of failed requests are found at once. */
 bool lanes_insert(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp);
 
+/* Puts a selected token back with the stamp it has: its request failed, it is as old as it was. */
+void lanes_put_back(struct lanes *lanes, token_id id, unsigned group, double weight);
+
+/* Moves a token that is held to where another group and weight want it, its stamp unchanged. False
+ * as for lanes_insert(): it stays where it is. */
+bool lanes_move(struct lanes *lanes, token_id id, unsigned group, double weight);
+
 /* For a start: appends in any order; then lanes_sort() once. */
 void lanes_append_unsorted(struct lanes *lanes, token_id id, unsigned group, double weight,
                            instant stamp);

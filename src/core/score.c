@@ -55,10 +55,9 @@ static double or_zero(double value)
     return isfinite(value) ? value : 0;
 }
 
-static bool pair_enters(const struct pair *pair, const struct address *mint, double least_liquidity)
+static bool pair_enters(const struct pair *pair, double least_liquidity)
 {
-    return address_equal(&pair->base, mint) &&
-           (pool_flags_for(pair->dex, pair->quote_symbol) & POOL_COUNTS) &&
+    return (pool_flags_for(pair->dex, pair->quote_symbol) & POOL_COUNTS) &&
            pair->liquidity_usd >= least_liquidity; /* NaN is not */
 }
 
@@ -106,7 +105,7 @@ static void add_pair(struct metrics *metrics, const struct pair *pair, int64_t c
         metrics->usdc_pairs++;
 }
 
-struct metrics market_gather(const struct pair *pairs, size_t count, const struct address *mint,
+struct metrics market_gather(const struct pair *const pairs[], size_t count,
                              enum token_status status, const struct options *options,
                              const struct pair **primary)
 {
@@ -116,11 +115,11 @@ struct metrics market_gather(const struct pair *pairs, size_t count, const struc
     int64_t counts[4] = {0};
     const struct pair *best = NULL;
     for (size_t i = 0; i < count && metrics.pools < UINT8_MAX; i++) {
-        if (!pair_enters(&pairs[i], mint, least))
+        if (!pair_enters(pairs[i], least))
             continue;
-        add_pair(&metrics, &pairs[i], counts);
-        if (best == NULL || pairs[i].liquidity_usd > best->liquidity_usd)
-            best = &pairs[i];
+        add_pair(&metrics, pairs[i], counts);
+        if (best == NULL || pairs[i]->liquidity_usd > best->liquidity_usd)
+            best = pairs[i];
     }
     metrics.buys_5m = to_count(counts[0]);
     metrics.tx_count_5m = to_count(counts[0] + counts[1]);

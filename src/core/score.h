@@ -15,9 +15,10 @@
 /* What a venue and a quote make of a pool whose base is the token: enum pool_flags. */
 uint8_t pool_flags_for(const char *dex, const char *quote_symbol);
 
-/* Sums the pairs of `mint` that enter the score of a token of this status. `hours` is the token's
- * age. primary_dex is left to the caller: *primary is the pair it belongs to, or NULL. */
-struct metrics market_gather(const struct pair *pairs, size_t count, const struct address *mint,
+/* Sums those of the pairs that enter the score of a token of this status; all have the token as
+ * their base. hours_since_creation and primary_dex are left to the caller: *primary is the pair of
+ * the most liquid pool, or NULL. */
+struct metrics market_gather(const struct pair *const pairs[], size_t count,
                              enum token_status status, const struct options *options,
                              const struct pair **primary);
 

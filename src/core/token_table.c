@@ -407,27 +407,49 @@ static void sequence_end(struct slot *slot, uint32_t sequence)
     atomic_store_explicit(&slot->sequence, sequence + 1, memory_order_release);
 }
 
-token_id token_table_add(struct token_table *table, const struct address *mint)
+/* Publishes the next slot; TOKEN_NONE when the table is full. */
+static token_id slot_add(struct token_table *table, const struct token *token)
 {
     uint32_t count = token_table_count(table);
     if (count >= token_table_capacity(table))
         return TOKEN_NONE;
     token_id id = count + 1;
-    struct token token = {.mint = *mint, .status = TOKEN_MONITORING};
     struct slot *slot = slot_of(table, id);
     uint32_t sequence = sequence_begin(slot);
-    publish(table, id, &token);
+    publish(table, id, token);
     atomic_store_explicit((_Atomic uint32_t *)&slot->pools_check, checksum(NULL, 0),
                           memory_order_relaxed);
     token_set_group(table, id, GROUP_COLD);
     sequence_end(slot, sequence);
     atomic_store_explicit(&table->count, id, memory_order_release);
+    return id;
+}
 
+/* One bucket a slot, whether it holds a token or not. */
+static void index_keep_up(struct token_table *table)
+{
+    if (atomic_load_explicit(&table->bucket_count, memory_order_relaxed) <=
+        token_table_count(table))
+        index_grow(table);
+}
+
+token_id token_table_add(struct token_table *table, const struct address *mint)
+{
+    token_id id = slot_add(table, &(struct token){.mint = *mint, .status = TOKEN_MONITORING});
+    if (id == TOKEN_NONE)
+        return TOKEN_NONE;
     uint32_t buckets = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
     uint64_t hash = address_hash(mint, table->hash_key);
     chain_push(table, bucket_for(hash, mask_for(buckets), buckets), id);
-    if (buckets <= count)
-        index_grow(table);
+    index_keep_up(table);
+    return id;
+}
+
+token_id token_table_add_hole(struct token_table *table)
+{
+    token_id id = slot_add(table, &(struct token){.status = TOKEN_ARCHIVED, .flags = TOKEN_HOLE});
+    if (id != TOKEN_NONE)
+        index_keep_up(table);
     return id;
 }
 
@@ -619,7 +641,7 @@ bool token_read(const struct token_table *table, token_id id, struct token *out,
         atomic_thread_fence(memory_order_acquire);
         uint32_t after = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
         if (before == after && before % 2 == 0 && in_range)
-            return true;
+            return !(out->flags & TOKEN_HOLE);
     }
     return false;
 }

@@ -127,7 +127,7 @@ struct token_state {
 enum token_flags {
     TOKEN_DURABLE = 1,       /* its row is in the store: may be acknowledged */
     TOKEN_POOLS_CHANGED = 2, /* its pools are newer than the store's */
-    TOKEN_QUARANTINED = 4,   /* reserved for healing: not fetched */
+    TOKEN_HOLE = 4,          /* no token: its row in the store was refused; only its id is taken */
 };
 
 struct token {
@@ -196,6 +196,9 @@ token_id token_table_find(const struct token_table *table, const struct address 
 /* A new token, monitoring, without data. TOKEN_NONE when the table is full. Must not exist yet. */
 token_id token_table_add(struct token_table *table, const struct address *mint);
 
+/* Takes an id without a token, so that the ids after it stay those of the store. */
+token_id token_table_add_hole(struct token_table *table);
+
 /* The slot, for the writer's own reading. */
 const struct token *token_slot(const struct token_table *table, token_id id);
 const struct pool *token_pools(const struct token_table *table, token_id id);
@@ -221,8 +224,8 @@ uint8_t token_table_quote(struct token_table *table, const char *name);
 
 /* ---- any reader's side ---- */
 
-/* A consistent copy of a token and (where `pools` is not NULL) its pools. False: no such token, or
- * it is being written by a process that died in the middle. */
+/* A consistent copy of a token and (where `pools` is not NULL) its pools. False: no such token, a
+ * hole, or it is being written by a process that died in the middle. */
 bool token_read(const struct token_table *table, token_id id, struct token *out,
                 struct pool pools[POOLS_MAX]);
 bool token_is_whole(const struct token_table *table,

@@ -1,0 +1,269 @@
+/* One event in, actions out. See core.h; the parts are in schedule.c, follow.c and jobs.c. */
+#include "core/state.h"
+
+#include <assert.h>
+#include <math.h>
+
+size_t core_size(void)
+{
+    return sizeof(struct core);
+}
+
+struct core *core_init(void *memory, struct token_table *table, const struct options *options,
+                       int64_t last_snapshot_id, instant now)
+{
+    struct core *core = memory;
+    memset(core, 0, sizeof *core);
+    core->options = *options;
+    core->table = table;
+    core->now = now;
+    core->last_snapshot_id = last_snapshot_id;
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++)
+        core->free_requests[core->free_count++] = (uint16_t)(REQUESTS_MAX - 1 - i);
+    lanes_init(&core->price, table, LINKS_PRICE, 0.02);
+    lanes_init(&core->discover, table, LINKS_DISCOVER, 0.02);
+    for (int i = 0; i < LANE_KIND_COUNT; i++)
+        budget_init(&core->lanes[i].budget, 60, now);
+    schedule_apply_options(core);
+    follow_start(core);
+    jobs_init(core);
+    return core;
+}
+
+struct action *core_act(struct core *core, enum action_kind kind)
+{
+    assert(core->actions->count < ACTIONS_MAX);
+    struct action *action = &core->actions->items[core->actions->count++];
+    action->kind = kind;
+    return action;
+}
+
+size_t core_room(const struct core *core)
+{
+    return ACTIONS_MAX - core->actions->count;
+}
+
+void core_reply(struct core *core, uint64_t tag, enum reply_result result, token_id id,
+                const char *message)
+{
+    if (tag == 0)
+        return;
+    struct action *action = core_act(core, ACTION_REPLY);
+    action->reply.tag = tag;
+    action->reply.result = result;
+    action->reply.snapshot_id = 0;
+    action->reply.score = NAN;
+    action->reply.message = message;
+    if (id == TOKEN_NONE)
+        return;
+    const struct token_state *state = &token_slot(core->table, id)->state;
+    action->reply.snapshot_id = state->snapshot_id;
+    if (state->answers > 0)
+        action->reply.score = state->score;
+}
+
+/* ---- events ---- */
+
+static void on_token_durable(struct core *core, token_id id, uint64_t tag)
+{
+    const struct token *token = token_slot(core->table, id);
+    bool was_durable = token->flags & TOKEN_DURABLE;
+    if (!was_durable) {
+        token_write_begin(core->table, id)->flags |= TOKEN_DURABLE;
+        token_write_end(core->table, id);
+    }
+    core_reply(core, tag, was_durable ? REPLY_KNOWN : REPLY_CREATED, id, NULL);
+}
+
+static void on_refresh_wanted(struct core *core, const struct address *mint, uint64_t tag)
+{
+    token_id id = token_table_find(core->table, mint);
+    if (id == TOKEN_NONE) {
+        core_reply(core, tag, REPLY_NOT_FOUND, TOKEN_NONE, "token not found");
+        return;
+    }
+    if (!core->options.scheduler_enabled || core->wants_count == WANTS_MAX) {
+        core_reply(core, tag, REPLY_UNAVAILABLE, TOKEN_NONE,
+                   core->options.scheduler_enabled ? "too many refreshes are waiting"
+                                                   : "the scheduler is off");
+        return;
+    }
+    core->wants[core->wants_count++] = (struct want){id, tag};
+    follow_discover_now(core, id);
+}
+
+static void on_options(struct core *core, const struct options *options)
+{
+    core->options = *options;
+    schedule_apply_options(core);
+    /* Thresholds may have moved: look at everybody now and not in a minute. */
+    jobs_want(core, JOB_ACTIVATION);
+}
+
+static void handle(struct core *core, const struct event *event)
+{
+    switch (event->kind) {
+    case EVENT_TIME:
+        return;
+    case EVENT_TOKEN_SEEN:
+        follow_new(core, event);
+        return;
+    case EVENT_TOKEN_DURABLE:
+        on_token_durable(core, event->token_durable.id, event->token_durable.tag);
+        return;
+    case EVENT_ANSWER:
+        schedule_on_answer(core, event);
+        return;
+    case EVENT_REFRESH_WANTED:
+        on_refresh_wanted(core, &event->refresh_wanted.mint, event->refresh_wanted.tag);
+        return;
+    case EVENT_OPTIONS:
+        on_options(core, event->options.options);
+        return;
+    case EVENT_JOB_WANTED:
+        jobs_want(core, event->job_wanted.job);
+        return;
+    case EVENT_KIND_COUNT:
+        break;
+    }
+    assert(!"no such event");
+}
+
+/* ---- the sample a second ---- */
+
+static const unsigned price_group_to_group[] = {
+    [PRICE_HOT] = GROUP_HOT,
+    [PRICE_HOT_WITHOUT_POOLS] = GROUP_HOT,
+    [PRICE_COLD] = GROUP_COLD,
+    [PRICE_ARCHIVED] = GROUP_ARCHIVED,
+};
+
+static void sample_groups(struct core *core)
+{
+    for (int i = 0; i < GROUP_COUNT; i++) {
+        struct group_stats *group = &core->stats.groups[i];
+        group->tokens = group->deferred = group->overdue = 0;
+        group->oldest_age = duration_us(0);
+    }
+    duration maximum = duration_s(core->options.maximum_age_sec);
+    for (unsigned i = 0; i <= PRICE_ARCHIVED; i++) {
+        struct group_stats *group = &core->stats.groups[price_group_to_group[i]];
+        instant oldest = lanes_oldest(&core->price, i);
+        group->target = core->price.groups[i].target;
+        group->tokens += lanes_count(&core->price, i);
+        group->deferred += lanes_count_due(&core->price, i, core->now);
+        if (oldest.us == INSTANT_FAR.us)
+            continue;
+        duration age = instant_diff(core->now, oldest);
+        if (age.us > group->oldest_age.us)
+            group->oldest_age = age;
+        group->overdue += age.us > maximum.us;
+    }
+    for (int i = 0; i < REQUESTS_MAX; i++) {
+        const struct request *request = &core->requests[i];
+        if (!request->in_flight || request->lane == LANE_DISCOVER)
+            continue;
+        for (int k = 0; k < request->token_count; k++)
+            core->stats.groups[token_column_group(core->table, request->tokens[k])].tokens++;
+    }
+}
+
+static void sample_lanes(struct core *core)
+{
+    for (int i = 0; i < LANE_KIND_COUNT; i++) {
+        struct lane_state *lane = &core->lanes[i];
+        struct lane_stats *stats = &core->stats.lanes[i];
+        stats->allowed_per_minute = lane->budget.per_second * 60;
+        stats->latency = duration_s(lane->latency_s);
+        stats->rest_until = instant_before(core->now, lane->budget.rest_until)
+                                ? lane->budget.rest_until
+                                : INSTANT_NEVER;
+        stats->used_last_minute = 0;
+        for (int k = 0; k < MINUTE_SLOTS; k++)
+            stats->used_last_minute += lane->used[k];
+        stats->deferred = 0;
+        for (unsigned group = 0; group < LANE_GROUPS_MAX; group++)
+            if (follow_group_mask(i) >> group & 1)
+                stats->deferred += lanes_count_due(follow_lanes(core, i), group, core->now);
+    }
+}
+
+static void sample(struct core *core)
+{
+    int64_t second = core->now.us / 1000000, before = core->stats.sampled_at.us / 1000000;
+    if (second - before > MINUTE_SLOTS)
+        before = second - MINUTE_SLOTS;
+    sample_groups(core);
+    sample_lanes(core);
+    for (int64_t s = before + 1; s <= second; s++)
+        for (int i = 0; i < LANE_KIND_COUNT; i++)
+            core->lanes[i].used[s % MINUTE_SLOTS] = 0;
+    for (int i = 0; i < JOB_COUNT; i++) {
+        core->stats.jobs[i].last_run_at = core->jobs[i].last_run_at;
+        core->stats.jobs[i].interval = jobs_interval(core, i);
+    }
+    schedule_cancel_overdue(core);
+    core->stats.sampled_at = core->now;
+}
+
+static instant sample_due(const struct core *core)
+{
+    return instant_add(core->stats.sampled_at, SAMPLE_INTERVAL);
+}
+
+/* ---- the interface ---- */
+
+void core_step(struct core *core, const struct event *event, struct actions *actions)
+{
+    actions->count = 0;
+    core->actions = actions;
+    /* A shell whose clock went back would make ages negative: time stands still instead. */
+    core->now = instant_max(core->now, event->now);
+    core->stats.steps++;
+    handle(core, event);
+    if (!instant_before(core->now, sample_due(core)))
+        sample(core);
+    jobs_run(core);
+    if (core->options.scheduler_enabled)
+        schedule_send(core);
+    core->actions = NULL;
+}
+
+instant core_deadline(struct core *core, instant now)
+{
+    core->now = instant_max(core->now, now);
+    instant deadline = instant_min(sample_due(core), jobs_deadline(core));
+    return core->options.scheduler_enabled ? instant_min(deadline, schedule_deadline(core))
+                                           : deadline;
+}
+
+const struct core_stats *core_stats(const struct core *core)
+{
+    return &core->stats;
+}
+
+const struct options *core_options(const struct core *core)
+{
+    return &core->options;
+}
+
+static bool is_in_flight(const struct core *core, token_id id, bool discover)
+{
+    for (int i = 0; i < REQUESTS_MAX; i++) {
+        const struct request *request = &core->requests[i];
+        if (!request->in_flight || (request->lane == LANE_DISCOVER) != discover)
+            continue;
+        for (int k = 0; k < request->token_count; k++)
+            if (request->tokens[k] == id)
+                return true;
+    }
+    return false;
+}
+
+bool core_holds_token(const struct core *core, token_id id)
+{
+    bool price = lanes_holds(&core->price, id) != is_in_flight(core, id, false);
+    bool discover = token_slot(core->table, id)->status == TOKEN_ARCHIVED ||
+                    lanes_holds(&core->discover, id) || is_in_flight(core, id, true);
+    return price && discover;
+}

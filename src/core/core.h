@@ -1,0 +1,217 @@
+/*
+ * The core: everything that decides, and nothing else. It reads no clock, touches no descriptor,
+ * allocates nothing after core_init(), and is deterministic: the same events give the same actions.
+ *
+ *     core_step(core, event, actions)   something happened at event->now
+ *     core_deadline(core, now)          when to call again with EVENT_TIME if nothing does
+ *
+ * The shell (src/engine) gathers events, calls core_step(), performs the actions in order, and
+ * feeds their results back as events. The simulator (sim/) does the same with a fake world.
+ *
+ * What it owns: the lanes and their budgets, the requests in flight, the jobs, a copy of the
+ * options, and the writing side of the token table. An event's memory is the caller's, for the
+ * call; an action's is the core's, until the next step.
+ */
+#ifndef MOONWATCH_CORE_CORE_H
+#define MOONWATCH_CORE_CORE_H
+
+#include "base/options.h"
+#include "core/lane_kind.h"
+#include "core/outcome.h"
+#include "core/token_table.h"
+
+/* Jobs, each with its own interval. X(code, name) */
+#define JOB_LIST(X)                                                                                \
+    X(JOB_ARCHIVER, "archiver")                                                                    \
+    X(JOB_ACTIVATION, "activation")                                                                \
+    X(JOB_EXPORT, "export")                                                                        \
+    X(JOB_RETENTION, "retention")                                                                  \
+    X(JOB_RECALCULATE, "recalculate") /* on command only */
+
+enum job {
+#define X(code, name) code,
+    JOB_LIST(X)
+#undef X
+        JOB_COUNT
+};
+
+const char *job_name(enum job job);
+
+/* ---- events ---- */
+
+enum event_kind {
+    EVENT_TIME,           /* the deadline has come */
+    EVENT_TOKEN_SEEN,     /* a source or a client names a token */
+    EVENT_TOKEN_DURABLE,  /* its row is in the store */
+    EVENT_ANSWER,         /* a request ended */
+    EVENT_REFRESH_WANTED, /* a client wants one token now */
+    EVENT_OPTIONS,        /* settings changed */
+    EVENT_JOB_WANTED,     /* run a job now */
+    EVENT_KIND_COUNT
+};
+
+struct event {
+    enum event_kind kind;
+    instant now;
+    union {
+        struct {
+            struct address mint;
+            const char *name, *symbol; /* may be empty */
+            uint64_t tag;              /* 0: nobody waits for a reply */
+        } token_seen;
+        struct {
+            token_id id;
+            uint64_t tag;
+        } token_durable;
+        struct {
+            uint64_t request;
+            enum feed_outcome outcome;
+            duration retry_after; /* 0: none, or 0 */
+            duration latency;
+            const struct pair *pairs; /* with FEED_OK */
+            size_t pair_count;
+        } answer;
+        struct {
+            struct address mint;
+            uint64_t tag;
+        } refresh_wanted;
+        struct {
+            const struct options *options;
+        } options;
+        struct {
+            enum job job;
+        } job_wanted;
+    };
+};
+
+/* ---- actions ---- */
+
+enum action_kind {
+    ACTION_FETCH,     /* send a request; its end comes back as EVENT_ANSWER */
+    ACTION_CANCEL,    /* end a request that overran its deadline; no answer is awaited any more */
+    ACTION_ADD_TOKEN, /* write its row durably, then EVENT_TOKEN_DURABLE */
+    ACTION_SAVE,      /* its state changed: write it with the next group commit */
+    ACTION_SNAPSHOT,  /* add to its history what its slot holds now */
+    ACTION_HISTORY,   /* add an event of its life */
+    ACTION_REPLY,     /* answer a client */
+    ACTION_EXPORT,    /* write the file for bots */
+    ACTION_RETENTION, /* delete history from before */
+    ACTION_KIND_COUNT
+};
+
+enum reply_result { REPLY_CREATED, REPLY_KNOWN, REPLY_DONE, REPLY_NOT_FOUND, REPLY_UNAVAILABLE };
+
+struct action {
+    enum action_kind kind;
+    union {
+        struct {
+            uint64_t request;
+            enum lane_kind lane;
+            const struct address *addresses; /* pools for LANE_REFRESH, else tokens */
+            size_t count;
+        } fetch;
+        struct {
+            uint64_t request;
+        } cancel;
+        struct {
+            token_id id;
+            uint64_t tag;
+        } add_token;
+        struct {
+            token_id id;
+        } save;
+        struct {
+            token_id id;
+            int64_t snapshot_id, previous;
+        } snapshot;
+        struct {
+            token_id id;
+            const char *event, *reason;
+        } history;
+        struct {
+            uint64_t tag;
+            enum reply_result result;
+            int64_t snapshot_id;
+            double score;        /* NaN: none */
+            const char *message; /* why not; static */
+        } reply;
+        struct {
+            instant snapshots_before, events_before;
+        } retention;
+    };
+};
+
+/* A step never makes more; what does not fit waits for the next step, which is due at once. */
+#define ACTIONS_MAX 1024
+
+struct actions {
+    size_t count;
+    struct action items[ACTIONS_MAX];
+};
+
+/* ---- what it tells of itself ---- */
+
+struct group_stats {
+    uint32_t tokens;
+    uint64_t refreshes;         /* answers with data for tokens that had been answered before */
+    uint64_t refreshes_on_time; /* of these, within 1.1 × target of the one before */
+    duration target;
+    instant last_answer_at;
+    duration oldest_age;
+    uint32_t deferred; /* past the target and not sent */
+    uint32_t overdue;  /* of these, past the maximum age: capacity is critically short */
+};
+
+struct lane_stats {
+    uint64_t requests;
+    uint64_t addresses;
+    uint64_t outcomes[FEED_OUTCOME_COUNT];
+    uint32_t in_flight;
+    double allowed_per_minute;
+    uint32_t used_last_minute;
+    duration latency; /* smoothed */
+    uint32_t deferred;
+    instant rest_until; /* INSTANT_NEVER: not resting */
+    instant last_ok_at;
+};
+
+struct job_stats {
+    uint64_t runs;
+    instant last_run_at;
+    duration interval;
+};
+
+struct core_stats {
+    uint64_t steps;
+    uint64_t tokens_added, tokens_known, tokens_refused;
+    uint64_t snapshots, activated, demoted, archived, reactivated;
+    uint64_t without_data;
+    uint64_t late_answers; /* for requests that had been given up */
+    uint64_t issues[PAIR_ISSUE_COUNT];
+    struct group_stats groups[GROUP_COUNT];
+    struct lane_stats lanes[LANE_KIND_COUNT];
+    struct job_stats jobs[JOB_COUNT];
+    instant sampled_at; /* of what is a present state: once a second */
+};
+
+/* ---- the interface ---- */
+
+struct core;
+
+size_t core_size(void);
+
+/* `memory` holds core_size() bytes and is the caller's, as the table is. The table may hold tokens:
+ * each is put into its lanes by its age. `last_snapshot_id` is the newest the store has. */
+struct core *core_init(void *memory, struct token_table *table, const struct options *options,
+                       int64_t last_snapshot_id, instant now);
+
+void core_step(struct core *core, const struct event *event, struct actions *actions);
+instant core_deadline(struct core *core, instant now);
+
+const struct core_stats *core_stats(const struct core *core);
+const struct options *core_options(const struct core *core);
+
+/* For oracles: true when the token is in exactly the lanes it should be in, or in flight. */
+bool core_holds_token(const struct core *core, token_id id);
+
+#endif

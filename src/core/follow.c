@@ -1,0 +1,563 @@
+/* Tokens: what an answer makes of one, and where it stands then. */
+#include "core/state.h"
+
+#include "base/text.h"
+#include <assert.h>
+#include <math.h>
+
+/* The value part of the priority (the age does the waiting), with a floor so that nobody starves.
+ */
+#define WEIGHT_FLOOR          0.02
+#define WEIGHT_LIQUIDITY      0.4
+#define WEIGHT_LIQUIDITY_USD  100000.0
+#define WEIGHT_VOLUME         0.3
+#define WEIGHT_VOLUME_USD     1000000.0
+#define WEIGHT_MOMENTUM       0.2
+#define WEIGHT_MOMENTUM_DELTA 0.20
+#define WEIGHT_SCORE          0.1
+
+/* Not twice in this time for the same wish, however the upstream's answers flap. */
+#define DISCOVER_AGAIN_MIN duration_s(60)
+
+/* A gap longer than this was an outage of ours or the upstream's: not time seen under min_score. */
+#define OBSERVED_GAP_MAX duration_s(300)
+
+struct lanes *follow_lanes(struct core *core, enum lane_kind lane)
+{
+    return lane == LANE_DISCOVER ? &core->discover : &core->price;
+}
+
+unsigned follow_group_mask(enum lane_kind lane)
+{
+    switch (lane) {
+    case LANE_REFRESH:
+        return 1U << PRICE_HOT;
+    case LANE_SCREEN:
+        return 1U << PRICE_HOT_WITHOUT_POOLS | 1U << PRICE_COLD | 1U << PRICE_ARCHIVED;
+    case LANE_DISCOVER:
+        return 1U << DISCOVER_URGENT | 1U << DISCOVER_ACTIVE | 1U << DISCOVER_MONITORING;
+    case LANE_KIND_COUNT:
+        break;
+    }
+    return 0;
+}
+
+/* ---- where a token stands ---- */
+
+static double value_weight(const struct token *token)
+{
+    if (token->state.answers == 0)
+        return WEIGHT_FLOOR;
+    const struct metrics *metrics = &token->state.metrics;
+    double momentum = fabs(metrics->delta_p_5m) + fabs(metrics->delta_p_15m);
+    return WEIGHT_FLOOR +
+           WEIGHT_LIQUIDITY * fmin(1, metrics->liquidity_usd / WEIGHT_LIQUIDITY_USD) +
+           WEIGHT_VOLUME * fmin(1, metrics->volume_24h_usd / WEIGHT_VOLUME_USD) +
+           WEIGHT_MOMENTUM * fmin(1, momentum / WEIGHT_MOMENTUM_DELTA) +
+           WEIGHT_SCORE * fmin(1, fmax(0, token->state.score));
+}
+
+static bool is_hot(const struct core *core, const struct token *token)
+{
+    return token->status == TOKEN_ACTIVE ||
+           (token->state.answers > 0 && token->state.score >= core->options.min_score);
+}
+
+static enum price_group price_group_of(const struct core *core, token_id id)
+{
+    const struct token *token = token_slot(core->table, id);
+    if (token->status == TOKEN_ARCHIVED)
+        return PRICE_ARCHIVED;
+    if (!is_hot(core, token))
+        return PRICE_COLD;
+    return token_table_costs(core->table)[id] > 0 ? PRICE_HOT : PRICE_HOT_WITHOUT_POOLS;
+}
+
+static enum token_group group_of(enum price_group group)
+{
+    return group == PRICE_ARCHIVED ? GROUP_ARCHIVED : group == PRICE_COLD ? GROUP_COLD : GROUP_HOT;
+}
+
+/* Weight over cost: the share of a request it takes. */
+static double price_weight(const struct core *core, token_id id, enum price_group group)
+{
+    double slots = group == PRICE_HOT ? token_table_costs(core->table)[id] : 1;
+    return value_weight(token_slot(core->table, id)) * REQUEST_ADDRESSES_MAX / slots;
+}
+
+static void insert_price(struct core *core, token_id id)
+{
+    enum price_group group = price_group_of(core, id);
+    token_set_group(core->table, id, group_of(group));
+    bool inserted = lanes_insert(&core->price, id, group, price_weight(core, id, group), core->now);
+    assert(inserted); /* nothing in a lane is newer than now */
+    (void)inserted;
+}
+
+static bool belongs_to_discover(const struct core *core, token_id id)
+{
+    return token_slot(core->table, id)->status != TOKEN_ARCHIVED;
+}
+
+static enum discover_group discover_group_of(const struct core *core, token_id id)
+{
+    return token_slot(core->table, id)->status == TOKEN_ACTIVE ? DISCOVER_ACTIVE
+                                                               : DISCOVER_MONITORING;
+}
+
+static void insert_discover(struct core *core, token_id id)
+{
+    /* It may have got back in while it was under way: reactivated, or wished for. */
+    if (lanes_holds(&core->discover, id))
+        lanes_remove(&core->discover, id);
+    bool inserted = lanes_insert(&core->discover, id, discover_group_of(core, id),
+                                 value_weight(token_slot(core->table, id)), core->now);
+    assert(inserted);
+    (void)inserted;
+}
+
+void follow_regroup(struct core *core, token_id id)
+{
+    if (!lanes_holds(&core->price, id))
+        return; /* in flight: it is put right when it comes back */
+    enum price_group group = price_group_of(core, id);
+    if (lanes_group_of(&core->price, id) == (unsigned)group)
+        return;
+    /* Where its place is too far to look for, its next answer puts it right. */
+    if (lanes_move(&core->price, id, group, price_weight(core, id, group)))
+        token_set_group(core->table, id, group_of(group));
+}
+
+static void regroup_discover(struct core *core, token_id id)
+{
+    if (!lanes_holds(&core->discover, id) || lanes_group_of(&core->discover, id) == DISCOVER_URGENT)
+        return;
+    if (!belongs_to_discover(core, id))
+        lanes_remove(&core->discover, id);
+    else
+        (void)lanes_move(&core->discover, id, discover_group_of(core, id),
+                         value_weight(token_slot(core->table, id)));
+}
+
+void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
+{
+    if (lane == LANE_DISCOVER && lanes_holds(&core->discover, id))
+        return;
+    if (lane == LANE_DISCOVER) {
+        /* A wish stays a wish; a turn keeps its place. */
+        bool in_turn = belongs_to_discover(core, id) &&
+                       token_slot(core->table, id)->state.discovered_at.us != 0;
+        lanes_put_back(&core->discover, id, in_turn ? discover_group_of(core, id) : DISCOVER_URGENT,
+                       value_weight(token_slot(core->table, id)));
+        return;
+    }
+    enum price_group group = price_group_of(core, id);
+    token_set_group(core->table, id, group_of(group));
+    lanes_put_back(&core->price, id, group, price_weight(core, id, group));
+}
+
+void follow_discover_now(struct core *core, token_id id)
+{
+    struct lanes *lanes = &core->discover;
+    if (lanes_holds(lanes, id)) {
+        if (lanes_group_of(lanes, id) == DISCOVER_URGENT)
+            return;
+        lanes_remove(lanes, id);
+    } else if (belongs_to_discover(core, id)) {
+        return; /* under way */
+    }
+    bool inserted = lanes_insert(lanes, id, DISCOVER_URGENT, 0, core->now);
+    assert(inserted);
+    (void)inserted;
+}
+
+/* ---- new tokens ---- */
+
+static void set_names(struct token *draft, const char *name, const char *symbol)
+{
+    if (draft->name[0] == '\0' && name != NULL)
+        text_copy(draft->name, sizeof draft->name, name, strnlen(name, 4096));
+    if (draft->symbol[0] == '\0' && symbol != NULL)
+        text_copy(draft->symbol, sizeof draft->symbol, symbol, strnlen(symbol, 4096));
+}
+
+static void add_token(struct core *core, token_id id, const struct event *event)
+{
+    struct token *draft = token_write_begin(core->table, id);
+    draft->created_at = core->now;
+    draft->state.status_since = core->now;
+    set_names(draft, event->token_seen.name, event->token_seen.symbol);
+    token_write_end(core->table, id);
+    token_table_costs(core->table)[id] = 0;
+    core->stats.tokens_added++;
+    insert_price(core, id);
+    bool inserted = lanes_insert(&core->discover, id, DISCOVER_URGENT, 0, core->now);
+    assert(inserted);
+    (void)inserted;
+    struct action *action = core_act(core, ACTION_HISTORY);
+    action->history.id = id;
+    action->history.event = "added";
+    action->history.reason = "seen";
+}
+
+void follow_new(struct core *core, const struct event *event)
+{
+    uint64_t tag = event->token_seen.tag;
+    token_id id = token_table_find(core->table, &event->token_seen.mint);
+    if (id != TOKEN_NONE) {
+        core->stats.tokens_known++;
+        if (token_slot(core->table, id)->flags & TOKEN_DURABLE) {
+            core_reply(core, tag, REPLY_KNOWN, id, NULL);
+            return;
+        }
+    } else {
+        id = token_table_add(core->table, &event->token_seen.mint);
+        if (id == TOKEN_NONE) {
+            core->stats.tokens_refused++;
+            core_reply(core, tag, REPLY_UNAVAILABLE, TOKEN_NONE,
+                       "no memory for another token; it can be offered again");
+            return;
+        }
+        add_token(core, id, event);
+    }
+    struct action *action = core_act(core, ACTION_ADD_TOKEN);
+    action->add_token.id = id;
+    action->add_token.tag = tag;
+}
+
+/* ---- pools ---- */
+
+static struct pool pool_from(struct core *core, const struct pair *pair)
+{
+    return (struct pool){
+        .address = pair->pool,
+        .liquidity_usd = (float)pair->liquidity_usd,
+        .dex = token_table_dex(core->table, pair->dex),
+        .quote = token_table_quote(core->table, pair->quote_symbol),
+        .flags = pool_flags_for(pair->dex, pair->quote_symbol),
+    };
+}
+
+static int pool_find(const struct pool *pools, size_t count, const struct address *address)
+{
+    for (size_t i = 0; i < count; i++)
+        if (address_equal(&pools[i].address, address))
+            return (int)i;
+    return -1;
+}
+
+/* All its pools: what is not among them is gone. */
+static bool replace_pools(struct core *core, struct token *draft, const struct pair *const pairs[],
+                          size_t count)
+{
+    struct pool fresh[POOLS_MAX];
+    const struct pool *old = token_draft_pools(core->table);
+    size_t n = 0;
+    bool changed = count != draft->pool_count;
+    for (size_t i = 0; i < count && n < POOLS_MAX; i++) {
+        if (pool_find(fresh, n, &pairs[i]->pool) >= 0)
+            continue;
+        fresh[n] = pool_from(core, pairs[i]);
+        changed = changed || pool_find(old, draft->pool_count, &fresh[n].address) < 0;
+        n++;
+    }
+    if (!token_draft_set_pools(core->table, fresh, n))
+        return false;
+    return changed;
+}
+
+/* Some of its pools: figures of those it has, and those it did not have yet. */
+static bool merge_pools(struct core *core, struct token *draft, enum lane_kind lane,
+                        const struct pair *const pairs[], size_t count)
+{
+    struct pool pools[POOLS_MAX];
+    size_t n = draft->pool_count;
+    memcpy(pools, token_draft_pools(core->table), n * sizeof *pools);
+    for (size_t i = 0; i < n && lane == LANE_REFRESH; i++)
+        if (pools[i].flags & POOL_COUNTS)
+            pools[i].flags |= POOL_MISSING; /* until found below */
+    for (size_t i = 0; i < count; i++) {
+        int at = pool_find(pools, n, &pairs[i]->pool);
+        if (at >= 0)
+            pools[at] = pool_from(core, pairs[i]);
+        else if (n < POOLS_MAX)
+            pools[n++] = pool_from(core, pairs[i]);
+    }
+    bool changed = n != draft->pool_count;
+    return token_draft_set_pools(core->table, pools, n) && changed;
+}
+
+static uint8_t counting_pools(const struct pool *pools, size_t count)
+{
+    uint8_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        n += (pools[i].flags & POOL_COUNTS) != 0;
+    return n;
+}
+
+/* ---- what an answer says ---- */
+
+static void set_score(struct core *core, struct token *draft)
+{
+    struct token_state *state = &draft->state;
+    struct score raw = score_raw(&state->metrics, draft->status, &core->options);
+    struct score before = {state->smoothed, state->score};
+    struct score smoothed =
+        score_smooth(&raw, state->answers > 0 ? &before : NULL, core->options.ewma_alpha);
+    state->raw = raw.components;
+    state->score_raw = raw.total;
+    state->smoothed = smoothed.components;
+    state->score = smoothed.total;
+}
+
+/* True when the newest score is to be kept in its history. */
+static bool set_snapshot(struct core *core, struct token_state *state)
+{
+    if (state->snapshot_id != 0 &&
+        fabs(state->score - state->score_stored) < core->options.min_score_change)
+        return false;
+    state->snapshot_id = ++core->last_snapshot_id;
+    state->score_stored = state->score;
+    state->scored_at = core->now;
+    core->stats.snapshots++;
+    return true;
+}
+
+static void observe_low_score(struct core *core, struct token *draft, instant before)
+{
+    if (draft->status != TOKEN_ACTIVE || draft->state.score >= core->options.min_score) {
+        draft->state.low_score_us = 0;
+        return;
+    }
+    duration gap = instant_diff(core->now, before);
+    draft->state.low_score_us += gap.us < OBSERVED_GAP_MAX.us ? gap.us : OBSERVED_GAP_MAX.us;
+}
+
+static void save(struct core *core, token_id id)
+{
+    core_act(core, ACTION_SAVE)->save.id = id;
+}
+
+static void save_snapshot(struct core *core, token_id id, int64_t previous)
+{
+    struct action *action = core_act(core, ACTION_SNAPSHOT);
+    action->snapshot.id = id;
+    action->snapshot.snapshot_id = token_slot(core->table, id)->state.snapshot_id;
+    action->snapshot.previous = previous;
+}
+
+static void count_on_time(struct core *core, token_id id, instant before)
+{
+    enum token_group group = token_column_group(core->table, id);
+    struct group_stats *stats = &core->stats.groups[group];
+    stats->last_answer_at = core->now;
+    if (instant_is_never(before))
+        return;
+    enum price_group lane_group = group == GROUP_HOT    ? PRICE_HOT
+                                  : group == GROUP_COLD ? PRICE_COLD
+                                                        : PRICE_ARCHIVED;
+    duration target = core->price.groups[lane_group].target;
+    stats->refreshes++;
+    stats->refreshes_on_time +=
+        (double)instant_diff(core->now, before).us <= ON_TIME_FACTOR * (double)target.us;
+}
+
+/* What a screening can show that asks for all pools of a token. */
+static bool wants_discovery(const struct core *core, const struct token *before, bool pools_changed,
+                            const struct token *after)
+{
+    const struct token_state *old = &before->state, *new = &after->state;
+    if (instant_diff(core->now, new->discovered_at).us < DISCOVER_AGAIN_MIN.us)
+        return false;
+    double threshold = core->options.activation_min_liquidity_usd;
+    bool had = old->answers > 0;
+    bool crossed =
+        new->metrics.liquidity_usd >= threshold && (!had || old->metrics.liquidity_usd < threshold);
+    bool alive = new->metrics.tx_count_1h > 0 && had && old->metrics.tx_count_1h == 0;
+    bool promising =
+        new->score >= core->options.min_score && (!had || old->score < core->options.min_score);
+    return pools_changed || crossed || alive || promising;
+}
+
+/* Takes the figures of an answer into the slot. True when its pools are others now. */
+static bool take_figures(struct core *core, struct token *draft, enum lane_kind lane,
+                         const struct pair *const pairs[], size_t count)
+{
+    bool pools_changed = lane == LANE_DISCOVER ? replace_pools(core, draft, pairs, count)
+                                               : merge_pools(core, draft, lane, pairs, count);
+    const struct pair *primary;
+    set_names(draft, pairs[0]->base_name, pairs[0]->base_symbol);
+    draft->state.metrics = market_gather(pairs, count, draft->status, &core->options, &primary);
+    draft->state.metrics.hours_since_creation =
+        duration_to_s(instant_diff(core->now, draft->created_at)) / 3600;
+    if (primary != NULL)
+        draft->state.metrics.primary_dex = token_table_dex(core->table, primary->dex);
+    if (pools_changed)
+        draft->flags |= TOKEN_POOLS_CHANGED;
+    return pools_changed;
+}
+
+static void answered_with_data(struct core *core, token_id id, enum lane_kind lane,
+                               const struct pair *const pairs[], size_t count)
+{
+    const struct token before = *token_slot(core->table, id);
+    struct token *draft = token_write_begin(core->table, id);
+    bool pools_changed = take_figures(core, draft, lane, pairs, count);
+    set_score(core, draft);
+    observe_low_score(core, draft, before.state.checked_at);
+    draft->state.answers += draft->state.answers < UINT32_MAX;
+    draft->state.checked_at = draft->state.fetched_at = core->now;
+    if (lane == LANE_DISCOVER)
+        draft->state.discovered_at = core->now;
+    bool snapshot = set_snapshot(core, &draft->state);
+    const struct pool *pools = token_draft_pools(core->table);
+    token_table_costs(core->table)[id] = counting_pools(pools, draft->pool_count);
+    token_write_end(core->table, id);
+
+    count_on_time(core, id, before.state.checked_at);
+    save(core, id);
+    if (snapshot)
+        save_snapshot(core, id, before.state.snapshot_id);
+    const struct token *after = token_slot(core->table, id);
+    if (lane != LANE_DISCOVER && wants_discovery(core, &before, pools_changed, after))
+        follow_discover_now(core, id);
+}
+
+static void answered_without_data(struct core *core, token_id id, enum lane_kind lane)
+{
+    core->stats.without_data++;
+    struct token *draft = token_write_begin(core->table, id);
+    draft->state.checked_at = core->now;
+    if (lane == LANE_DISCOVER)
+        draft->state.discovered_at = core->now;
+    token_write_end(core->table, id);
+    save(core, id);
+    /* Its pools may have been replaced by others. */
+    const struct token *token = token_slot(core->table, id);
+    if (lane == LANE_REFRESH &&
+        instant_diff(core->now, token->state.discovered_at).us >= DISCOVER_AGAIN_MIN.us)
+        follow_discover_now(core, id);
+}
+
+void follow_answered(struct core *core, token_id id, enum lane_kind lane,
+                     const struct pair *const pairs[], size_t count)
+{
+    if (count > 0)
+        answered_with_data(core, id, lane, pairs, count);
+    else
+        answered_without_data(core, id, lane);
+    if (count > 0) {
+        enum lifecycle_change change = lifecycle_on_evidence(
+            token_slot(core->table, id), token_pools(core->table, id), &core->options);
+        if (change != CHANGE_NONE)
+            follow_change_status(core, id, change);
+    }
+    if (lane == LANE_DISCOVER) {
+        if (belongs_to_discover(core, id))
+            insert_discover(core, id);
+        /* All its pools are fresher than any refresh: its turn in the price lane is done, too. */
+        if (!lanes_holds(&core->price, id))
+            return;
+        lanes_remove(&core->price, id);
+    }
+    insert_price(core, id);
+}
+
+void follow_recalculate(struct core *core, token_id id)
+{
+    if (token_slot(core->table, id)->state.answers == 0)
+        return;
+    int64_t previous = token_slot(core->table, id)->state.snapshot_id;
+    struct token *draft = token_write_begin(core->table, id);
+    set_score(core, draft);
+    bool snapshot = set_snapshot(core, &draft->state);
+    token_write_end(core->table, id);
+    save(core, id);
+    if (snapshot)
+        save_snapshot(core, id, previous);
+    follow_regroup(core, id);
+}
+
+/* ---- status ---- */
+
+static void count_change(struct core_stats *stats, enum lifecycle_change change)
+{
+    switch (change) {
+    case CHANGE_ACTIVATED:
+        stats->activated++;
+        return;
+    case CHANGE_DEMOTED:
+        stats->demoted++;
+        return;
+    case CHANGE_ARCHIVED_LOW:
+    case CHANGE_ARCHIVED_OLD:
+        stats->archived++;
+        return;
+    case CHANGE_REACTIVATED:
+        stats->reactivated++;
+        return;
+    case CHANGE_NONE:
+    case CHANGE_COUNT:
+        break;
+    }
+    assert(!"no such change");
+}
+
+/* The one place where a status changes. */
+void follow_change_status(struct core *core, token_id id, enum lifecycle_change change)
+{
+    const struct lifecycle_row *row = lifecycle_row(change);
+    struct token *draft = token_write_begin(core->table, id);
+    assert(draft->status == (uint8_t)row->from);
+    draft->status = (uint8_t)row->to;
+    draft->state.status_since = core->now;
+    draft->state.low_score_us = 0;
+    token_write_end(core->table, id);
+    count_change(&core->stats, change);
+    struct action *action = core_act(core, ACTION_HISTORY);
+    action->history.id = id;
+    action->history.event = row->event;
+    action->history.reason = row->reason;
+    save(core, id);
+    follow_regroup(core, id);
+    regroup_discover(core, id);
+    /* Back from the archive: it is in the discover lane again, unless it is being discovered. */
+    if (change == CHANGE_REACTIVATED && !lanes_holds(&core->discover, id) &&
+        instant_before(token_slot(core->table, id)->state.discovered_at, core->now))
+        insert_discover(core, id);
+}
+
+/* ---- a start ---- */
+
+static instant known_stamp(const struct core *core, instant stamp, instant otherwise)
+{
+    if (instant_is_never(stamp))
+        stamp = otherwise;
+    return instant_min(stamp, core->now); /* a clock that was set back since */
+}
+
+void follow_start(struct core *core)
+{
+    memset(token_table_fifos(core->table, LINKS_PRICE), 0, token_table_count(core->table) + 1UL);
+    memset(token_table_fifos(core->table, LINKS_DISCOVER), 0, token_table_count(core->table) + 1UL);
+    for (token_id id = 1; id <= token_table_count(core->table); id++) {
+        const struct token *token = token_slot(core->table, id);
+        if (token->flags & TOKEN_HOLE)
+            continue;
+        token_table_costs(core->table)[id] =
+            counting_pools(token_pools(core->table, id), token->pool_count);
+        enum price_group group = price_group_of(core, id);
+        token_set_group(core->table, id, group_of(group));
+        lanes_append_unsorted(&core->price, id, group, price_weight(core, id, group),
+                              known_stamp(core, token->state.checked_at, token->created_at));
+        if (!belongs_to_discover(core, id))
+            continue;
+        bool is_new = instant_is_never(token->state.discovered_at);
+        lanes_append_unsorted(&core->discover, id,
+                              is_new ? DISCOVER_URGENT : discover_group_of(core, id),
+                              is_new ? 0 : value_weight(token),
+                              known_stamp(core, token->state.discovered_at, token->created_at));
+    }
+    lanes_sort(&core->price);
+    lanes_sort(&core->discover);
+}

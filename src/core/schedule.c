@@ -1,0 +1,331 @@
+/* Requests: what to send now, what an answer means, what overran its deadline. */
+#include "core/state.h"
+
+#include <assert.h>
+#include <math.h>
+
+#define LATENCY_ALPHA      0.2
+#define LEAD_MARGIN_S      0.01 /* the loop's own delays */
+#define LEAD_SHARE_MAX     0.1  /* of the shortest target: earlier would not be fresh */
+#define GRACE_S            5.0  /* beyond feed_timeout_sec the shell has lost the request */
+#define SILENCE_S          60.0
+#define REFUSED_REST_FIRST duration_s(5)
+#define REFUSED_REST_MOST  duration_s(60)
+#define FAILED_REST_FIRST  duration_ms(250)
+/* Short, so that an upstream that comes back is noticed at once; one probe in two seconds. */
+#define FAILED_REST_MOST    duration_s(2)
+#define ACTIONS_PER_TOKEN   6 /* save, snapshot, change, reply… of one answered token */
+#define ACTIONS_FOR_REQUEST 1
+
+static double requests_per_minute(const struct options *options, enum lane_kind lane)
+{
+    const double limits[LANE_KIND_COUNT] = {
+        [LANE_REFRESH] = options->refresh_requests_per_minute,
+        [LANE_SCREEN] = options->screen_requests_per_minute,
+        [LANE_DISCOVER] = options->discover_requests_per_minute,
+    };
+    return limits[lane] * (1 - options->budget_headroom_percent / 100);
+}
+
+void schedule_apply_options(struct core *core)
+{
+    const struct options *options = &core->options;
+    duration hot = duration_s(options->hot_interval_sec);
+    duration cold = duration_s(options->cold_interval_sec);
+    duration most = duration_s(options->maximum_age_sec);
+    const struct lane_group price[] = {
+        [PRICE_HOT] = {hot, most, RANK_NORMAL},
+        [PRICE_HOT_WITHOUT_POOLS] = {hot, most, RANK_NORMAL},
+        [PRICE_COLD] = {cold, most, RANK_NORMAL},
+        [PRICE_ARCHIVED] = {duration_s(options->archived_interval_sec), {0}, RANK_SPARE},
+    };
+    const struct lane_group discover[] = {
+        [DISCOVER_URGENT] = {{0}, {0}, RANK_URGENT},
+        [DISCOVER_ACTIVE] = {duration_s(options->discover_active_interval_sec), {0}, RANK_NORMAL},
+        [DISCOVER_MONITORING] = {duration_s(options->discover_monitoring_interval_sec),
+                                 {0},
+                                 RANK_NORMAL},
+    };
+    for (unsigned i = 0; i < sizeof price / sizeof *price; i++)
+        lanes_set_group(&core->price, i, price[i]);
+    for (unsigned i = 0; i < sizeof discover / sizeof *discover; i++)
+        lanes_set_group(&core->discover, i, discover[i]);
+    for (int i = 0; i < LANE_KIND_COUNT; i++)
+        budget_set_rate(&core->lanes[i].budget, requests_per_minute(options, i), core->now);
+}
+
+/* ---- sending ---- */
+
+/* How early to ask, to have the answer at the target. */
+static duration lead_of(const struct core *core, enum lane_kind lane)
+{
+    double shortest = fmin(core->options.hot_interval_sec, core->options.cold_interval_sec);
+    return duration_s(fmin(core->lanes[lane].latency_s + LEAD_MARGIN_S, shortest * LEAD_SHARE_MAX));
+}
+
+static struct lane_query query_for(const struct core *core, enum lane_kind lane)
+{
+    return (struct lane_query){
+        .now = core->now,
+        .lead = lead_of(core, lane),
+        .groups = follow_group_mask(lane),
+        .slots = lane == LANE_DISCOVER ? 1 : REQUEST_ADDRESSES_MAX,
+        .costs = lane == LANE_REFRESH ? token_table_costs(core->table) : NULL,
+    };
+}
+
+static uint64_t handle_of(const struct core *core, const struct request *request)
+{
+    return (uint64_t)request->generation << 32 | (uint64_t)(request - core->requests);
+}
+
+static void add_addresses(const struct core *core, struct request *request, token_id id)
+{
+    const struct token *token = token_slot(core->table, id);
+    if (request->lane != LANE_REFRESH) {
+        request->addresses[request->address_count++] = token->mint;
+        return;
+    }
+    const struct pool *pools = token_pools(core->table, id);
+    for (int i = 0; i < token->pool_count; i++)
+        if (pools[i].flags & POOL_COUNTS) {
+            assert(request->address_count < REQUEST_ADDRESSES_MAX);
+            request->addresses[request->address_count++] = pools[i].address;
+        }
+}
+
+/* Sends one request of this lane, if anybody in it is due. */
+static bool send_one(struct core *core, enum lane_kind lane)
+{
+    struct request *request = &core->requests[core->free_requests[core->free_count - 1]];
+    struct lane_query query = query_for(core, lane);
+    size_t count = lanes_select(follow_lanes(core, lane), &query, request->tokens);
+    if (count == 0)
+        return false;
+    core->free_count--;
+    request->in_flight = true;
+    request->lane = (uint8_t)lane;
+    request->token_count = (uint8_t)count;
+    request->address_count = 0;
+    request->sent_at = core->now;
+    for (size_t i = 0; i < count; i++)
+        add_addresses(core, request, request->tokens[i]);
+    budget_take(&core->lanes[lane].budget, core->now);
+    core->lanes[lane].used[core->now.us / 1000000 % MINUTE_SLOTS]++;
+
+    struct lane_stats *stats = &core->stats.lanes[lane];
+    stats->requests++;
+    stats->addresses += request->address_count;
+    stats->in_flight++;
+    struct action *action = core_act(core, ACTION_FETCH);
+    action->fetch.request = handle_of(core, request);
+    action->fetch.lane = lane;
+    action->fetch.addresses = request->addresses;
+    action->fetch.count = request->address_count;
+    return true;
+}
+
+static bool may_send(const struct core *core, enum lane_kind lane)
+{
+    return core->stats.lanes[lane].in_flight < (uint64_t)core->options.requests_in_flight_max &&
+           core->free_count > 0;
+}
+
+void schedule_send(struct core *core)
+{
+    for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
+        while (may_send(core, lane) && core_room(core) >= ACTIONS_FOR_REQUEST &&
+               !instant_before(core->now, budget_ready_at(&core->lanes[lane].budget, core->now)))
+            if (!send_one(core, lane))
+                break;
+    }
+}
+
+instant schedule_deadline(struct core *core)
+{
+    instant deadline = INSTANT_FAR;
+    for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
+        if (!may_send(core, lane))
+            continue; /* an answer wakes us */
+        instant due =
+            lanes_next_due(follow_lanes(core, lane), follow_group_mask(lane), lead_of(core, lane));
+        if (due.us == INSTANT_FAR.us)
+            continue;
+        instant ready = budget_ready_at(&core->lanes[lane].budget, core->now);
+        deadline = instant_min(deadline, instant_max(due, ready));
+    }
+    return deadline;
+}
+
+/* ---- answers ---- */
+
+static void free_request(struct core *core, struct request *request)
+{
+    request->in_flight = false;
+    request->generation++;
+    core->free_requests[core->free_count++] = (uint16_t)(request - core->requests);
+}
+
+/* Gives the tokens of a request that failed back to their lanes. */
+static void put_back(struct core *core, const struct request *request)
+{
+    /* Back to front: those chosen first are the oldest, and belong before the others. */
+    for (int i = request->token_count; i-- > 0;)
+        follow_put_back(core, request->tokens[i], request->lane);
+}
+
+/* One strike for all that were under way when the trouble began, not one each. */
+static void strike(struct core *core, const struct request *request, const struct event *event)
+{
+    struct lane_state *lane = &core->lanes[request->lane];
+    enum feed_outcome outcome = event->answer.outcome;
+    bool refused = outcome == FEED_RATE_LIMITED || outcome == FEED_FORBIDDEN;
+    if (outcome == FEED_CANCELLED || request->sent_at.us < lane->struck_at.us)
+        return;
+    lane->struck_at = core->now;
+    budget_strike(&lane->budget, core->now, event->answer.retry_after,
+                  refused ? REFUSED_REST_FIRST : FAILED_REST_FIRST,
+                  refused ? REFUSED_REST_MOST : FAILED_REST_MOST);
+}
+
+static void measure_latency(struct lane_state *lane, duration latency)
+{
+    double seconds = duration_to_s(latency);
+    lane->latency_s = lane->latency_s == 0
+                          ? seconds
+                          : LATENCY_ALPHA * seconds + (1 - LATENCY_ALPHA) * lane->latency_s;
+}
+
+/* For each token of a request, the pairs of the answer that have it as their base. */
+struct sorted_answer {
+    const struct pair *pairs[REQUEST_ADDRESSES_MAX][REQUEST_ADDRESSES_MAX];
+    uint8_t counts[REQUEST_ADDRESSES_MAX];
+};
+
+static int token_with_mint(const struct core *core, const struct request *request,
+                           const struct address *mint)
+{
+    for (int i = 0; i < request->token_count; i++)
+        if (address_equal(&token_slot(core->table, request->tokens[i])->mint, mint))
+            return i;
+    return -1;
+}
+
+static void sort_answer(struct core *core, const struct request *request, const struct event *event,
+                        struct sorted_answer *out)
+{
+    memset(out->counts, 0, sizeof out->counts);
+    for (size_t i = 0; i < event->answer.pair_count; i++) {
+        const struct pair *pair = &event->answer.pairs[i];
+        int token = token_with_mint(core, request, &pair->base);
+        if (token < 0) {
+            bool as_quote = token_with_mint(core, request, &pair->quote) >= 0;
+            core->stats.issues[as_quote ? PAIR_QUOTE_SIDE : PAIR_NOT_ASKED]++;
+        } else if (out->counts[token] == REQUEST_ADDRESSES_MAX) {
+            core->stats.issues[PAIR_OVER_LIMIT]++;
+        } else {
+            out->pairs[token][out->counts[token]++] = pair;
+        }
+    }
+}
+
+/* Nothing about tokens that all had data before: told apart, for people to see. */
+static bool is_suspiciously_empty(const struct core *core, const struct request *request,
+                                  const struct sorted_answer *sorted)
+{
+    for (int i = 0; i < request->token_count; i++)
+        if (sorted->counts[i] > 0 ||
+            token_slot(core->table, request->tokens[i])->state.answers == 0)
+            return false;
+    return true;
+}
+
+static void answer_wants(struct core *core, token_id id, enum feed_outcome outcome)
+{
+    for (uint32_t i = 0; i < core->wants_count;) {
+        if (core->wants[i].id != id || core_room(core) == 0) {
+            i++;
+            continue;
+        }
+        core_reply(core, core->wants[i].tag, outcome == FEED_OK ? REPLY_DONE : REPLY_UNAVAILABLE,
+                   id, outcome == FEED_OK ? NULL : feed_outcome_name(outcome));
+        core->wants[i] = core->wants[--core->wants_count];
+    }
+}
+
+static void take_answer(struct core *core, const struct request *request, const struct event *event)
+{
+    struct sorted_answer sorted;
+    sort_answer(core, request, event, &sorted);
+    enum feed_outcome outcome =
+        is_suspiciously_empty(core, request, &sorted) ? FEED_EMPTY : FEED_OK;
+    core->stats.lanes[request->lane].outcomes[outcome]++;
+    for (int i = 0; i < request->token_count; i++) {
+        assert(core_room(core) >= ACTIONS_PER_TOKEN);
+        follow_answered(core, request->tokens[i], request->lane, sorted.pairs[i], sorted.counts[i]);
+    }
+    if (request->lane == LANE_DISCOVER)
+        answer_wants(core, request->tokens[0], outcome);
+}
+
+static struct request *request_of(struct core *core, uint64_t handle)
+{
+    uint32_t index = (uint32_t)handle;
+    if (index >= REQUESTS_MAX)
+        return NULL;
+    struct request *request = &core->requests[index];
+    return request->in_flight && request->generation == (uint32_t)(handle >> 32) ? request : NULL;
+}
+
+void schedule_on_answer(struct core *core, const struct event *event)
+{
+    struct request *request = request_of(core, event->answer.request);
+    if (request == NULL) {
+        core->stats.late_answers++;
+        return;
+    }
+    struct lane_state *lane = &core->lanes[request->lane];
+    struct lane_stats *stats = &core->stats.lanes[request->lane];
+    assert(stats->in_flight > 0);
+    stats->in_flight--;
+    if (event->answer.outcome == FEED_OK) {
+        measure_latency(lane, event->answer.latency);
+        budget_succeed(&lane->budget);
+        stats->last_ok_at = core->now;
+        take_answer(core, request, event);
+    } else {
+        stats->outcomes[event->answer.outcome]++;
+        strike(core, request, event);
+        put_back(core, request);
+        if (request->lane == LANE_DISCOVER)
+            answer_wants(core, request->tokens[0], event->answer.outcome);
+    }
+    free_request(core, request);
+}
+
+/* The shell ends requests at feed_timeout_sec. One that it lost must not keep its tokens. */
+void schedule_cancel_overdue(struct core *core)
+{
+    duration limit = duration_s(core->options.feed_timeout_sec + GRACE_S);
+    for (int i = 0; i < REQUESTS_MAX; i++) {
+        struct request *request = &core->requests[i];
+        if (!request->in_flight || instant_diff(core->now, request->sent_at).us < limit.us ||
+            core_room(core) < 2)
+            continue;
+        core_act(core, ACTION_CANCEL)->cancel.request = handle_of(core, request);
+        core->stats.lanes[request->lane].in_flight--;
+        core->stats.lanes[request->lane].outcomes[FEED_CANCELLED]++;
+        put_back(core, request);
+        if (request->lane == LANE_DISCOVER)
+            answer_wants(core, request->tokens[0], FEED_CANCELLED);
+        free_request(core, request);
+    }
+}
+
+bool schedule_is_silent(const struct core *core)
+{
+    for (int i = 0; i < LANE_KIND_COUNT; i++)
+        if (duration_to_s(instant_diff(core->now, core->stats.lanes[i].last_ok_at)) < SILENCE_S)
+            return false;
+    return true;
+}

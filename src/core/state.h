@@ -1,0 +1,114 @@
+/*
+ * What the core's files share; private to src/core.
+ *
+ *   core.c      one event in, actions out; the next deadline; the sample a second
+ *   schedule.c  requests: what to send now, what an answer means, what overran
+ *   follow.c    tokens: what an answer makes of one, and where it stands then
+ *   jobs.c      archiver, activation sweep, export, retention
+ */
+#ifndef MOONWATCH_CORE_STATE_H
+#define MOONWATCH_CORE_STATE_H
+
+#include "core/budget.h"
+#include "core/core.h"
+#include "core/lane.h"
+#include "core/lifecycle.h"
+#include "core/score.h"
+
+#define REQUESTS_MAX    (256 * LANE_KIND_COUNT) /* the bound of requests_in_flight_max */
+#define WANTS_MAX       256                     /* clients waiting for a refresh of one token */
+#define MINUTE_SLOTS    60
+#define ON_TIME_FACTOR  1.1
+#define SAMPLE_INTERVAL duration_s(1)
+
+/* Groups of the price family; refresh serves the first, screen the others. */
+enum price_group { PRICE_HOT, PRICE_HOT_WITHOUT_POOLS, PRICE_COLD, PRICE_ARCHIVED };
+enum discover_group { DISCOVER_URGENT, DISCOVER_ACTIVE, DISCOVER_MONITORING };
+
+struct request {
+    uint32_t generation;
+    bool in_flight;
+    uint8_t lane; /* enum lane_kind */
+    uint8_t token_count;
+    uint8_t address_count;
+    instant sent_at;
+    token_id tokens[REQUEST_ADDRESSES_MAX];
+    struct address addresses[REQUEST_ADDRESSES_MAX];
+};
+
+/* A client that waits for one token. */
+struct want {
+    token_id id; /* TOKEN_NONE: free */
+    uint64_t tag;
+};
+
+struct lane_state {
+    struct budget budget;
+    instant struck_at;
+    double latency_s;            /* smoothed */
+    uint32_t used[MINUTE_SLOTS]; /* requests sent in each of the last seconds */
+};
+
+struct job_state {
+    instant last_run_at;
+    bool is_wanted;
+    token_id cursor; /* the next to look at; TOKEN_NONE: not sweeping */
+};
+
+struct core {
+    struct options options;
+    struct token_table *table;
+    struct actions *actions; /* of the step under way */
+    instant now;             /* of the step under way; never goes back */
+    struct lanes price;
+    struct lanes discover;
+    struct lane_state lanes[LANE_KIND_COUNT];
+    struct job_state jobs[JOB_COUNT];
+    int64_t last_snapshot_id;
+    struct core_stats stats;
+    struct want wants[WANTS_MAX];
+    uint32_t wants_count;
+    uint32_t free_count;
+    uint16_t free_requests[REQUESTS_MAX];
+    struct request requests[REQUESTS_MAX];
+};
+
+/* core.c */
+struct action *core_act(struct core *core, enum action_kind kind);
+size_t core_room(const struct core *core); /* actions that still fit into this step */
+void core_reply(struct core *core, uint64_t tag, enum reply_result result, token_id id,
+                const char *message);
+
+/* schedule.c */
+void schedule_apply_options(struct core *core);
+void schedule_send(struct core *core);
+void schedule_on_answer(struct core *core, const struct event *event);
+void schedule_cancel_overdue(struct core *core);
+instant schedule_deadline(struct core *core);
+bool schedule_is_silent(const struct core *core); /* no lane had an answer of late */
+
+/* follow.c */
+struct lanes *follow_lanes(struct core *core, enum lane_kind lane);
+unsigned follow_group_mask(enum lane_kind lane);
+void follow_new(struct core *core, const struct event *event);
+void follow_start(struct core *core);
+/* The request for this token failed: back to where it was, as old as it was. */
+void follow_put_back(struct core *core, token_id id, enum lane_kind lane);
+/* It was answered: `pairs` (maybe none) have it as their base. Stands in its lanes afterwards. */
+void follow_answered(struct core *core, token_id id, enum lane_kind lane,
+                     const struct pair *const pairs[], size_t count);
+void follow_change_status(struct core *core, token_id id, enum lifecycle_change change);
+/* Scores it again from the figures it has. */
+void follow_recalculate(struct core *core, token_id id);
+/* Moves it to the group that its status and score call for. */
+void follow_regroup(struct core *core, token_id id);
+void follow_discover_now(struct core *core, token_id id);
+
+/* jobs.c */
+void jobs_init(struct core *core);
+void jobs_want(struct core *core, enum job job);
+void jobs_run(struct core *core);
+instant jobs_deadline(const struct core *core);
+duration jobs_interval(const struct core *core, enum job job);
+
+#endif
