@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Copies at most size − 1 bytes and a NUL. Invalid UTF-8 becomes U+FFFD, control characters
  * (C0, DEL, C1) become a space, and the cut never splits a character. Returns the length. */
@@ -15,7 +16,25 @@ size_t text_copy(char *out, size_t size, const char *in, size_t length);
 /* Case-insensitive for ASCII only. */
 bool text_equal_nocase(const char *a, const char *b);
 
-/* Levenshtein distance, for "did you mean". Texts over 63 bytes count as far apart. */
+/* Levenshtein distance, for "did you mean". Texts over 63 bytes are TEXT_FAR apart. */
+#define TEXT_FAR SIZE_MAX
 size_t text_distance(const char *a, const char *b);
+
+/* True when `distance` is small enough for a word of this length to be a slip of the other. */
+bool text_is_slip(size_t distance, size_t length);
+
+/* Decodes the first character of `in` (length > 0) and returns the bytes it takes, 1 to 4. What is
+ * not UTF-8 gives U+FFFD and takes the longest prefix that could have begun a character. */
+size_t text_decode(const char *in, size_t length, uint32_t *character);
+
+/* The first character of `in` as it may stand between the quotes of a JSON string: UTF-8, or an
+ * escape for quotes, backslashes and control characters. Returns the bytes of `in` it takes. */
+#define TEXT_ESCAPED_SIZE 8
+size_t text_escape(const char *in, size_t length, char out[TEXT_ESCAPED_SIZE], size_t *out_length);
+
+/* A decimal number, the same in every locale, nothing before or after it. False otherwise, and for
+ * what does not fit a double. */
+bool text_parse_double(const char *text, size_t length, double *out);
+bool text_parse_int(const char *text, size_t length, int64_t *out);
 
 #endif

@@ -1,0 +1,191 @@
+#include "base/text.h"
+
+#include <string.h>
+
+#define REPLACEMENT    0xfffdu
+#define DISTANCE_BYTES 63
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static bool is_control(uint32_t character)
+{
+    return character < 0x20 || (character >= 0x7f && character < 0xa0);
+}
+
+/* How many bytes follow a leading byte, and the bounds of the first of them (RFC 3629's table:
+ * they shut out overlong forms, surrogates and what is past U+10FFFF). */
+static size_t utf8_tail(uint8_t lead, uint8_t *low, uint8_t *high)
+{
+    *low = 0x80;
+    *high = 0xbf;
+    if (lead >= 0xc2 && lead <= 0xdf)
+        return 1;
+    if (lead >= 0xe0 && lead <= 0xef) {
+        if (lead == 0xe0)
+            *low = 0xa0;
+        if (lead == 0xed)
+            *high = 0x9f;
+        return 2;
+    }
+    if (lead >= 0xf0 && lead <= 0xf4) {
+        if (lead == 0xf0)
+            *low = 0x90;
+        if (lead == 0xf4)
+            *high = 0x8f;
+        return 3;
+    }
+    return 0;
+}
+
+size_t text_decode(const char *in, size_t length, uint32_t *character)
+{
+    const uint8_t *bytes = (const uint8_t *)in;
+    uint8_t low, high;
+
+    if (bytes[0] < 0x80) {
+        *character = bytes[0];
+        return 1;
+    }
+    size_t tail = utf8_tail(bytes[0], &low, &high);
+    uint32_t value = bytes[0] & (0x3fu >> tail);
+    for (size_t i = 1; i <= tail; i++) {
+        if (i >= length || bytes[i] < low || bytes[i] > high) {
+            *character = REPLACEMENT;
+            return i;
+        }
+        value = value << 6 | (bytes[i] & 0x3fu);
+        low = 0x80;
+        high = 0xbf;
+    }
+    *character = tail == 0 ? REPLACEMENT : value;
+    return tail + 1;
+}
+
+static size_t utf8_encode(uint32_t character, char out[4])
+{
+    if (character < 0x80) {
+        out[0] = (char)character;
+        return 1;
+    }
+    if (character < 0x800) {
+        out[0] = (char)(0xc0 | character >> 6);
+        out[1] = (char)(0x80 | (character & 0x3f));
+        return 2;
+    }
+    if (character < 0x10000) {
+        out[0] = (char)(0xe0 | character >> 12);
+        out[1] = (char)(0x80 | (character >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (character & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | character >> 18);
+    out[1] = (char)(0x80 | (character >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (character >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (character & 0x3f));
+    return 4;
+}
+
+size_t text_copy(char *out, size_t size, const char *in, size_t length)
+{
+    size_t written = 0;
+
+    if (size == 0)
+        return 0;
+    while (length > 0) {
+        uint32_t character;
+        char encoded[4];
+        size_t taken = text_decode(in, length, &character);
+        size_t bytes = utf8_encode(is_control(character) ? ' ' : character, encoded);
+        if (bytes > size - 1 - written)
+            break;
+        memcpy(out + written, encoded, bytes);
+        written += bytes;
+        in += taken;
+        length -= taken;
+    }
+    out[written] = '\0';
+    return written;
+}
+
+static char short_escape(uint32_t character)
+{
+    switch (character) {
+    case '"':
+        return '"';
+    case '\\':
+        return '\\';
+    case '\n':
+        return 'n';
+    case '\r':
+        return 'r';
+    case '\t':
+        return 't';
+    default:
+        return 0;
+    }
+}
+
+size_t text_escape(const char *in, size_t length, char out[TEXT_ESCAPED_SIZE], size_t *out_length)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint32_t character;
+    size_t taken = text_decode(in, length, &character);
+    char escape = short_escape(character);
+
+    if (escape != 0) {
+        out[0] = '\\';
+        out[1] = escape;
+        *out_length = 2;
+    } else if (is_control(character)) {
+        memcpy(out, "\\u00", 4);
+        out[4] = digits[character >> 4 & 15];
+        out[5] = digits[character & 15];
+        *out_length = 6;
+    } else {
+        *out_length = utf8_encode(character, out);
+    }
+    return taken;
+}
+
+bool text_equal_nocase(const char *a, const char *b)
+{
+    while (*a != '\0' && lower(*a) == lower(*b)) {
+        a++;
+        b++;
+    }
+    return lower(*a) == lower(*b);
+}
+
+static size_t minimum(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+size_t text_distance(const char *a, const char *b)
+{
+    size_t row[DISTANCE_BYTES + 1];
+    size_t a_length = strlen(a), b_length = strlen(b);
+
+    if (a_length > DISTANCE_BYTES || b_length > DISTANCE_BYTES)
+        return TEXT_FAR;
+    for (size_t j = 0; j <= b_length; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a_length; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_length; j++) {
+            size_t replace = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = minimum(replace, minimum(row[j], row[j - 1]) + 1);
+        }
+    }
+    return row[b_length];
+}
+
+bool text_is_slip(size_t distance, size_t length)
+{
+    return distance <= 1 + length / 4;
+}

@@ -1,0 +1,57 @@
+/* The names of the core's enums, made from the lists that the enums are made from. */
+#include "core/lane_kind.h"
+#include "core/outcome.h"
+#include "core/token_table.h"
+
+#include <string.h>
+
+/* For values that come from shared memory or a file and may be anything. */
+#define UNKNOWN_NAME "unknown"
+
+#define X(code, text) [code] = text,
+static const char *const lane_kinds[] = {LANE_KIND_LIST(X)};
+static const char *const feed_outcomes[] = {FEED_OUTCOME_LIST(X)};
+static const char *const pair_issues[] = {PAIR_ISSUE_LIST(X)};
+static const char *const token_statuses[] = {TOKEN_STATUS_LIST(X)};
+static const char *const token_groups[] = {TOKEN_GROUP_LIST(X)};
+#undef X
+
+static const char *name_of(const char *const names[], size_t count, unsigned value)
+{
+    return value < count ? names[value] : UNKNOWN_NAME;
+}
+
+const char *lane_kind_name(enum lane_kind kind)
+{
+    return name_of(lane_kinds, LANE_KIND_COUNT, (unsigned)kind);
+}
+
+const char *feed_outcome_name(enum feed_outcome outcome)
+{
+    return name_of(feed_outcomes, FEED_OUTCOME_COUNT, (unsigned)outcome);
+}
+
+const char *pair_issue_name(enum pair_issue issue)
+{
+    return name_of(pair_issues, PAIR_ISSUE_COUNT, (unsigned)issue);
+}
+
+const char *token_status_name(enum token_status status)
+{
+    return name_of(token_statuses, TOKEN_STATUS_COUNT, (unsigned)status);
+}
+
+bool token_status_parse(const char *text, size_t length, enum token_status *out)
+{
+    for (unsigned i = 0; i < TOKEN_STATUS_COUNT; i++)
+        if (strlen(token_statuses[i]) == length && memcmp(token_statuses[i], text, length) == 0) {
+            *out = (enum token_status)i;
+            return true;
+        }
+    return false;
+}
+
+const char *token_group_name(enum token_group group)
+{
+    return name_of(token_groups, GROUP_COUNT, (unsigned)group);
+}
