@@ -47,6 +47,7 @@ enum feed_outcome {
     X(PAIR_NOT_ASKED, "not_asked")         /* about a token that was not asked for */              \
     X(PAIR_QUOTE_SIDE, "quote_side")       /* the token is the quote: prices another */            \
     X(PAIR_DUPLICATE_KEY, "duplicate_key") /* remark: the first one counts */                      \
+    X(PAIR_FIELD_IGNORED, "field_ignored") /* remark: a harmless field was wrong: as if absent */  \
     X(PAIR_NO_TRANSACTIONS, "liquidity_without_transactions") /* remark */                         \
     X(PAIR_NO_MOVE, "transactions_without_move")              /* remark */                         \
     X(PAIR_NO_VOLUME, "transactions_without_volume")          /* remark */
@@ -57,6 +58,9 @@ enum pair_issue {
 #undef X
         PAIR_ISSUE_COUNT
 };
+
+/* Issues before this one refuse the pair, one issue a pair; from it on they only remark. */
+#define PAIR_FIRST_REMARK PAIR_DUPLICATE_KEY
 
 const char *feed_outcome_name(enum feed_outcome outcome);
 const char *pair_issue_name(enum pair_issue issue);
