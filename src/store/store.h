@@ -1,6 +1,6 @@
 /*
  * The store: what survives everything. One interface; SQLite implements it (sqlite.c), PostgreSQL
- * will, and a conformance suite (tests/unit/test_store.c) runs against each.
+ * will, and a conformance suite (tests/unit/store/test_store.c) runs against each.
  *
  * It is written as a log. A refresh that changed something is APPENDED to refresh_log (sequential,
  * 1 to 2 µs a row); the token rows are CHECKPOINTED in the order of their ids, a slice at a time,
@@ -71,20 +71,29 @@ struct store_loader {
 };
 
 /* What a load found. A row that fails its checks (lengths, ranges, finite numbers, a mint that is
- * none, one that stands twice) is left where it is, counted and logged, never believed. */
+ * none, one that stands twice) is left where it is, counted and logged, never believed.
+ * A refused token row leaves a HOLE: on_token is not called for that id. A token whose identity is
+ * sound but whose state is not comes without data (answers 0), to be fetched anew. */
 struct store_load_report {
     uint32_t tokens;
-    uint32_t replayed;    /* log rows */
-    uint32_t rows_refused;
+    uint32_t replayed;       /* tokens whose state came from the log: it was ahead of their row */
+    uint32_t rows_refused;   /* rows of any table; the holes are among them */
+    uint32_t holes;          /* ids up to the last one loaded without a token */
+    uint32_t states_refused; /* tokens that came without data because of damage */
+    uint32_t times_clamped; /* tokens with a time in the future (the clock was wrong): set to now */
     int64_t last_snapshot_id;
-    uint64_t generation;  /* of this opening: one more than the last */
+    uint64_t generation; /* of this opening: one more than the last */
 };
 
 /* Opens or makes the database behind `url` ("sqlite:PATH") and migrates its schema. NULL with a
  * sentence in `why` when it can't be. One writer at a time: a second one is told ERR_BUSY. */
 struct store *store_open(const char *url, char why[512]);
+/* Once, before the first write. ERR_CORRUPT after having delivered all that could be read. */
 enum err store_load(struct store *store, const struct store_loader *loader,
                     struct store_load_report *report) MUST_CHECK;
+/* The tokens that the load replayed, one a call, in order of ids; TOKEN_NONE after the last. They
+ * must be checkpointed before the log is cut. */
+token_id store_next_replayed(struct store *store);
 void store_close(struct store *store);
 
 enum err store_begin(struct store *store, enum store_durability durability) MUST_CHECK;
@@ -95,8 +104,10 @@ enum err store_checkpoint_token(struct store *store, const struct store_token *t
 enum err store_put_snapshot(struct store *store, const struct store_snapshot *snapshot) MUST_CHECK;
 enum err store_put_event(struct store *store, const struct store_event *event) MUST_CHECK;
 enum err store_put_setting(struct store *store, const char *name, const char *value) MUST_CHECK;
-/* The log before the point at which this checkpoint pass began is no longer needed. */
-enum err store_cut_log(struct store *store, int64_t before) MUST_CHECK;
+/* The log before the point at which this checkpoint pass began is no longer needed. The newest row
+ * always stays, so that positions never start over. Deletes at most `most` rows; sets *more when
+ * there are others. */
+enum err store_cut_log(struct store *store, int64_t before, uint32_t most, bool *more) MUST_CHECK;
 int64_t store_log_position(const struct store *store);
 /* Deletes at most `most` old rows of each; sets *more when there are others. */
 enum err store_delete_history(struct store *store, instant snapshots_before, instant events_before,
@@ -104,20 +115,29 @@ enum err store_delete_history(struct store *store, instant snapshots_before, ins
 enum err store_commit(struct store *store) MUST_CHECK;
 void store_rollback(struct store *store);
 
-/* Leaves a damaged or vanished file and opens again. */
-enum err store_reopen(struct store *store) MUST_CHECK;
+/* After a failure: looks what became of the file and opens again. A file that fails its check is
+ * moved aside as NAME.damaged-TIME, one that somebody put in our file's place as
+ * NAME.replaced-TIME, and a new one is made, with the settings and the generation in it; then
+ * *file is STORE_NEW_FILE, and everything must be written again. store_message() says what was
+ * done.
+ */
+enum store_file { STORE_SAME_FILE, STORE_NEW_FILE };
+enum err store_reopen(struct store *store, enum store_file *file) MUST_CHECK;
 const char *store_message(const struct store *store);
 int64_t store_size_bytes(const struct store *store);
 
 /* ---- reading history, from any process, without disturbing the writer ---- */
 
 struct store_reader;
+/* The file is opened when something is asked, and again when it was replaced: it need not exist
+ * yet. One thread at a time. */
 struct store_reader *store_reader_open(const char *url, char why[512]);
 void store_reader_close(struct store_reader *reader);
 /* The newest `limit` snapshots of one token, newest first, following `previous` from
  * `newest_id`. Returns how many, −1 when the store can't be read. */
 int store_reader_snapshots(struct store_reader *reader, token_id token, int64_t newest_id,
                            struct store_snapshot *out, int limit);
+/* Newest first; of TOKEN_NONE: the newest of all. */
 int store_reader_events(struct store_reader *reader, token_id token, struct store_event *out,
                         int limit);
 

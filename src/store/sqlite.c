@@ -1,0 +1,746 @@
+/* Opening, healing and transactions of the SQLite store. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/sqlite_schema.h"
+#include "store/sqlite_store.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static const char *const STATEMENT_SQL[] = {
+#define X(id, sql) sql,
+    STATEMENT_LIST(X)
+#undef X
+};
+
+/* What became of the file under our feet. */
+enum file_fate { FILE_SAME, FILE_GONE, FILE_REPLACED, FILE_WAL_GONE };
+
+/* ---- errors ---- */
+
+enum err sqlite_err(int result)
+{
+    switch (result & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return OK;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ERR_BUSY;
+    case SQLITE_FULL:
+        return ERR_FULL;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return ERR_CORRUPT;
+    case SQLITE_NOMEM:
+        return ERR_NO_MEMORY;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+    case SQLITE_RANGE:
+        return ERR_INVALID;
+    default:
+        return ERR_IO;
+    }
+}
+
+static const char *advice(enum err err)
+{
+    switch (err) {
+    case ERR_FULL:
+        return "free some space on that disk";
+    case ERR_BUSY:
+        return "another program holds it locked: let it finish or stop it";
+    case ERR_CORRUPT:
+        return "the file is damaged: restore a backup, or save what can be read with sqlite3's "
+               ".recover";
+    case ERR_NO_MEMORY:
+        return "free some memory";
+    case ERR_INVALID:
+        return "the row was left out";
+    default:
+        return "check the disk, the path and the permissions";
+    }
+}
+
+enum err sqlite_fail(struct sqlite_store *s, int result, const char *doing)
+{
+    enum err err = sqlite_err(result);
+    int error_number = s->db != NULL ? sqlite3_system_errno(s->db) : 0;
+    bool has_cause = error_number != 0 && (err == ERR_IO || err == ERR_FULL);
+    snprintf(s->message, sizeof s->message, "can't %s %.300s: %s%s%s; %s", doing, s->path,
+             s->db != NULL && sqlite3_errcode(s->db) == result ? sqlite3_errmsg(s->db)
+                                                               : sqlite3_errstr(result),
+             has_cause ? ": " : "", has_cause ? strerror(error_number) : "", advice(err));
+    s->failure = err;
+    if (err == ERR_CORRUPT)
+        s->damage_reports++;
+    return err;
+}
+
+static enum err fail_with(struct sqlite_store *s, enum err err, const char *sentence)
+{
+    snprintf(s->message, sizeof s->message, "%.300s %s", s->path, sentence);
+    s->failure = err;
+    return err;
+}
+
+enum err sqlite_run(struct sqlite_store *s, enum statement id)
+{
+    int result = sqlite3_step(s->statements[id]);
+    enum err err = OK;
+    if (result != SQLITE_DONE && result != SQLITE_ROW)
+        err = sqlite_fail(s, result, "write to");
+    sqlite3_reset(s->statements[id]);
+    return err;
+}
+
+static enum err execute(struct sqlite_store *s, const char *sql, const char *doing)
+{
+    int result = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK ? OK : sqlite_fail(s, result, doing);
+}
+
+/* The first column of the first row; 0 when there is none. */
+static enum err query_integer(struct sqlite_store *s, const char *sql, int64_t *out)
+{
+    sqlite3_stmt *statement = NULL;
+    *out = 0;
+    int result = sqlite3_prepare_v2(s->db, sql, -1, &statement, NULL);
+    if (result == SQLITE_OK)
+        result = sqlite3_step(statement);
+    if (result == SQLITE_ROW)
+        *out = sqlite3_column_int64(statement, 0);
+    enum err err = sqlite_err(result) == OK ? OK : sqlite_fail(s, result, "read");
+    sqlite3_finalize(statement);
+    return err;
+}
+
+/* ---- the file and its lock ---- */
+
+static struct file_identity identity_of(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return (struct file_identity){0};
+    return (struct file_identity){status.st_dev, status.st_ino};
+}
+
+static bool is_same_file(struct file_identity a, struct file_identity b)
+{
+    return a.device == b.device && a.inode == b.inode;
+}
+
+static void sibling_path(const struct sqlite_store *s, const char *suffix, char out[PATH_MAX + 64])
+{
+    snprintf(out, PATH_MAX + 64, "%s%s", s->path, suffix);
+}
+
+static struct file_identity sibling_identity(const struct sqlite_store *s, const char *suffix)
+{
+    char path[PATH_MAX + 64];
+    sibling_path(s, suffix, path);
+    return identity_of(path);
+}
+
+static enum file_fate file_fate(const struct sqlite_store *s)
+{
+    struct file_identity now = identity_of(s->path);
+    if (now.inode == 0)
+        return FILE_GONE;
+    if (!is_same_file(now, s->file))
+        return FILE_REPLACED;
+    if (s->wal.inode != 0 && !is_same_file(sibling_identity(s, "-wal"), s->wal))
+        return FILE_WAL_GONE;
+    return FILE_SAME;
+}
+
+/* An absolute path without symbolic links, so that two names of one file meet at one lock. */
+static enum err resolve_path(struct sqlite_store *s, const char *path)
+{
+    snprintf(s->path, sizeof s->path, "%s", path);
+    char whole[PATH_MAX], folder[PATH_MAX];
+    if (strlen(path) + 64 > PATH_MAX || strcmp(path, ":memory:") == 0)
+        return fail_with(s, ERR_INVALID, "is no path of a file");
+    if (realpath(path, whole) != NULL) {
+        strcpy(s->path, whole);
+        return OK;
+    }
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    snprintf(folder, sizeof folder, "%.*s", (int)length, path);
+    if (realpath(length == 0 ? "." : folder, whole) == NULL)
+        return fail_with(s, ERR_IO,
+                         "can't be opened: its folder can't be reached; make the folder "
+                         "or give another path");
+    if (strlen(whole) + strlen(path) + 66 > PATH_MAX)
+        return fail_with(s, ERR_INVALID, "is too long for a path");
+    size_t at = strlen(whole);
+    snprintf(s->path + 0, sizeof s->path, "%s", whole);
+    snprintf(s->path + at, sizeof s->path - at, "/%s", path + length);
+    return OK;
+}
+
+static enum err refuse_lock(struct sqlite_store *s)
+{
+    char owner[32] = "";
+    char sentence[160];
+    ssize_t length = read(s->lock_fd, owner, sizeof owner - 1);
+    owner[length > 0 ? strspn(owner, "0123456789") : 0] = '\0';
+    snprintf(sentence, sizeof sentence,
+             "is in use by another moonwatch%s%s%s; stop that one first, or give this one another "
+             "database",
+             *owner != '\0' ? " (process " : "", owner, *owner != '\0' ? ")" : "");
+    return fail_with(s, ERR_BUSY, sentence);
+}
+
+static enum err take_lock(struct sqlite_store *s)
+{
+    char path[PATH_MAX + 64];
+    sibling_path(s, ".lock", path);
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (s->lock_fd < 0) {
+        char sentence[160];
+        snprintf(sentence, sizeof sentence, "can't be locked: %s; check the permissions",
+                 strerror(errno));
+        return fail_with(s, ERR_IO, sentence);
+    }
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return refuse_lock(s);
+    /* Who holds it is a courtesy to the next one: without it the lock holds all the same. */
+    if (ftruncate(s->lock_fd, 0) == 0)
+        dprintf(s->lock_fd, "%ld\n", (long)getpid());
+    return OK;
+}
+
+/* ---- connecting ---- */
+
+static void disconnect(struct sqlite_store *s)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+        sqlite3_finalize(s->statements[i]);
+        s->statements[i] = NULL;
+    }
+    sqlite3_close_v2(s->db);
+    s->db = NULL;
+    s->in_transaction = false;
+    s->log_position = s->log_committed;
+}
+
+static enum err check_owner(struct sqlite_store *s, int64_t *version)
+{
+    int64_t application, tables;
+    enum err err = query_integer(s, "PRAGMA application_id", &application);
+    if (err == OK)
+        err = query_integer(s, "PRAGMA user_version", version);
+    if (err == OK)
+        err = query_integer(s, "SELECT count(*) FROM sqlite_master", &tables);
+    if (err != OK)
+        return err;
+    if (application != SQLITE_APPLICATION_ID && (application != 0 || tables != 0))
+        return fail_with(s, ERR_INVALID,
+                         "is a database of another program; give another path, it is left alone");
+    if (*version < 0 || (size_t)*version > sqlite_schema_version()) {
+        char sentence[160];
+        snprintf(sentence, sizeof sentence,
+                 "was made by a newer version of moonwatch (schema %" PRId64
+                 ", this one knows %zu); run that version, or restore a backup",
+                 *version, sqlite_schema_version());
+        return fail_with(s, ERR_VERSION, sentence);
+    }
+    return OK;
+}
+
+static enum err migrate_step(struct sqlite_store *s, int64_t version)
+{
+    char pragmas[128];
+    snprintf(pragmas, sizeof pragmas,
+             "PRAGMA application_id=%d; PRAGMA user_version=%" PRId64 "; COMMIT",
+             SQLITE_APPLICATION_ID, version + 1);
+    enum err err = execute(s, "BEGIN IMMEDIATE", "migrate");
+    if (err == OK)
+        err = execute(s, sqlite_schema_migration((size_t)version), "migrate");
+    if (err == OK)
+        err = execute(s, pragmas, "migrate");
+    if (err != OK && !sqlite3_get_autocommit(s->db))
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return err;
+}
+
+static enum err migrate(struct sqlite_store *s, int64_t version)
+{
+    enum err err = OK;
+    for (; err == OK && (size_t)version < sqlite_schema_version(); version++)
+        err = migrate_step(s, version);
+    return err;
+}
+
+static enum err configure(struct sqlite_store *s)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-%d;"
+             "PRAGMA wal_autocheckpoint=%d; PRAGMA journal_size_limit=%d;"
+             "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY",
+             SQLITE_CACHE_KB, SQLITE_WAL_PAGES, SQLITE_WAL_BYTES);
+    s->is_synchronous_full = true;
+    return execute(s, sql, "set up");
+}
+
+static enum err prepare_statements(struct sqlite_store *s)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+        int result = sqlite3_prepare_v3(s->db, STATEMENT_SQL[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                        &s->statements[i], NULL);
+        /* A table or a column that should be there is not. */
+        if (result == SQLITE_ERROR)
+            return fail_with(s, ERR_CORRUPT,
+                             "does not have the tables it should have; restore a "
+                             "backup, or move it away to start with a new one");
+        if (result != SQLITE_OK)
+            return sqlite_fail(s, result, "use");
+    }
+    return OK;
+}
+
+static enum err open_connection(struct sqlite_store *s)
+{
+    int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    int result = sqlite3_open_v2(s->path, &s->db, flags, NULL);
+    if (result != SQLITE_OK)
+        return sqlite_fail(s, result, "open");
+    sqlite3_busy_timeout(s->db, SQLITE_BUSY_MS);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    return OK;
+}
+
+static enum err connect_file(struct sqlite_store *s)
+{
+    int64_t version = 0;
+    enum err err = open_connection(s);
+    if (err == OK)
+        err = check_owner(s, &version);
+    if (err == OK)
+        err = configure(s);
+    if (err == OK)
+        err = migrate(s, version);
+    if (err == OK)
+        err = prepare_statements(s);
+    /* A position beyond 2^62 is damage, and would leave no room to count on. */
+    if (err == OK)
+        err = query_integer(s,
+                            "SELECT max(seq) FROM refresh_log WHERE seq BETWEEN 0 AND "
+                            "4611686018427387903",
+                            &s->log_position);
+    s->log_committed = s->log_position;
+    if (err != OK)
+        disconnect(s);
+    else
+        s->file = identity_of(s->path);
+    return err;
+}
+
+/* ---- transactions ---- */
+
+static enum err check_fate(struct sqlite_store *s)
+{
+    switch (file_fate(s)) {
+    case FILE_GONE:
+        return fail_with(s, ERR_NOT_FOUND, "was deleted while in use");
+    case FILE_REPLACED:
+        return fail_with(s, ERR_NOT_FOUND, "was replaced by another file while in use");
+    case FILE_WAL_GONE:
+        return fail_with(s, ERR_NOT_FOUND, "lost its -wal file while in use");
+    default:
+        return OK;
+    }
+}
+
+/* SQLite takes no change of this inside a transaction. */
+static enum err set_durability(struct sqlite_store *s, enum store_durability durability)
+{
+    bool full = durability == STORE_DURABLE;
+    if (s->is_synchronous_full == full)
+        return OK;
+    enum err err =
+        execute(s, full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", "set up");
+    if (err == OK)
+        s->is_synchronous_full = full;
+    return err;
+}
+
+static enum err read_generation(struct sqlite_store *s, uint64_t *out)
+{
+    sqlite3_stmt *statement = s->statements[STATEMENT_GENERATION];
+    int result = sqlite3_step(statement);
+    enum err err = OK;
+    int64_t value = result == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    if (result != SQLITE_ROW && result != SQLITE_DONE)
+        err = sqlite_fail(s, result, "read");
+    else if (value < 0)
+        err = fail_with(s, ERR_CORRUPT, "has a generation below zero; restore a backup");
+    sqlite3_reset(statement);
+    *out = (uint64_t)value;
+    return err;
+}
+
+static enum err begin_immediate(struct sqlite_store *s, enum store_durability durability)
+{
+    enum err err = set_durability(s, durability);
+    if (err == OK)
+        err = sqlite_run(s, STATEMENT_BEGIN);
+    if (err == OK)
+        s->in_transaction = true;
+    return err;
+}
+
+static void rollback(struct store *store)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    if (s->db != NULL && !sqlite3_get_autocommit(s->db))
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    s->in_transaction = false;
+    s->log_position = s->log_committed;
+}
+
+static enum err begin(struct store *store, enum store_durability durability)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    if (s->db == NULL)
+        return s->failure != OK ? s->failure : ERR_UNAVAILABLE;
+    enum err err = check_fate(s);
+    if (err == OK)
+        err = begin_immediate(s, durability);
+    uint64_t generation = s->generation;
+    if (err == OK)
+        err = read_generation(s, &generation);
+    if (err == OK && generation != s->generation)
+        err = fail_with(s, ERR_FENCED,
+                        "was taken over by a newer engine; this one may not write any more");
+    if (err != OK)
+        rollback(store);
+    return err;
+}
+
+static enum err commit(struct store *store)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    enum err err = sqlite_run(s, STATEMENT_COMMIT);
+    if (err != OK)
+        return err;
+    s->in_transaction = false;
+    s->log_committed = s->log_position;
+    s->failure = OK;
+    s->damage_reports = 0;
+    if (s->wal.inode == 0)
+        s->wal = sibling_identity(s, "-wal");
+    return OK;
+}
+
+static enum err write_generation(struct sqlite_store *s)
+{
+    sqlite3_bind_int64(s->statements[STATEMENT_SET_GENERATION], 1, (int64_t)s->generation);
+    enum err err = sqlite_run(s, STATEMENT_SET_GENERATION);
+    if (err == OK && sqlite3_changes(s->db) != 1)
+        err = fail_with(s, ERR_CORRUPT, "lost its generation; restore a backup");
+    return err;
+}
+
+/* Each opening of the writer has a generation of its own, durable before anything else is. */
+static enum err start_generation(struct sqlite_store *s)
+{
+    enum err err = begin_immediate(s, STORE_DURABLE);
+    if (err == OK)
+        err = read_generation(s, &s->generation);
+    s->generation++;
+    if (err == OK)
+        err = write_generation(s);
+    if (err == OK)
+        err = commit(&s->base);
+    if (err != OK)
+        rollback(&s->base);
+    return err;
+}
+
+/* ---- healing ---- */
+
+/* Files of ours that outlived the database they belonged to: SQLite would apply the old -wal to a
+ * new file. */
+static void remove_orphans(struct sqlite_store *s)
+{
+    char path[PATH_MAX + 64];
+    if (s->wal.inode == 0 || !is_same_file(sibling_identity(s, "-wal"), s->wal))
+        return;
+    sibling_path(s, "-wal", path);
+    unlink(path);
+    sibling_path(s, "-shm", path);
+    unlink(path);
+}
+
+/* Moves the file and what belongs to it to NAME.why-TIME. */
+static enum err move_aside(struct sqlite_store *s, const char *why, char moved[PATH_MAX + 64])
+{
+    static const char *const PARTS[] = {"-wal", "-shm", ""};
+    int64_t second = clock_now().us / 1000000;
+    char from[PATH_MAX + 64], to[PATH_MAX + 128];
+    do
+        snprintf(moved, PATH_MAX + 64, "%s.%s-%" PRId64, s->path, why, second++);
+    while (identity_of(moved).inode != 0);
+    for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++) {
+        sibling_path(s, PARTS[i], from);
+        snprintf(to, sizeof to, "%s%s", moved, PARTS[i]);
+        if (rename(from, to) != 0 && errno != ENOENT) {
+            char sentence[200];
+            snprintf(sentence, sizeof sentence, "can't be moved aside: %s; move it away by hand",
+                     strerror(errno));
+            return fail_with(s, ERR_IO, sentence);
+        }
+    }
+    return OK;
+}
+
+static bool passes_check(struct sqlite_store *s)
+{
+    sqlite3_stmt *statement = NULL;
+    bool passes =
+        open_connection(s) == OK &&
+        sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW &&
+        strcmp((const char *)sqlite3_column_text(statement, 0), "ok") == 0;
+    sqlite3_finalize(statement);
+    disconnect(s);
+    return passes;
+}
+
+/* What a new file gets at once: it must not be taken for one that was never used. */
+static enum err fill_new_file(struct sqlite_store *s)
+{
+    enum err err = begin_immediate(s, STORE_DURABLE);
+    if (err == OK)
+        err = write_generation(s);
+    for (size_t i = 0; err == OK && i < s->setting_count; i++)
+        err = sqlite_put_setting(&s->base, s->settings[i].name, s->settings[i].value);
+    if (err == OK)
+        err = commit(&s->base);
+    if (err != OK)
+        rollback(&s->base);
+    return err;
+}
+
+/* The old file is given up; from here on any failure leads back to making the new one. */
+static void want_new_file(struct sqlite_store *s)
+{
+    s->is_new_wanted = true;
+    s->file = (struct file_identity){0};
+    s->wal = (struct file_identity){0};
+    s->log_position = s->log_committed = 0;
+}
+
+static enum err leave_damaged(struct sqlite_store *s)
+{
+    char moved[PATH_MAX + 64];
+    enum err err = move_aside(s, "damaged", moved);
+    if (err != OK)
+        return err;
+    want_new_file(s);
+    snprintf(s->healing, sizeof s->healing,
+             "the database was damaged: it was moved to %.250s, and a new one is written from "
+             "memory; history up to now is in the moved file",
+             moved);
+    return OK;
+}
+
+static enum err leave_replaced(struct sqlite_store *s)
+{
+    char moved[PATH_MAX + 64];
+    enum err err = move_aside(s, "replaced", moved);
+    if (err != OK)
+        return err;
+    want_new_file(s);
+    snprintf(s->healing, sizeof s->healing,
+             "another file was put in the database's place: it was moved to %.200s, and a new one "
+             "is written from memory; to go on with that one, stop moonwatch and move it back",
+             moved);
+    return OK;
+}
+
+static enum err adopt_file(struct sqlite_store *s)
+{
+    uint64_t generation;
+    enum err err = read_generation(s, &generation);
+    if (err == OK && generation > s->generation)
+        err = fail_with(s, ERR_FENCED,
+                        "was taken over by a newer engine; this one may not write any more");
+    if (err == OK && s->is_new_wanted && generation != 0 && generation != s->generation) {
+        /* Somebody was quicker than we in making a file here; the next try will find none. */
+        disconnect(s);
+        err = leave_replaced(s);
+        return err == OK ? fail_with(s, ERR_UNAVAILABLE, "was another file again") : err;
+    }
+    if (err == OK && s->is_new_wanted)
+        err = fill_new_file(s);
+    return err;
+}
+
+static enum err leave_file(struct sqlite_store *s)
+{
+    enum file_fate fate = s->file.inode == 0 ? FILE_SAME : file_fate(s);
+    bool is_damaged = s->failure == ERR_CORRUPT;
+    /* What the lost -wal held goes into the file while its last descriptor is open. */
+    if (s->db != NULL && fate == FILE_WAL_GONE && !is_damaged)
+        sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    disconnect(s);
+    if (fate == FILE_GONE || fate == FILE_REPLACED)
+        remove_orphans(s);
+    if (fate == FILE_REPLACED)
+        return leave_replaced(s);
+    if (fate == FILE_GONE) {
+        want_new_file(s);
+        snprintf(s->healing, sizeof s->healing,
+                 "the database was deleted: a new one is written from memory; history is lost");
+    } else if (is_damaged && (s->damage_reports > 1 || !passes_check(s))) {
+        return leave_damaged(s);
+    }
+    return OK;
+}
+
+static enum err reopen(struct store *store, enum store_file *file)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    *file = STORE_SAME_FILE;
+    rollback(store);
+    snprintf(s->healing, sizeof s->healing, "the database was opened again");
+    enum err err = leave_file(s);
+    if (err == OK)
+        err = connect_file(s);
+    if (err == ERR_CORRUPT) {
+        err = leave_damaged(s);
+        if (err == OK)
+            err = connect_file(s);
+    }
+    if (err == OK)
+        err = adopt_file(s);
+    if (err != OK) {
+        disconnect(s);
+        return err;
+    }
+    s->wal = sibling_identity(s, "-wal");
+    if (s->is_new_wanted)
+        *file = STORE_NEW_FILE;
+    s->is_new_wanted = false;
+    s->failure = OK;
+    snprintf(s->message, sizeof s->message, "%s", s->healing);
+    return OK;
+}
+
+void sqlite_keep_setting(struct sqlite_store *s, const char *name, const char *value)
+{
+    size_t i = 0;
+    while (i < s->setting_count && strcmp(s->settings[i].name, name) != 0)
+        i++;
+    if (i == SETTINGS_KEPT_MAX || (i < s->setting_count && s->settings[i].value == value))
+        return;
+    char *copy = strdup(value);
+    char *key = i == s->setting_count ? strdup(name) : s->settings[i].name;
+    if (copy == NULL || key == NULL) {
+        free(copy);
+        if (i == s->setting_count)
+            free(key);
+        return;
+    }
+    free(s->settings[i].value);
+    s->settings[i] = (struct sqlite_setting){key, copy};
+    if (i == s->setting_count)
+        s->setting_count++;
+}
+
+/* ---- the rest of the interface ---- */
+
+static void close_store(struct store *store)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    rollback(store);
+    if (s->db != NULL && s->file.inode != 0 && file_fate(s) == FILE_SAME)
+        sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    disconnect(s);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    for (size_t i = 0; i < s->setting_count; i++) {
+        free(s->settings[i].name);
+        free(s->settings[i].value);
+    }
+    free(s->replayed);
+    free(s);
+}
+
+static int64_t log_position(const struct store *store)
+{
+    return ((const struct sqlite_store *)store)->log_position;
+}
+
+static const char *message(const struct store *store)
+{
+    return ((const struct sqlite_store *)store)->message;
+}
+
+static int64_t size_bytes(const struct store *store)
+{
+    const struct sqlite_store *s = (const struct sqlite_store *)store;
+    char wal[PATH_MAX + 64];
+    struct stat status;
+    int64_t size = stat(s->path, &status) == 0 ? status.st_size : 0;
+    sibling_path(s, "-wal", wal);
+    return size + (stat(wal, &status) == 0 ? status.st_size : 0);
+}
+
+static const struct store_methods METHODS = {
+    .load = sqlite_load,
+    .next_replayed = sqlite_next_replayed,
+    .close = close_store,
+    .begin = begin,
+    .put_token = sqlite_put_token,
+    .append_refresh = sqlite_append_refresh,
+    .put_pools = sqlite_put_pools,
+    .checkpoint_token = sqlite_checkpoint_token,
+    .put_snapshot = sqlite_put_snapshot,
+    .put_event = sqlite_put_event,
+    .put_setting = sqlite_put_setting,
+    .cut_log = sqlite_cut_log,
+    .log_position = log_position,
+    .delete_history = sqlite_delete_history,
+    .commit = commit,
+    .rollback = rollback,
+    .reopen = reopen,
+    .message = message,
+    .size_bytes = size_bytes,
+};
+
+struct store *sqlite_store_open(const char *path, char why[STORE_MESSAGE_SIZE])
+{
+    struct sqlite_store *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        snprintf(why, STORE_MESSAGE_SIZE, "out of memory");
+        return NULL;
+    }
+    s->base.methods = &METHODS;
+    s->lock_fd = -1;
+    enum err err = resolve_path(s, path);
+    if (err == OK)
+        err = take_lock(s);
+    if (err == OK)
+        err = connect_file(s);
+    if (err == OK)
+        err = start_generation(s);
+    if (err == OK)
+        return &s->base;
+    snprintf(why, STORE_MESSAGE_SIZE, "%s", s->message);
+    close_store(&s->base);
+    return NULL;
+}

@@ -1,0 +1,603 @@
+/*
+ * Rows in. Nothing read is believed before it was checked: whoever can write the file, and a disk
+ * that rots, can put anything there.
+ *
+ * Three passes, each in the order the rows lie in: the log (which row of each token is the newest
+ * that is sound), then tokens and pools side by side. Where a page of the file can't be read, the
+ * scan goes on behind it, in steps that double.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "store/sqlite_store.h"
+#include "store/state.h"
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define REFUSALS_LOGGED_MAX 20
+
+/* A damaged tree can lead a scan in circles: after this many bad rows it ends. */
+#define REFUSALS_MAX 4000000
+
+/* Positions in the log and ids of snapshots beyond this are damage; it leaves room to count on. */
+#define POSITION_LIMIT "4611686018427387904"
+
+/* An id may be this far beyond twice the rows seen: more holes than that are no holes, but a
+ * damaged id that would make the token table allocate for nothing. */
+#define HOLES_MAX (1 << 20)
+
+/* Newest sound log row of each token: open addressing, at most half full. */
+struct log_entry {
+    token_id id;
+    int64_t seq;
+};
+
+struct log_index {
+    struct log_entry *entries;
+    size_t mask; /* size − 1, a power of two */
+    size_t count;
+};
+
+/* Mints seen, as 64-bit keyed hashes; 0 is free. */
+struct mint_set {
+    uint64_t *hashes;
+    size_t mask;
+    size_t count;
+    uint64_t key;
+};
+
+/* A scan over one table in the order of an integer key, which can skip what can't be read. */
+struct scan {
+    sqlite3_stmt *statement; /* ?1: keys from here on */
+    const char *table;
+    int64_t position; /* newest key seen */
+    int64_t last;     /* no key lies beyond */
+    int rise;         /* least difference between two keys: 1, or 0 when keys repeat */
+    bool has_row;
+};
+
+struct load {
+    struct sqlite_store *s;
+    const struct store_loader *loader;
+    struct store_load_report *report;
+    struct log_index log;
+    struct mint_set mints;
+    struct scan pools;
+    sqlite3_stmt *log_row;
+    struct store_token token;
+    int64_t log_seq; /* of the token at hand */
+    instant now;
+    uint32_t refusals_logged;
+    bool is_damaged;
+};
+
+static void refuse(struct load *load, const char *table, int64_t key, const char *why)
+{
+    load->report->rows_refused++;
+    if (load->refusals_logged++ < REFUSALS_LOGGED_MAX)
+        log_warning("store", "row refused", LOG_STRING("table", table), LOG_INT("row", key),
+                    LOG_STRING("why", why));
+}
+
+/* ---- scans ---- */
+
+static enum err scan_start(struct load *load, struct scan *scan, const char *table, const char *sql,
+                           const char *sql_last)
+{
+    *scan = (struct scan){.table = table, .rise = 1};
+    sqlite3_stmt *last = NULL;
+    int result = sqlite3_prepare_v2(load->s->db, sql, -1, &scan->statement, NULL);
+    if (result == SQLITE_OK)
+        result = sqlite3_prepare_v2(load->s->db, sql_last, -1, &last, NULL);
+    if (result != SQLITE_OK)
+        return sqlite_fail(load->s, result, "read");
+    /* When even this can't be read, the scan goes on to the largest id there can be. */
+    scan->last = sqlite3_step(last) == SQLITE_ROW ? sqlite3_column_int64(last, 0) : UINT32_MAX;
+    if (scan->last < 0)
+        scan->last = 0;
+    sqlite3_finalize(last);
+    sqlite3_bind_int64(scan->statement, 1, 0);
+    return OK;
+}
+
+/* Seeks behind a place that can't be read. */
+static int scan_skip(struct load *load, struct scan *scan, int result)
+{
+    int64_t step = 1;
+    load->is_damaged = true;
+    enum err err = sqlite_fail(load->s, result, "read all of");
+    refuse(load, scan->table, scan->position + 1, load->s->message);
+    while (err == ERR_CORRUPT || err == ERR_INVALID || err == ERR_IO) {
+        if (scan->position >= scan->last - step)
+            return SQLITE_DONE;
+        sqlite3_reset(scan->statement);
+        sqlite3_bind_int64(scan->statement, 1, scan->position + step + 1);
+        result = sqlite3_step(scan->statement);
+        err = sqlite_err(result);
+        step *= 2;
+    }
+    return result;
+}
+
+/* A key that does not rise is damage too. */
+static bool take_row(struct load *load, struct scan *scan)
+{
+    int64_t key = sqlite3_column_int64(scan->statement, 0);
+    if (key < scan->position + scan->rise) {
+        refuse(load, scan->table, key, "a row out of order");
+        return false;
+    }
+    scan->position = key;
+    return true;
+}
+
+static enum err scan_next(struct load *load, struct scan *scan)
+{
+    int result;
+    do {
+        result = sqlite3_step(scan->statement);
+        if (sqlite_err(result) != OK)
+            result = scan_skip(load, scan, result);
+        if (load->report->rows_refused > REFUSALS_MAX)
+            return sqlite_fail(load->s, SQLITE_CORRUPT, "read all of");
+    } while (result == SQLITE_ROW && !take_row(load, scan));
+    scan->has_row = result == SQLITE_ROW;
+    return sqlite_err(result) == OK ? OK : sqlite_fail(load->s, result, "read");
+}
+
+static void scan_finish(struct scan *scan)
+{
+    sqlite3_finalize(scan->statement);
+    scan->statement = NULL;
+}
+
+/* ---- columns ---- */
+
+/* False when the text is over `size` − 1 bytes. */
+static bool read_text(sqlite3_stmt *statement, int column, char *out, size_t size)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    size_t length = (size_t)sqlite3_column_bytes(statement, column);
+    text_copy(out, size, text == NULL ? "" : text, text == NULL ? 0 : length);
+    return length < size;
+}
+
+static bool read_address(sqlite3_stmt *statement, int column, struct address *out)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    return text != NULL &&
+           address_parse(text, (size_t)sqlite3_column_bytes(statement, column), out);
+}
+
+static bool read_status(sqlite3_stmt *statement, int column, uint8_t *out)
+{
+    enum token_status status;
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    if (text == NULL ||
+        !token_status_parse(text, (size_t)sqlite3_column_bytes(statement, column), &status))
+        return false;
+    *out = (uint8_t)status;
+    return true;
+}
+
+/* Columns first … first + 3: name, symbol, status. */
+static const char *read_names(sqlite3_stmt *statement, int first, struct token *token)
+{
+    if (!read_text(statement, first, token->name, sizeof token->name))
+        return "a name that is too long";
+    if (!read_text(statement, first + 1, token->symbol, sizeof token->symbol))
+        return "a symbol that is too long";
+    return read_status(statement, first + 2, &token->status) ? NULL : "an unknown status";
+}
+
+static const char *read_state(sqlite3_stmt *statement, int column, struct store_token *row)
+{
+    const uint8_t *bytes = sqlite3_column_blob(statement, column);
+    size_t length = (size_t)sqlite3_column_bytes(statement, column);
+    return state_decode(bytes, length, &row->token, row->primary_dex);
+}
+
+/* ---- the log ---- */
+
+static struct log_entry *log_slot(const struct log_index *index, token_id id)
+{
+    size_t at = (id * UINT64_C(0x9e3779b97f4a7c15) >> 20) & index->mask;
+    while (index->entries[at].id != TOKEN_NONE && index->entries[at].id != id)
+        at = (at + 1) & index->mask;
+    return &index->entries[at];
+}
+
+static bool log_grow(struct log_index *index)
+{
+    struct log_index larger = {.mask = index->entries == NULL ? 1023 : index->mask * 2 + 1};
+    larger.entries = calloc(larger.mask + 1, sizeof *larger.entries);
+    if (larger.entries == NULL)
+        return false;
+    for (size_t i = 0; index->entries != NULL && i <= index->mask; i++)
+        if (index->entries[i].id != TOKEN_NONE)
+            *log_slot(&larger, index->entries[i].id) = index->entries[i];
+    larger.count = index->count;
+    free(index->entries);
+    *index = larger;
+    return true;
+}
+
+static bool log_note(struct log_index *index, token_id id, int64_t seq)
+{
+    if ((index->entries == NULL || index->count * 2 > index->mask) && !log_grow(index))
+        return false;
+    struct log_entry *entry = log_slot(index, id);
+    if (entry->id == TOKEN_NONE)
+        index->count++;
+    *entry = (struct log_entry){id, seq};
+    return true;
+}
+
+/* Columns: seq, token_id, name, symbol, status, state. */
+static const char *read_log_row(sqlite3_stmt *statement, struct store_token *row)
+{
+    int64_t id = sqlite3_column_int64(statement, 1);
+    if (id < 1 || id > UINT32_MAX)
+        return "no id of a token";
+    const char *complaint = read_names(statement, 2, &row->token);
+    return complaint != NULL ? complaint : read_state(statement, 5, row);
+}
+
+static enum err index_log(struct load *load)
+{
+    struct scan scan;
+    enum err err = scan_start(load, &scan, "refresh_log",
+                              "SELECT seq,token_id,name,symbol,status,state FROM refresh_log"
+                              " WHERE seq >= ?1 AND seq < " POSITION_LIMIT " ORDER BY seq",
+                              "SELECT max(seq) FROM refresh_log WHERE seq < " POSITION_LIMIT);
+    if (err == OK)
+        err = scan_next(load, &scan);
+    while (err == OK && scan.has_row) {
+        struct store_token row = {0};
+        const char *complaint = read_log_row(scan.statement, &row);
+        if (complaint != NULL)
+            refuse(load, "refresh_log", scan.position, complaint);
+        else if (!log_note(&load->log, (token_id)sqlite3_column_int64(scan.statement, 1),
+                           scan.position))
+            err = ERR_NO_MEMORY;
+        if (err == OK)
+            err = scan_next(load, &scan);
+    }
+    scan_finish(&scan);
+    return err;
+}
+
+/* Notes that the token's row is to be written again before the log is cut. */
+static bool note_replayed(struct load *load, token_id id)
+{
+    struct sqlite_store *s = load->s;
+    if ((s->replayed_count & (s->replayed_count + 1)) == 0) {
+        token_id *larger = realloc(s->replayed, (s->replayed_count + 1) * 2 * sizeof *s->replayed);
+        if (larger == NULL)
+            return false;
+        s->replayed = larger;
+    }
+    s->replayed[s->replayed_count++] = id;
+    return true;
+}
+
+/* Puts the newest sound log row over the token's, when it is ahead of it. */
+static enum err replay(struct load *load)
+{
+    struct store_token *row = &load->token;
+    const struct log_entry *entry =
+        load->log.entries == NULL ? NULL : log_slot(&load->log, row->id);
+    if (load->log_seq < 0 || load->log_seq > load->s->log_position) {
+        /* It claims to know a log that is not there: a damaged number, or a log that was lost. */
+        load->log_seq = 0;
+        if (!note_replayed(load, row->id))
+            return ERR_NO_MEMORY;
+    }
+    if (entry == NULL || entry->id == TOKEN_NONE || entry->seq <= load->log_seq)
+        return OK;
+    struct store_token newer = {0};
+    sqlite3_bind_int64(load->log_row, 1, entry->seq);
+    bool is_sound =
+        sqlite3_step(load->log_row) == SQLITE_ROW && read_log_row(load->log_row, &newer) == NULL;
+    sqlite3_reset(load->log_row);
+    if (!is_sound)
+        return OK;
+    memcpy(row->token.name, newer.token.name, sizeof row->token.name);
+    memcpy(row->token.symbol, newer.token.symbol, sizeof row->token.symbol);
+    memcpy(row->primary_dex, newer.primary_dex, sizeof row->primary_dex);
+    row->token.status = newer.token.status;
+    row->token.state = newer.token.state;
+    load->report->replayed++;
+    return note_replayed(load, row->id) ? OK : ERR_NO_MEMORY;
+}
+
+/* ---- tokens ---- */
+
+static bool mint_grow(struct mint_set *set)
+{
+    struct mint_set larger = {.mask = set->hashes == NULL ? 1023 : set->mask * 2 + 1,
+                              .key = set->key};
+    larger.hashes = calloc(larger.mask + 1, sizeof *larger.hashes);
+    if (larger.hashes == NULL)
+        return false;
+    for (size_t i = 0; set->hashes != NULL && i <= set->mask; i++) {
+        if (set->hashes[i] == 0)
+            continue;
+        size_t at = set->hashes[i] & larger.mask;
+        while (larger.hashes[at] != 0)
+            at = (at + 1) & larger.mask;
+        larger.hashes[at] = set->hashes[i];
+    }
+    larger.count = set->count;
+    free(set->hashes);
+    *set = larger;
+    return true;
+}
+
+/* ERR_INVALID when it stands there already. */
+static enum err mint_add(struct mint_set *set, const struct address *mint)
+{
+    if ((set->hashes == NULL || set->count * 2 > set->mask) && !mint_grow(set))
+        return ERR_NO_MEMORY;
+    uint64_t hash = address_hash(mint, set->key) | 1;
+    size_t at = hash & set->mask;
+    for (; set->hashes[at] != 0; at = (at + 1) & set->mask)
+        if (set->hashes[at] == hash)
+            return ERR_INVALID;
+    set->hashes[at] = hash;
+    set->count++;
+    return OK;
+}
+
+/* Columns: id, mint, name, symbol, status, created_at, log_seq, state. */
+static const char *read_identity(struct load *load, sqlite3_stmt *statement)
+{
+    struct token *token = &load->token.token;
+    int64_t id = sqlite3_column_int64(statement, 0);
+    if (id < 1 || id > UINT32_MAX || id > 2 * (int64_t)load->mints.count + HOLES_MAX)
+        return "an id out of range";
+    load->token.id = (token_id)id;
+    token->created_at.us = sqlite3_column_int64(statement, 5);
+    load->log_seq = sqlite3_column_int64(statement, 6);
+    if (token->created_at.us < 0)
+        return "a time out of range";
+    if (!read_address(statement, 1, &token->mint))
+        return "a mint that is none";
+    return read_names(statement, 2, token);
+}
+
+static void clamp(struct load *load, instant *t, bool *clamped)
+{
+    if (instant_before(load->now, *t)) {
+        *t = load->now;
+        *clamped = true;
+    }
+}
+
+/* A clock that was ahead must not make tokens look fresh for as long as it was. */
+static void clamp_times(struct load *load)
+{
+    struct token_state *state = &load->token.token.state;
+    bool clamped = false;
+    clamp(load, &load->token.token.created_at, &clamped);
+    clamp(load, &state->checked_at, &clamped);
+    clamp(load, &state->fetched_at, &clamped);
+    clamp(load, &state->scored_at, &clamped);
+    clamp(load, &state->discovered_at, &clamped);
+    clamp(load, &state->status_since, &clamped);
+    load->report->times_clamped += clamped;
+}
+
+static const char *read_pool(sqlite3_stmt *statement, struct store_token *row)
+{
+    uint8_t *count = &row->token.pool_count;
+    if (*count == POOLS_MAX)
+        return "more pools than a token can have";
+    struct store_pool *pool = &row->pools[*count];
+    *pool = (struct store_pool){0};
+    if (!read_address(statement, 1, &pool->pool.address))
+        return "an address that is none";
+    if (!read_text(statement, 2, pool->dex, sizeof pool->dex) ||
+        !read_text(statement, 3, pool->quote, sizeof pool->quote))
+        return "a name that is too long";
+    bool is_known = sqlite3_column_type(statement, 4) == SQLITE_FLOAT;
+    double liquidity = is_known ? sqlite3_column_double(statement, 4) : (double)NAN;
+    if (is_known && !(liquidity >= 0 && liquidity <= (double)FLT_MAX))
+        return "a liquidity that no pool can have";
+    int64_t flags = sqlite3_column_int64(statement, 5);
+    if (flags < 0 || flags > (POOL_COUNTS | POOL_EXTERNAL | POOL_PUMP_SOL | POOL_MISSING))
+        return "unknown flags";
+    for (uint8_t i = 0; i < *count; i++)
+        if (address_equal(&row->pools[i].pool.address, &pool->pool.address))
+            return "a pool that stands twice";
+    pool->pool.liquidity_usd = (float)liquidity;
+    pool->pool.flags = (uint8_t)flags;
+    (*count)++;
+    return NULL;
+}
+
+/* Takes the pools of the token at hand; those of tokens that are not there are refused. */
+static enum err read_pools(struct load *load)
+{
+    struct scan *scan = &load->pools;
+    enum err err = OK;
+    load->token.token.pool_count = 0;
+    while (err == OK && scan->has_row && scan->position <= load->token.id) {
+        const char *complaint = scan->position < load->token.id
+                                    ? "a pool of no token"
+                                    : read_pool(scan->statement, &load->token);
+        if (complaint != NULL)
+            refuse(load, "pool", scan->position, complaint);
+        err = scan_next(load, scan);
+    }
+    return err;
+}
+
+static void forget_state(struct load *load, const char *complaint)
+{
+    struct store_token *row = &load->token;
+    load->report->states_refused++;
+    refuse(load, "token", row->id, complaint);
+    row->token.state = (struct token_state){.status_since = row->token.created_at};
+    row->primary_dex[0] = '\0';
+}
+
+static enum err deliver(struct load *load)
+{
+    struct store_token *row = &load->token;
+    clamp_times(load);
+    row->token.flags = TOKEN_DURABLE;
+    if (row->token.state.snapshot_id > load->report->last_snapshot_id)
+        load->report->last_snapshot_id = row->token.state.snapshot_id;
+    load->report->tokens++;
+    load->report->holes = row->id - load->report->tokens;
+    return load->loader->on_token(load->loader->context, row) ? OK : ERR_NO_MEMORY;
+}
+
+static enum err load_token(struct load *load, sqlite3_stmt *statement)
+{
+    const char *complaint = read_identity(load, statement);
+    if (complaint != NULL) {
+        refuse(load, "token", sqlite3_column_int64(statement, 0), complaint);
+        return OK;
+    }
+    enum err err = mint_add(&load->mints, &load->token.token.mint);
+    if (err == ERR_INVALID) {
+        refuse(load, "token", load->token.id, "a mint that stands twice");
+        return OK;
+    }
+    const char *damage = read_state(statement, 7, &load->token);
+    uint32_t replayed = load->report->replayed;
+    if (err == OK)
+        err = replay(load);
+    if (damage != NULL && load->report->replayed == replayed)
+        forget_state(load, damage);
+    if (err == OK)
+        err = read_pools(load);
+    return err == OK ? deliver(load) : err;
+}
+
+static enum err load_tokens(struct load *load)
+{
+    struct scan scan;
+    enum err err = scan_start(load, &scan, "token",
+                              "SELECT id,mint,name,symbol,status,created_at,log_seq,state"
+                              " FROM token WHERE id >= ?1 ORDER BY id",
+                              "SELECT max(id) FROM token");
+    if (err == OK)
+        err = scan_start(load, &load->pools, "pool",
+                         "SELECT token_id,address,dex,quote,liquidity_usd,flags FROM pool"
+                         " WHERE token_id >= ?1 ORDER BY token_id,n",
+                         "SELECT max(token_id) FROM pool");
+    load->pools.rise = 0;
+    if (err == OK)
+        err = sqlite_err(sqlite3_prepare_v2(
+            load->s->db,
+            "SELECT seq,token_id,name,symbol,status,state FROM refresh_log WHERE seq = ?1", -1,
+            &load->log_row, NULL));
+    if (err == OK)
+        err = scan_next(load, &load->pools);
+    if (err == OK)
+        err = scan_next(load, &scan);
+    while (err == OK && scan.has_row) {
+        err = load_token(load, scan.statement);
+        if (err == OK)
+            err = scan_next(load, &scan);
+    }
+    scan_finish(&scan);
+    scan_finish(&load->pools);
+    sqlite3_finalize(load->log_row);
+    return err;
+}
+
+/* ---- settings and the rest ---- */
+
+static enum err load_settings(struct load *load)
+{
+    sqlite3_stmt *statement = NULL;
+    enum err err = OK;
+    int result = sqlite3_prepare_v2(load->s->db, "SELECT name,value FROM setting LIMIT 1024", -1,
+                                    &statement, NULL);
+    while (err == OK && result != SQLITE_DONE && sqlite_err(result) == OK) {
+        result = sqlite3_step(statement);
+        if (result != SQLITE_ROW)
+            continue;
+        const char *name = (const char *)sqlite3_column_text(statement, 0);
+        const char *value = (const char *)sqlite3_column_text(statement, 1);
+        if (name == NULL || value == NULL || sqlite3_column_bytes(statement, 1) > 4096) {
+            refuse(load, "setting", 0, "no name or no value");
+            continue;
+        }
+        sqlite_keep_setting(load->s, name, value);
+        if (!load->loader->on_setting(load->loader->context, name, value))
+            err = ERR_NO_MEMORY;
+    }
+    sqlite3_finalize(statement);
+    if (err == OK && sqlite_err(result) == ERR_CORRUPT) {
+        load->is_damaged = true;
+        sqlite_fail(load->s, result, "read the settings of");
+    } else if (err == OK && sqlite_err(result) != OK) {
+        err = sqlite_fail(load->s, result, "read");
+    }
+    return err;
+}
+
+static void find_last_snapshot(struct load *load)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(load->s->db, "SELECT max(id) FROM snapshot WHERE id < " POSITION_LIMIT,
+                           -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        load->report->last_snapshot_id = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+}
+
+static void summarise(const struct load *load)
+{
+    const struct store_load_report *report = load->report;
+    if (report->rows_refused > 0 || report->times_clamped > 0)
+        log_warning("store", "not all that was stored could be believed",
+                    LOG_INT("rows_refused", report->rows_refused), LOG_INT("holes", report->holes),
+                    LOG_INT("states_refused", report->states_refused),
+                    LOG_INT("times_clamped", report->times_clamped));
+}
+
+enum err sqlite_load(struct store *store, const struct store_loader *loader,
+                     struct store_load_report *report)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    struct load *load = calloc(1, sizeof *load);
+    *report = (struct store_load_report){.generation = s->generation};
+    if (load == NULL)
+        return ERR_NO_MEMORY;
+    load->s = s;
+    load->loader = loader;
+    load->report = report;
+    load->now = clock_now();
+    load->mints.key = (uint64_t)load->now.us * UINT64_C(0x9e3779b97f4a7c15);
+    find_last_snapshot(load);
+    enum err err = load_settings(load);
+    if (err == OK)
+        err = index_log(load);
+    if (err == OK)
+        err = load_tokens(load);
+    if (err == OK && load->is_damaged)
+        err = ERR_CORRUPT;
+    summarise(load);
+    free(load->log.entries);
+    free(load->mints.hashes);
+    free(load);
+    return err;
+}
+
+token_id sqlite_next_replayed(struct store *store)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    if (s->replayed_next < s->replayed_count)
+        return s->replayed[s->replayed_next++];
+    free(s->replayed);
+    s->replayed = NULL;
+    s->replayed_count = s->replayed_next = 0;
+    return TOKEN_NONE;
+}

@@ -1,0 +1,214 @@
+/*
+ * History, read-only, through a connection of its own. It opens when something is asked, and again
+ * when the file at the path is another one than last time; WAL lets it read while the writer
+ * writes.
+ */
+#include "base/text.h"
+#include "store/sqlite_store.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define READER_CACHE_KB 512
+#define READER_BUSY_MS  50
+
+struct sqlite_reader {
+    struct store_reader base;
+    sqlite3 *db;
+    sqlite3_stmt *snapshot;
+    sqlite3_stmt *events;     /* of one token */
+    sqlite3_stmt *all_events; /* of any and of none */
+    struct file_identity file;
+    char path[PATH_MAX];
+};
+
+static void reader_disconnect(struct sqlite_reader *r)
+{
+    sqlite3_finalize(r->snapshot);
+    sqlite3_finalize(r->events);
+    sqlite3_finalize(r->all_events);
+    sqlite3_close_v2(r->db);
+    r->snapshot = r->events = r->all_events = NULL;
+    r->db = NULL;
+}
+
+static bool prepare(struct sqlite_reader *r, sqlite3_stmt **statement, const char *sql)
+{
+    return sqlite3_prepare_v3(r->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) ==
+           SQLITE_OK;
+}
+
+static bool reader_connect(struct sqlite_reader *r)
+{
+    char sql[64];
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(r->path, &r->db, flags, NULL) != SQLITE_OK)
+        return false;
+    sqlite3_busy_timeout(r->db, READER_BUSY_MS);
+    sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    snprintf(sql, sizeof sql, "PRAGMA cache_size=-%d; PRAGMA cell_size_check=ON", READER_CACHE_KB);
+    sqlite3_exec(r->db, sql, NULL, NULL, NULL);
+    return prepare(r, &r->snapshot, "SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE id=?1") &&
+           prepare(r, &r->events,
+                   "SELECT token_id,at,kind,reason FROM event WHERE token_id=?1 AND token_id > 0"
+                   " ORDER BY id DESC LIMIT ?2") &&
+           prepare(r, &r->all_events,
+                   "SELECT token_id,at,kind,reason FROM event ORDER BY id DESC LIMIT ?2");
+}
+
+static bool reader_ready(struct sqlite_reader *r)
+{
+    struct stat status;
+    if (stat(r->path, &status) != 0) {
+        reader_disconnect(r);
+        return false;
+    }
+    if (r->db != NULL && status.st_dev == r->file.device && status.st_ino == r->file.inode)
+        return true;
+    reader_disconnect(r);
+    r->file = (struct file_identity){status.st_dev, status.st_ino};
+    if (reader_connect(r))
+        return true;
+    reader_disconnect(r);
+    return false;
+}
+
+static int read_components(sqlite3_stmt *row, int column, struct components *out)
+{
+    out->tx_accel = sqlite3_column_double(row, column++);
+    out->vol_momentum = sqlite3_column_double(row, column++);
+    out->token_freshness = sqlite3_column_double(row, column++);
+    out->orderflow_imbalance = sqlite3_column_double(row, column++);
+    return column;
+}
+
+static double read_double(sqlite3_stmt *row, int column)
+{
+    return sqlite3_column_type(row, column) == SQLITE_NULL ? (double)NAN
+                                                           : sqlite3_column_double(row, column);
+}
+
+static uint32_t read_count(sqlite3_stmt *row, int column, uint32_t most)
+{
+    int64_t value = sqlite3_column_int64(row, column);
+    return value < 0 ? 0 : value > most ? most : (uint32_t)value;
+}
+
+static int read_metrics(sqlite3_stmt *row, int column, struct metrics *out)
+{
+    double *const figures[] = {
+        &out->liquidity_usd,       &out->delta_p_5m,           &out->delta_p_15m,
+        &out->volume_5m_usd,       &out->volume_1h_usd,        &out->buys_volume_5m_usd,
+        &out->sells_volume_5m_usd, &out->hours_since_creation, &out->primary_liquidity_usd,
+        &out->price_usd,
+    };
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
+        *figures[i] = read_double(row, column++);
+    out->volume_24h_usd = (float)read_double(row, column++);
+    out->market_cap_usd = (float)read_double(row, column++);
+    out->tx_count_5m = read_count(row, column++, UINT32_MAX);
+    out->tx_count_1h = read_count(row, column++, UINT32_MAX);
+    out->buys_5m = read_count(row, column++, UINT32_MAX);
+    out->wsol_pairs = (uint8_t)read_count(row, column++, POOLS_MAX);
+    out->usdc_pairs = (uint8_t)read_count(row, column++, POOLS_MAX);
+    out->pools = (uint8_t)read_count(row, column++, POOLS_MAX);
+    return column;
+}
+
+static void read_text(sqlite3_stmt *row, int column, char *out, size_t size)
+{
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    text_copy(out, size, text == NULL ? "" : text,
+              text == NULL ? 0 : (size_t)sqlite3_column_bytes(row, column));
+}
+
+static void read_snapshot(sqlite3_stmt *row, struct store_snapshot *out)
+{
+    int column = 0;
+    *out = (struct store_snapshot){0};
+    out->id = sqlite3_column_int64(row, column++);
+    out->previous = sqlite3_column_int64(row, column++);
+    out->token = read_count(row, column++, UINT32_MAX);
+    out->at.us = sqlite3_column_int64(row, column++);
+    out->score = read_double(row, column++);
+    out->score_raw = read_double(row, column++);
+    column = read_components(row, column, &out->raw);
+    column = read_components(row, column, &out->smoothed);
+    column = read_metrics(row, column, &out->metrics);
+    read_text(row, column, out->primary_dex, sizeof out->primary_dex);
+}
+
+/* A chain ends where a snapshot is missing (deleted as too old) or is another token's (damage);
+ * `previous` must fall, so there are no circles. */
+static int snapshots(struct store_reader *reader, token_id token, int64_t newest_id,
+                     struct store_snapshot *out, int limit)
+{
+    struct sqlite_reader *r = (struct sqlite_reader *)reader;
+    int count = 0;
+    if (!reader_ready(r))
+        return -1;
+    for (int64_t id = newest_id; count < limit && id > 0;) {
+        sqlite3_bind_int64(r->snapshot, 1, id);
+        int result = sqlite3_step(r->snapshot);
+        if (result == SQLITE_ROW)
+            read_snapshot(r->snapshot, &out[count]);
+        sqlite3_reset(r->snapshot);
+        if (result != SQLITE_ROW && result != SQLITE_DONE) {
+            reader_disconnect(r); /* a fresh connection may see a healed file */
+            return count > 0 ? count : -1;
+        }
+        if (result == SQLITE_DONE || out[count].token != token)
+            break;
+        id = out[count].previous < id ? out[count].previous : 0;
+        count++;
+    }
+    return count;
+}
+
+static int events(struct store_reader *reader, token_id token, struct store_event *out, int limit)
+{
+    struct sqlite_reader *r = (struct sqlite_reader *)reader;
+    int count = 0, result = SQLITE_DONE;
+    if (!reader_ready(r))
+        return -1;
+    sqlite3_stmt *rows = token == TOKEN_NONE ? r->all_events : r->events;
+    sqlite3_bind_int64(rows, 1, token);
+    sqlite3_bind_int(rows, 2, limit);
+    while (count < limit && (result = sqlite3_step(rows)) == SQLITE_ROW) {
+        struct store_event *event = &out[count++];
+        *event = (struct store_event){.token = read_count(rows, 0, UINT32_MAX)};
+        event->at.us = sqlite3_column_int64(rows, 1);
+        read_text(rows, 2, event->kind, sizeof event->kind);
+        read_text(rows, 3, event->reason, sizeof event->reason);
+    }
+    sqlite3_reset(rows);
+    if (result == SQLITE_ROW || result == SQLITE_DONE)
+        return count;
+    reader_disconnect(r);
+    return count > 0 ? count : -1;
+}
+
+static void reader_close(struct store_reader *reader)
+{
+    reader_disconnect((struct sqlite_reader *)reader);
+    free(reader);
+}
+
+static const struct store_reader_methods METHODS = {
+    .close = reader_close,
+    .snapshots = snapshots,
+    .events = events,
+};
+
+struct store_reader *sqlite_reader_open(const char *path, char why[STORE_MESSAGE_SIZE])
+{
+    struct sqlite_reader *r = calloc(1, sizeof *r);
+    if (r == NULL || strlen(path) >= sizeof r->path) {
+        snprintf(why, STORE_MESSAGE_SIZE, "%s", r == NULL ? "out of memory" : "path too long");
+        free(r);
+        return NULL;
+    }
+    r->base.methods = &METHODS;
+    strcpy(r->path, path);
+    return &r->base;
+}

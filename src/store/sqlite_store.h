@@ -1,0 +1,143 @@
+/*
+ * What the files of the SQLite store share: sqlite.c (opening, healing, transactions),
+ * sqlite_write.c (rows out), sqlite_load.c (rows in). Private to them.
+ *
+ * The writer lock is flock(2) on PATH.lock, held while the store is open; the kernel drops it when
+ * the process dies, however it dies. It is a file of its own because closing any descriptor of the
+ * database would drop SQLite's own locks on it (https://www.sqlite.org/howtocorrupt.html 2.2).
+ */
+#ifndef MOONWATCH_STORE_SQLITE_STORE_H
+#define MOONWATCH_STORE_SQLITE_STORE_H
+
+#include "store/store_impl.h"
+#include <limits.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+/* Longest wait for somebody else's transaction; then ERR_BUSY, and the caller tries again later. */
+#define SQLITE_BUSY_MS 250
+
+/* Page cache of the writer; random access is rare, so a larger one gains nothing. */
+#define SQLITE_CACHE_KB 4096
+
+/* The WAL is folded into the file when a commit leaves it longer than this many pages, and cut to
+ * this size when it ever grew beyond. */
+#define SQLITE_WAL_PAGES 4000
+#define SQLITE_WAL_BYTES (64 << 20)
+
+/* Settings that are kept in memory for a new file; far more than there are options. */
+#define SETTINGS_KEPT_MAX 1024
+
+#define SNAPSHOT_COLUMNS                                                                           \
+    "id,previous,token_id,at,score,score_raw,"                                                     \
+    "raw_tx_accel,raw_vol_momentum,raw_token_freshness,raw_orderflow_imbalance,"                   \
+    "smoothed_tx_accel,smoothed_vol_momentum,smoothed_token_freshness,"                            \
+    "smoothed_orderflow_imbalance,liquidity_usd,delta_p_5m,delta_p_15m,volume_5m_usd,"             \
+    "volume_1h_usd,buys_volume_5m_usd,sells_volume_5m_usd,hours_since_creation,"                   \
+    "primary_liquidity_usd,price_usd,volume_24h_usd,market_cap_usd,tx_count_5m,tx_count_1h,"       \
+    "buys_5m,wsol_pairs,usdc_pairs,pools,primary_dex"
+
+#define STATEMENT_LIST(X)                                                                          \
+    X(STATEMENT_BEGIN, "BEGIN IMMEDIATE")                                                          \
+    X(STATEMENT_COMMIT, "COMMIT")                                                                  \
+    X(STATEMENT_GENERATION, "SELECT value FROM meta WHERE name='generation'")                      \
+    X(STATEMENT_SET_GENERATION, "UPDATE meta SET value=?1 WHERE name='generation'")                \
+    X(STATEMENT_PUT_TOKEN,                                                                         \
+      "INSERT OR REPLACE INTO token(name,symbol,status,log_seq,state,checked_at,fetched_at,score," \
+      "liquidity_usd,price_usd,id,mint,created_at) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12," \
+      "?13)")                                                                                      \
+    X(STATEMENT_CHECKPOINT,                                                                        \
+      "UPDATE token SET name=?1,symbol=?2,status=?3,log_seq=?4,state=?5,checked_at=?6,"            \
+      "fetched_at=?7,score=?8,liquidity_usd=?9,price_usd=?10 WHERE id=?11")                        \
+    X(STATEMENT_APPEND, "INSERT OR REPLACE INTO refresh_log VALUES(?1,?2,?3,?4,?5,?6,?7)")         \
+    X(STATEMENT_DELETE_POOLS, "DELETE FROM pool WHERE token_id=?1")                                \
+    X(STATEMENT_PUT_POOL, "INSERT OR REPLACE INTO pool VALUES(?1,?2,?3,?4,?5,?6,?7)")              \
+    X(STATEMENT_PUT_SNAPSHOT,                                                                      \
+      "INSERT OR REPLACE INTO snapshot(" SNAPSHOT_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,"   \
+      "?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,?30,?31,"   \
+      "?32,?33)")                                                                                  \
+    X(STATEMENT_PUT_EVENT, "INSERT INTO event(token_id,at,kind,reason) VALUES(?1,?2,?3,?4)")       \
+    X(STATEMENT_PUT_SETTING, "INSERT OR REPLACE INTO setting VALUES(?1,?2)")                       \
+    X(STATEMENT_CUT_LOG,                                                                           \
+      "DELETE FROM refresh_log WHERE seq < ?1 AND seq < ?2 + (SELECT min(seq) FROM refresh_log)")  \
+    X(STATEMENT_DELETE_SNAPSHOTS,                                                                  \
+      "DELETE FROM snapshot WHERE at < ?1 AND id <= (SELECT max(id) FROM (SELECT id FROM snapshot" \
+      " ORDER BY id LIMIT ?2))")                                                                   \
+    X(STATEMENT_DELETE_EVENTS,                                                                     \
+      "DELETE FROM event WHERE at < ?1 AND id <= (SELECT max(id) FROM (SELECT id FROM event"       \
+      " ORDER BY id LIMIT ?2))")
+
+enum statement {
+#define X(id, sql) id,
+    STATEMENT_LIST(X)
+#undef X
+        STATEMENT_COUNT
+};
+
+struct file_identity {
+    dev_t device;
+    ino_t inode;
+};
+
+struct sqlite_setting {
+    char *name;
+    char *value;
+};
+
+struct sqlite_store {
+    struct store base;
+    sqlite3 *db; /* NULL between a failed reopening and the next */
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    char path[PATH_MAX];
+    int lock_fd;
+    struct file_identity file;
+    struct file_identity wal;
+    uint64_t generation;
+    int64_t log_position;  /* newest row, committed or not */
+    int64_t log_committed; /* newest committed row */
+    bool in_transaction;
+    bool is_new_wanted; /* the old file was given up, the new one is not complete yet */
+    bool is_synchronous_full;
+    enum err failure;        /* the newest one since the last commit */
+    unsigned damage_reports; /* ERR_CORRUPT since the last commit that went well */
+    struct sqlite_setting settings[SETTINGS_KEPT_MAX];
+    size_t setting_count;
+    token_id *replayed; /* by the load, in order of ids */
+    size_t replayed_count, replayed_next;
+    char message[STORE_MESSAGE_SIZE];
+    char healing[STORE_MESSAGE_SIZE]; /* what the reopening under way has done so far */
+};
+
+static inline struct sqlite_store *sqlite_of(struct store *store)
+{
+    return (struct sqlite_store *)store;
+}
+
+/* The error behind a result code, and its sentence in the message: "can't <doing> PATH: <what>;
+ * <advice>". */
+enum err sqlite_fail(struct sqlite_store *s, int result, const char *doing);
+
+/* Without a store: the code alone. */
+enum err sqlite_err(int result);
+
+/* Steps a statement that returns no rows, and resets it. */
+enum err sqlite_run(struct sqlite_store *s, enum statement id);
+
+/* Remembers a setting for the day a new file has to be made. */
+void sqlite_keep_setting(struct sqlite_store *s, const char *name, const char *value);
+
+enum err sqlite_put_token(struct store *store, const struct store_token *token);
+enum err sqlite_append_refresh(struct store *store, const struct store_token *token);
+enum err sqlite_put_pools(struct store *store, const struct store_token *token);
+enum err sqlite_checkpoint_token(struct store *store, const struct store_token *token);
+enum err sqlite_put_snapshot(struct store *store, const struct store_snapshot *snapshot);
+enum err sqlite_put_event(struct store *store, const struct store_event *event);
+enum err sqlite_put_setting(struct store *store, const char *name, const char *value);
+enum err sqlite_cut_log(struct store *store, int64_t before, uint32_t most, bool *more);
+enum err sqlite_delete_history(struct store *store, instant snapshots_before, instant events_before,
+                               uint32_t most, bool *more);
+enum err sqlite_load(struct store *store, const struct store_loader *loader,
+                     struct store_load_report *report);
+token_id sqlite_next_replayed(struct store *store);
+
+#endif

@@ -1,0 +1,221 @@
+/* Rows out: the statements of a transaction. */
+#include "store/sqlite_store.h"
+#include "store/state.h"
+#include <math.h>
+
+static void bind_text(sqlite3_stmt *statement, int column, const char *text, size_t size)
+{
+    sqlite3_bind_text(statement, column, text, (int)strnlen(text, size), SQLITE_STATIC);
+}
+
+static void bind_time(sqlite3_stmt *statement, int column, instant t)
+{
+    if (instant_is_never(t))
+        sqlite3_bind_null(statement, column);
+    else
+        sqlite3_bind_int64(statement, column, t.us);
+}
+
+static const char *status_text(uint8_t status)
+{
+    return token_status_name(status < TOKEN_STATUS_COUNT ? (enum token_status)status
+                                                         : TOKEN_MONITORING);
+}
+
+/* Parameters 1 to 11 of STATEMENT_PUT_TOKEN and STATEMENT_CHECKPOINT. */
+static void bind_token(sqlite3_stmt *statement, const struct store_token *row, int64_t log_seq,
+                       uint8_t blob[STATE_BLOB_MAX])
+{
+    const struct token *token = &row->token;
+    const struct token_state *state = &token->state;
+    size_t length = state_encode(token, row->primary_dex, blob);
+    bool has_data = state->answers > 0;
+    bind_text(statement, 1, token->name, sizeof token->name);
+    bind_text(statement, 2, token->symbol, sizeof token->symbol);
+    sqlite3_bind_text(statement, 3, status_text(token->status), -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 4, log_seq);
+    sqlite3_bind_blob(statement, 5, blob, (int)length, SQLITE_STATIC);
+    bind_time(statement, 6, state->checked_at);
+    bind_time(statement, 7, state->fetched_at);
+    sqlite3_bind_double(statement, 8, has_data ? state->score : (double)NAN);
+    sqlite3_bind_double(statement, 9, has_data ? state->metrics.liquidity_usd : (double)NAN);
+    sqlite3_bind_double(statement, 10, has_data ? state->metrics.price_usd : (double)NAN);
+    sqlite3_bind_int64(statement, 11, row->id);
+}
+
+enum err sqlite_put_token(struct store *store, const struct store_token *token)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    sqlite3_stmt *statement = s->statements[STATEMENT_PUT_TOKEN];
+    uint8_t blob[STATE_BLOB_MAX];
+    char mint[ADDRESS_TEXT_MAX + 1];
+    size_t mint_length = address_format(&token->token.mint, mint);
+    bind_token(statement, token, s->log_position, blob);
+    sqlite3_bind_text(statement, 12, mint, (int)mint_length, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 13, token->token.created_at.us);
+    enum err err = sqlite_run(s, STATEMENT_PUT_TOKEN);
+    return err == OK ? sqlite_put_pools(store, token) : err;
+}
+
+enum err sqlite_checkpoint_token(struct store *store, const struct store_token *token)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    uint8_t blob[STATE_BLOB_MAX];
+    bind_token(s->statements[STATEMENT_CHECKPOINT], token, s->log_position, blob);
+    enum err err = sqlite_run(s, STATEMENT_CHECKPOINT);
+    if (err == OK && sqlite3_changes(s->db) == 0)
+        err = sqlite_put_token(store, token); /* the row was lost: heal it */
+    return err;
+}
+
+enum err sqlite_append_refresh(struct store *store, const struct store_token *token)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    sqlite3_stmt *statement = s->statements[STATEMENT_APPEND];
+    uint8_t blob[STATE_BLOB_MAX];
+    size_t length = state_encode(&token->token, token->primary_dex, blob);
+    sqlite3_bind_int64(statement, 1, s->log_position + 1);
+    sqlite3_bind_int64(statement, 2, token->id);
+    sqlite3_bind_int64(statement, 3, token->token.state.checked_at.us);
+    bind_text(statement, 4, token->token.name, sizeof token->token.name);
+    bind_text(statement, 5, token->token.symbol, sizeof token->token.symbol);
+    sqlite3_bind_text(statement, 6, status_text(token->token.status), -1, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 7, blob, (int)length, SQLITE_STATIC);
+    enum err err = sqlite_run(s, STATEMENT_APPEND);
+    if (err == OK)
+        s->log_position++;
+    return err;
+}
+
+static enum err put_pool(struct sqlite_store *s, token_id id, int n, const struct store_pool *pool)
+{
+    sqlite3_stmt *statement = s->statements[STATEMENT_PUT_POOL];
+    char address[ADDRESS_TEXT_MAX + 1];
+    size_t length = address_format(&pool->pool.address, address);
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int(statement, 2, n);
+    sqlite3_bind_text(statement, 3, address, (int)length, SQLITE_STATIC);
+    bind_text(statement, 4, pool->dex, sizeof pool->dex);
+    bind_text(statement, 5, pool->quote, sizeof pool->quote);
+    sqlite3_bind_double(statement, 6, (double)pool->pool.liquidity_usd);
+    sqlite3_bind_int(statement, 7, pool->pool.flags);
+    return sqlite_run(s, STATEMENT_PUT_POOL);
+}
+
+enum err sqlite_put_pools(struct store *store, const struct store_token *token)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    sqlite3_bind_int64(s->statements[STATEMENT_DELETE_POOLS], 1, token->id);
+    enum err err = sqlite_run(s, STATEMENT_DELETE_POOLS);
+    for (int n = 0; err == OK && n < token->token.pool_count && n < POOLS_MAX; n++)
+        err = put_pool(s, token->id, n, &token->pools[n]);
+    return err;
+}
+
+static int bind_components(sqlite3_stmt *statement, int column, const struct components *components)
+{
+    sqlite3_bind_double(statement, column++, components->tx_accel);
+    sqlite3_bind_double(statement, column++, components->vol_momentum);
+    sqlite3_bind_double(statement, column++, components->token_freshness);
+    sqlite3_bind_double(statement, column++, components->orderflow_imbalance);
+    return column;
+}
+
+static int bind_metrics(sqlite3_stmt *statement, int column, const struct metrics *metrics)
+{
+    sqlite3_bind_double(statement, column++, metrics->liquidity_usd);
+    sqlite3_bind_double(statement, column++, metrics->delta_p_5m);
+    sqlite3_bind_double(statement, column++, metrics->delta_p_15m);
+    sqlite3_bind_double(statement, column++, metrics->volume_5m_usd);
+    sqlite3_bind_double(statement, column++, metrics->volume_1h_usd);
+    sqlite3_bind_double(statement, column++, metrics->buys_volume_5m_usd);
+    sqlite3_bind_double(statement, column++, metrics->sells_volume_5m_usd);
+    sqlite3_bind_double(statement, column++, metrics->hours_since_creation);
+    sqlite3_bind_double(statement, column++, metrics->primary_liquidity_usd);
+    sqlite3_bind_double(statement, column++, metrics->price_usd);
+    sqlite3_bind_double(statement, column++, (double)metrics->volume_24h_usd);
+    sqlite3_bind_double(statement, column++, (double)metrics->market_cap_usd);
+    sqlite3_bind_int64(statement, column++, metrics->tx_count_5m);
+    sqlite3_bind_int64(statement, column++, metrics->tx_count_1h);
+    sqlite3_bind_int64(statement, column++, metrics->buys_5m);
+    sqlite3_bind_int(statement, column++, metrics->wsol_pairs);
+    sqlite3_bind_int(statement, column++, metrics->usdc_pairs);
+    sqlite3_bind_int(statement, column++, metrics->pools);
+    return column;
+}
+
+enum err sqlite_put_snapshot(struct store *store, const struct store_snapshot *snapshot)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    sqlite3_stmt *statement = s->statements[STATEMENT_PUT_SNAPSHOT];
+    int column = 1;
+    sqlite3_bind_int64(statement, column++, snapshot->id);
+    sqlite3_bind_int64(statement, column++, snapshot->previous);
+    sqlite3_bind_int64(statement, column++, snapshot->token);
+    sqlite3_bind_int64(statement, column++, snapshot->at.us);
+    sqlite3_bind_double(statement, column++, snapshot->score);
+    sqlite3_bind_double(statement, column++, snapshot->score_raw);
+    column = bind_components(statement, column, &snapshot->raw);
+    column = bind_components(statement, column, &snapshot->smoothed);
+    column = bind_metrics(statement, column, &snapshot->metrics);
+    bind_text(statement, column, snapshot->primary_dex, sizeof snapshot->primary_dex);
+    return sqlite_run(s, STATEMENT_PUT_SNAPSHOT);
+}
+
+enum err sqlite_put_event(struct store *store, const struct store_event *event)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    sqlite3_stmt *statement = s->statements[STATEMENT_PUT_EVENT];
+    sqlite3_bind_int64(statement, 1, event->token);
+    sqlite3_bind_int64(statement, 2, event->at.us);
+    bind_text(statement, 3, event->kind, sizeof event->kind);
+    bind_text(statement, 4, event->reason, sizeof event->reason);
+    return sqlite_run(s, STATEMENT_PUT_EVENT);
+}
+
+enum err sqlite_put_setting(struct store *store, const char *name, const char *value)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    sqlite3_stmt *statement = s->statements[STATEMENT_PUT_SETTING];
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 2, value, -1, SQLITE_STATIC);
+    enum err err = sqlite_run(s, STATEMENT_PUT_SETTING);
+    if (err == OK)
+        sqlite_keep_setting(s, name, value);
+    return err;
+}
+
+/* Positions have no gaps, or so few that what they hide can wait for the next pass. */
+enum err sqlite_cut_log(struct store *store, int64_t before, uint32_t most, bool *more)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    sqlite3_stmt *statement = s->statements[STATEMENT_CUT_LOG];
+    int64_t newest = s->log_position;
+    sqlite3_bind_int64(statement, 1, before < newest ? before : newest);
+    sqlite3_bind_int64(statement, 2, most);
+    enum err err = sqlite_run(s, STATEMENT_CUT_LOG);
+    *more = err == OK && sqlite3_changes(s->db) >= (int)most;
+    return err;
+}
+
+static enum err delete_old(struct sqlite_store *s, enum statement id, instant before, uint32_t most)
+{
+    sqlite3_bind_int64(s->statements[id], 1, before.us);
+    sqlite3_bind_int64(s->statements[id], 2, most);
+    return sqlite_run(s, id);
+}
+
+enum err sqlite_delete_history(struct store *store, instant snapshots_before, instant events_before,
+                               uint32_t most, bool *more)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    *more = false;
+    enum err err = delete_old(s, STATEMENT_DELETE_SNAPSHOTS, snapshots_before, most);
+    if (err != OK)
+        return err;
+    *more = sqlite3_changes(s->db) >= (int)most;
+    err = delete_old(s, STATEMENT_DELETE_EVENTS, events_before, most);
+    if (err == OK && sqlite3_changes(s->db) >= (int)most)
+        *more = true;
+    return err;
+}

@@ -1,0 +1,154 @@
+/* Chooses the implementation by the URL's scheme and passes calls on to it. */
+#include "store/store.h"
+#include "store/store_impl.h"
+#include <stdio.h>
+
+struct scheme {
+    const char *prefix;
+    struct store *(*open)(const char *path, char why[STORE_MESSAGE_SIZE]);
+    struct store_reader *(*reader_open)(const char *path, char why[STORE_MESSAGE_SIZE]);
+};
+
+static const struct scheme SCHEMES[] = {
+    {"sqlite:", sqlite_store_open, sqlite_reader_open},
+};
+
+static const struct scheme *scheme_find(const char *url, char why[STORE_MESSAGE_SIZE])
+{
+    for (size_t i = 0; i < sizeof SCHEMES / sizeof *SCHEMES; i++) {
+        size_t length = strlen(SCHEMES[i].prefix);
+        if (strncmp(url, SCHEMES[i].prefix, length) == 0 && url[length] != '\0')
+            return &SCHEMES[i];
+    }
+    snprintf(why, STORE_MESSAGE_SIZE,
+             "\"%.200s\" names no database this program knows; write sqlite:PATH", url);
+    return NULL;
+}
+
+struct store *store_open(const char *url, char why[512])
+{
+    const struct scheme *scheme = scheme_find(url, why);
+    return scheme == NULL ? NULL : scheme->open(url + strlen(scheme->prefix), why);
+}
+
+enum err store_load(struct store *store, const struct store_loader *loader,
+                    struct store_load_report *report)
+{
+    return store->methods->load(store, loader, report);
+}
+
+token_id store_next_replayed(struct store *store)
+{
+    return store->methods->next_replayed(store);
+}
+
+void store_close(struct store *store)
+{
+    if (store != NULL)
+        store->methods->close(store);
+}
+
+enum err store_begin(struct store *store, enum store_durability durability)
+{
+    return store->methods->begin(store, durability);
+}
+
+enum err store_put_token(struct store *store, const struct store_token *token)
+{
+    return store->methods->put_token(store, token);
+}
+
+enum err store_append_refresh(struct store *store, const struct store_token *token)
+{
+    return store->methods->append_refresh(store, token);
+}
+
+enum err store_put_pools(struct store *store, const struct store_token *token)
+{
+    return store->methods->put_pools(store, token);
+}
+
+enum err store_checkpoint_token(struct store *store, const struct store_token *token)
+{
+    return store->methods->checkpoint_token(store, token);
+}
+
+enum err store_put_snapshot(struct store *store, const struct store_snapshot *snapshot)
+{
+    return store->methods->put_snapshot(store, snapshot);
+}
+
+enum err store_put_event(struct store *store, const struct store_event *event)
+{
+    return store->methods->put_event(store, event);
+}
+
+enum err store_put_setting(struct store *store, const char *name, const char *value)
+{
+    return store->methods->put_setting(store, name, value);
+}
+
+enum err store_cut_log(struct store *store, int64_t before, uint32_t most, bool *more)
+{
+    return store->methods->cut_log(store, before, most, more);
+}
+
+int64_t store_log_position(const struct store *store)
+{
+    return store->methods->log_position(store);
+}
+
+enum err store_delete_history(struct store *store, instant snapshots_before, instant events_before,
+                              uint32_t most, bool *more)
+{
+    return store->methods->delete_history(store, snapshots_before, events_before, most, more);
+}
+
+enum err store_commit(struct store *store)
+{
+    return store->methods->commit(store);
+}
+
+void store_rollback(struct store *store)
+{
+    store->methods->rollback(store);
+}
+
+enum err store_reopen(struct store *store, enum store_file *file)
+{
+    return store->methods->reopen(store, file);
+}
+
+const char *store_message(const struct store *store)
+{
+    return store->methods->message(store);
+}
+
+int64_t store_size_bytes(const struct store *store)
+{
+    return store->methods->size_bytes(store);
+}
+
+struct store_reader *store_reader_open(const char *url, char why[512])
+{
+    const struct scheme *scheme = scheme_find(url, why);
+    return scheme == NULL ? NULL : scheme->reader_open(url + strlen(scheme->prefix), why);
+}
+
+void store_reader_close(struct store_reader *reader)
+{
+    if (reader != NULL)
+        reader->methods->close(reader);
+}
+
+int store_reader_snapshots(struct store_reader *reader, token_id token, int64_t newest_id,
+                           struct store_snapshot *out, int limit)
+{
+    return reader->methods->snapshots(reader, token, newest_id, out, limit);
+}
+
+int store_reader_events(struct store_reader *reader, token_id token, struct store_event *out,
+                        int limit)
+{
+    return reader->methods->events(reader, token, out, limit);
+}

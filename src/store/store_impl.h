@@ -1,0 +1,55 @@
+/*
+ * What an implementation of store.h provides: a table of functions each for the store and for the
+ * reader, and the two ways in. store.c chooses by the URL's scheme and passes calls on. Private to
+ * src/store.
+ */
+#ifndef MOONWATCH_STORE_STORE_IMPL_H
+#define MOONWATCH_STORE_STORE_IMPL_H
+
+#include "store/store.h"
+
+#define STORE_MESSAGE_SIZE 512
+
+struct store_methods {
+    enum err (*load)(struct store *, const struct store_loader *, struct store_load_report *);
+    token_id (*next_replayed)(struct store *);
+    void (*close)(struct store *);
+    enum err (*begin)(struct store *, enum store_durability);
+    enum err (*put_token)(struct store *, const struct store_token *);
+    enum err (*append_refresh)(struct store *, const struct store_token *);
+    enum err (*put_pools)(struct store *, const struct store_token *);
+    enum err (*checkpoint_token)(struct store *, const struct store_token *);
+    enum err (*put_snapshot)(struct store *, const struct store_snapshot *);
+    enum err (*put_event)(struct store *, const struct store_event *);
+    enum err (*put_setting)(struct store *, const char *name, const char *value);
+    enum err (*cut_log)(struct store *, int64_t before, uint32_t most, bool *more);
+    int64_t (*log_position)(const struct store *);
+    enum err (*delete_history)(struct store *, instant snapshots_before, instant events_before,
+                               uint32_t most, bool *more);
+    enum err (*commit)(struct store *);
+    void (*rollback)(struct store *);
+    enum err (*reopen)(struct store *, enum store_file *file);
+    const char *(*message)(const struct store *);
+    int64_t (*size_bytes)(const struct store *);
+};
+
+struct store {
+    const struct store_methods *methods;
+};
+
+struct store_reader_methods {
+    void (*close)(struct store_reader *);
+    int (*snapshots)(struct store_reader *, token_id token, int64_t newest_id,
+                     struct store_snapshot *out, int limit);
+    int (*events)(struct store_reader *, token_id token, struct store_event *out, int limit);
+};
+
+struct store_reader {
+    const struct store_reader_methods *methods;
+};
+
+/* `path` is the URL without its scheme. */
+struct store *sqlite_store_open(const char *path, char why[STORE_MESSAGE_SIZE]);
+struct store_reader *sqlite_reader_open(const char *path, char why[STORE_MESSAGE_SIZE]);
+
+#endif

@@ -1,0 +1,473 @@
+/*
+ * What every store must do, whatever it is made of. A row of STORES is a store; the tests know no
+ * more of it than its URL.
+ */
+#include "fixture.h"
+
+struct world {
+    struct place place; /* empty for every test */
+    const char *url;
+};
+
+static void make_sqlite(struct world *world)
+{
+    place_init(&world->place);
+    world->url = world->place.url;
+}
+
+struct kind {
+    const char *name;
+    void (*make)(struct world *world);
+};
+
+static const struct kind STORES[] = {
+    {"sqlite", make_sqlite},
+};
+
+static const struct kind *kind;
+
+static int set_up(void **state)
+{
+    static struct world world;
+    log_setup(LOG_ERROR, LOG_FORMAT_LOGFMT);
+    world = (struct world){0};
+    kind->make(&world);
+    *state = &world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    if (*world->place.folder != '\0')
+        place_finish(&world->place);
+    return 0;
+}
+
+static struct store *open_loaded(void **state)
+{
+    struct world *world = *state;
+    struct kept kept;
+    struct store *store = open_or_fail(world->url);
+    assert_int_equal(kept_load(store, &kept), OK);
+    kept_finish(&kept);
+    while (store_next_replayed(store) != TOKEN_NONE)
+        continue;
+    return store;
+}
+
+static void load_again(void **state, struct kept *kept)
+{
+    struct world *world = *state;
+    struct store *store = open_or_fail(world->url);
+    assert_int_equal(kept_load(store, kept), OK);
+    assert_int_equal(kept->report.rows_refused, 0);
+    store_close(store);
+}
+
+static void put_tokens(struct store *store, token_id first, token_id last)
+{
+    struct store_token row;
+    assert_int_equal(store_begin(store, STORE_DURABLE), OK);
+    for (token_id id = first; id <= last; id++) {
+        token_make(&row, id, 0);
+        assert_int_equal(store_put_token(store, &row), OK);
+    }
+    assert_int_equal(store_commit(store), OK);
+}
+
+static void append(struct store *store, token_id id, uint32_t n)
+{
+    struct store_token row;
+    token_make(&row, id, n);
+    assert_int_equal(store_append_refresh(store, &row), OK);
+}
+
+static void generation_rises_with_each_opening(void **state)
+{
+    for (uint64_t n = 1; n <= 3; n++) {
+        struct kept kept;
+        load_again(state, &kept);
+        assert_int_equal(kept.report.generation, n);
+        assert_int_equal(kept.report.tokens, 0);
+        kept_finish(&kept);
+    }
+}
+
+static void second_writer_is_told_clearly(void **state)
+{
+    struct world *world = *state;
+    char why[512] = "";
+    struct store *store = open_or_fail(world->url);
+    assert_null(store_open(world->url, why));
+    assert_non_null(strstr(why, "in use by another moonwatch"));
+    store_close(store);
+    store_close(open_or_fail(world->url));
+}
+
+static void unknown_urls_are_refused(void **state)
+{
+    static const char *const URLS[] = {"", "sqlite:", "mysql:x", "/tmp/x.db"};
+    (void)state;
+    for (size_t i = 0; i < sizeof URLS / sizeof *URLS; i++) {
+        char why[512] = "";
+        assert_null(store_open(URLS[i], why));
+        assert_non_null(strstr(why, "sqlite:PATH"));
+        assert_null(store_reader_open(URLS[i], why));
+    }
+}
+
+static void tokens_come_back_as_they_were(void **state)
+{
+    struct kept kept;
+    struct store_token row;
+    struct store *store = open_loaded(state);
+    put_tokens(store, 1, 100);
+    store_close(store);
+    load_again(state, &kept);
+    assert_int_equal(kept.report.tokens, 100);
+    assert_int_equal(kept.report.replayed, 0);
+    assert_int_equal(kept.report.holes, 0);
+    for (token_id id = 1; id <= 100; id++) {
+        token_make(&row, id, 0);
+        token_assert_equal(&kept.tokens[id], &row);
+        assert_int_equal(kept.tokens[id].token.flags, TOKEN_DURABLE);
+    }
+    kept_finish(&kept);
+}
+
+static void newest_of_the_log_wins(void **state)
+{
+    struct kept kept;
+    struct store_token row;
+    struct store *store = open_loaded(state);
+    put_tokens(store, 1, 10);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    for (uint32_t n = 1; n <= 3; n++)
+        append(store, 7, n);
+    append(store, 3, 9);
+    assert_int_equal(store_commit(store), OK);
+    assert_int_equal(store_log_position(store), 4);
+    store_close(store);
+
+    store = open_or_fail(((struct world *)*state)->url);
+    assert_int_equal(kept_load(store, &kept), OK);
+    assert_int_equal(kept.report.replayed, 2);
+    token_make(&row, 7, 3);
+    token_assert_equal(&kept.tokens[7], &row);
+    token_make(&row, 3, 9);
+    token_assert_equal(&kept.tokens[3], &row);
+    assert_int_equal(store_next_replayed(store), 3);
+    assert_int_equal(store_next_replayed(store), 7);
+    assert_int_equal(store_next_replayed(store), TOKEN_NONE);
+    assert_int_equal(store_log_position(store), 4);
+    kept_finish(&kept);
+    store_close(store);
+}
+
+static void a_checkpoint_is_not_undone_by_the_log(void **state)
+{
+    struct kept kept;
+    struct store_token row;
+    struct store *store = open_loaded(state);
+    put_tokens(store, 1, 3);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    append(store, 1, 1);
+    token_make(&row, 1, 5); /* newer than the log */
+    assert_int_equal(store_checkpoint_token(store, &row), OK);
+    append(store, 2, 2);
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    load_again(state, &kept);
+    assert_int_equal(kept.report.replayed, 1);
+    token_assert_equal(&kept.tokens[1], &row);
+    token_make(&row, 2, 2);
+    token_assert_equal(&kept.tokens[2], &row);
+    kept_finish(&kept);
+}
+
+static void a_checkpoint_restores_a_row_that_was_lost(void **state)
+{
+    struct kept kept;
+    struct store_token row;
+    struct store *store = open_loaded(state);
+    token_make(&row, 1, 5);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    assert_int_equal(store_checkpoint_token(store, &row), OK);
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    load_again(state, &kept);
+    token_assert_equal(&kept.tokens[1], &row);
+    kept_finish(&kept);
+}
+
+static void cutting_the_log_keeps_positions_rising(void **state)
+{
+    struct kept kept;
+    bool more = true;
+    struct store *store = open_loaded(state);
+    put_tokens(store, 1, 1);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    for (uint32_t n = 1; n <= 100; n++)
+        append(store, 1, n);
+    assert_int_equal(store_cut_log(store, 1000, 60, &more), OK);
+    assert_true(more);
+    assert_int_equal(store_cut_log(store, 1000, 60, &more), OK);
+    assert_false(more);
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    store = open_loaded(state);
+    assert_int_equal(store_log_position(store), 100);
+    store_close(store);
+    load_again(state, &kept);
+    assert_int_equal(kept.tokens[1].token.state.low_score_us, 100);
+    kept_finish(&kept);
+}
+
+static void rollback_leaves_nothing(void **state)
+{
+    struct kept kept;
+    struct store_token row;
+    struct store *store = open_loaded(state);
+    token_make(&row, 1, 0);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    assert_int_equal(store_put_token(store, &row), OK);
+    append(store, 1, 1);
+    store_rollback(store);
+    assert_int_equal(store_log_position(store), 0);
+    store_rollback(store); /* harmless */
+    put_tokens(store, 1, 1);
+    store_close(store);
+    load_again(state, &kept);
+    assert_int_equal(kept.report.tokens, 1);
+    assert_int_equal(kept.report.replayed, 0);
+    kept_finish(&kept);
+}
+
+static void pools_are_replaced(void **state)
+{
+    struct kept kept;
+    struct store_token row;
+    struct store *store = open_loaded(state);
+    put_tokens(store, 1, 3);
+    token_make(&row, 3, 0);
+    row.token.pool_count = POOLS_MAX;
+    for (uint8_t i = 0; i < POOLS_MAX; i++) {
+        row.pools[i] = row.pools[0];
+        row.pools[i].pool.address = address_of(5000 + i);
+    }
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    assert_int_equal(store_put_pools(store, &row), OK);
+    row.id = 2;
+    row.token.pool_count = 0;
+    assert_int_equal(store_put_pools(store, &row), OK);
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    load_again(state, &kept);
+    assert_int_equal(kept.tokens[1].token.pool_count, 1);
+    assert_int_equal(kept.tokens[2].token.pool_count, 0);
+    assert_int_equal(kept.tokens[3].token.pool_count, POOLS_MAX);
+    struct address last = address_of(5000 + POOLS_MAX - 1);
+    assert_memory_equal(&kept.tokens[3].pools[POOLS_MAX - 1].pool.address, &last, sizeof last);
+    kept_finish(&kept);
+}
+
+static void settings_come_back(void **state)
+{
+    struct kept kept;
+    struct store *store = open_loaded(state);
+    assert_int_equal(store_begin(store, STORE_DURABLE), OK);
+    assert_int_equal(store_put_setting(store, "min_score", "0.1"), OK);
+    assert_int_equal(store_put_setting(store, "min_score", "0.2"), OK);
+    assert_int_equal(store_put_setting(store, "w_tx", "'; DROP TABLE token; --"), OK);
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    load_again(state, &kept);
+    assert_int_equal(kept.setting_count, 2);
+    assert_string_equal(kept.settings[0][1], "0.2");
+    assert_string_equal(kept.settings[1][1], "'; DROP TABLE token; --");
+    kept_finish(&kept);
+}
+
+static void names_from_strangers_are_data(void **state)
+{
+    static const char *const NAMES[] = {"'; DROP TABLE token; --", "<script>", "\"\\%s%n",
+                                        "\xf0\x9f\x8c\x95 moon", ""};
+    struct kept kept;
+    struct store_token row;
+    struct store *store = open_loaded(state);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    for (token_id id = 1; id <= 5; id++) {
+        token_make(&row, id, 0);
+        strcpy(row.token.name, NAMES[id - 1]);
+        assert_int_equal(store_put_token(store, &row), OK);
+    }
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    load_again(state, &kept);
+    for (token_id id = 1; id <= 5; id++)
+        assert_string_equal(kept.tokens[id].token.name, NAMES[id - 1]);
+    kept_finish(&kept);
+}
+
+static struct store_snapshot snapshot_of(int64_t id, int64_t previous, token_id token)
+{
+    struct store_snapshot snapshot = {.id = id, .previous = previous, .token = token};
+    snapshot.at.us = id * 1000;
+    snapshot.score = (double)id / 8;
+    snapshot.raw.tx_accel = 1.5;
+    snapshot.smoothed.orderflow_imbalance = -0.25;
+    snapshot.metrics.liquidity_usd = 1000;
+    snapshot.metrics.price_usd = NAN;
+    snapshot.metrics.tx_count_1h = 77;
+    snapshot.metrics.pools = 3;
+    strcpy(snapshot.primary_dex, "orca");
+    return snapshot;
+}
+
+/* Snapshots 1 … 30 of three tokens in turn. */
+static void put_snapshots(struct store *store)
+{
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    for (int64_t id = 1; id <= 30; id++) {
+        struct store_snapshot snapshot =
+            snapshot_of(id, id > 3 ? id - 3 : 0, (token_id)(id % 3 + 1));
+        assert_int_equal(store_put_snapshot(store, &snapshot), OK);
+    }
+    assert_int_equal(store_commit(store), OK);
+}
+
+static void history_is_followed_back(void **state)
+{
+    struct world *world = *state;
+    char why[512];
+    struct kept kept;
+    struct store_snapshot found[20];
+    struct store *store = open_loaded(state);
+    put_snapshots(store);
+    struct store_reader *reader = store_reader_open(world->url, why);
+    assert_non_null(reader);
+    assert_int_equal(store_reader_snapshots(reader, 1, 30, found, 20), 10);
+    assert_int_equal(found[0].id, 30);
+    assert_int_equal(found[9].id, 3);
+    assert_true(found[0].score == 30.0 / 8 && found[0].smoothed.orderflow_imbalance == -0.25);
+    assert_true(isnan(found[0].metrics.price_usd) && found[0].metrics.tx_count_1h == 77);
+    assert_string_equal(found[0].primary_dex, "orca");
+    assert_int_equal(store_reader_snapshots(reader, 1, 30, found, 4), 4);
+    assert_int_equal(store_reader_snapshots(reader, 2, 30, found, 4), 0); /* another token's */
+    assert_int_equal(store_reader_snapshots(reader, 1, 999, found, 4), 0);
+    assert_int_equal(store_reader_snapshots(reader, 1, 0, found, 4), 0);
+    store_reader_close(reader);
+    store_close(store);
+    load_again(state, &kept);
+    assert_int_equal(kept.report.last_snapshot_id, 30);
+    kept_finish(&kept);
+}
+
+static void events_are_read_newest_first(void **state)
+{
+    struct world *world = *state;
+    char why[512];
+    struct store_event found[4];
+    struct store *store = open_loaded(state);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    for (int i = 0; i < 6; i++) {
+        struct store_event event = {.token = (token_id)(i % 2), .at = {1000 + i}};
+        snprintf(event.kind, sizeof event.kind, "kind%d", i);
+        strcpy(event.reason, "because");
+        assert_int_equal(store_put_event(store, &event), OK);
+    }
+    assert_int_equal(store_commit(store), OK);
+    struct store_reader *reader = store_reader_open(world->url, why);
+    assert_int_equal(store_reader_events(reader, 1, found, 4), 3);
+    assert_string_equal(found[0].kind, "kind5");
+    assert_string_equal(found[2].kind, "kind1");
+    assert_int_equal(store_reader_events(reader, 9, found, 4), 0);
+    assert_int_equal(store_reader_events(reader, TOKEN_NONE, found, 4), 4);
+    assert_string_equal(found[1].kind, "kind4");
+    assert_int_equal(found[1].token, 0);
+    store_reader_close(reader);
+    store_close(store);
+}
+
+static void old_history_is_deleted_in_slices(void **state)
+{
+    struct world *world = *state;
+    char why[512];
+    struct store_snapshot found[20];
+    bool more = false;
+    struct store *store = open_loaded(state);
+    put_snapshots(store);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    assert_int_equal(store_delete_history(store, (instant){20500}, (instant){0}, 12, &more), OK);
+    assert_true(more);
+    assert_int_equal(store_delete_history(store, (instant){20500}, (instant){0}, 12, &more), OK);
+    assert_false(more);
+    assert_int_equal(store_commit(store), OK);
+    struct store_reader *reader = store_reader_open(world->url, why);
+    assert_int_equal(store_reader_snapshots(reader, 1, 30, found, 20), 4); /* 30 27 24 21 */
+    store_reader_close(reader);
+    store_close(store);
+}
+
+static void a_reader_waits_for_its_file(void **state)
+{
+    struct world *world = *state;
+    char why[512];
+    struct store_snapshot found[20];
+    struct store_reader *reader = store_reader_open(world->url, why);
+    assert_non_null(reader);
+    assert_int_equal(store_reader_snapshots(reader, 1, 30, found, 20), -1);
+    struct store *store = open_loaded(state);
+    put_snapshots(store);
+    assert_int_equal(store_reader_snapshots(reader, 1, 30, found, 20), 10);
+    store_reader_close(reader);
+    store_close(store);
+}
+
+static void nothing_is_safe_to_close(void **state)
+{
+    (void)state;
+    store_close(NULL);
+    store_reader_close(NULL);
+}
+
+static void size_grows(void **state)
+{
+    struct store *store = open_loaded(state);
+    int64_t before = store_size_bytes(store);
+    put_tokens(store, 1, 2000);
+    assert_true(before > 0 && store_size_bytes(store) > before + 2000 * 300);
+    store_close(store);
+}
+
+int main(void)
+{
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        ROW(generation_rises_with_each_opening),
+        ROW(second_writer_is_told_clearly),
+        ROW(unknown_urls_are_refused),
+        ROW(tokens_come_back_as_they_were),
+        ROW(newest_of_the_log_wins),
+        ROW(a_checkpoint_is_not_undone_by_the_log),
+        ROW(a_checkpoint_restores_a_row_that_was_lost),
+        ROW(cutting_the_log_keeps_positions_rising),
+        ROW(rollback_leaves_nothing),
+        ROW(pools_are_replaced),
+        ROW(settings_come_back),
+        ROW(names_from_strangers_are_data),
+        ROW(history_is_followed_back),
+        ROW(events_are_read_newest_first),
+        ROW(old_history_is_deleted_in_slices),
+        ROW(a_reader_waits_for_its_file),
+        ROW(nothing_is_safe_to_close),
+        ROW(size_grows),
+    };
+    int failures = 0;
+    for (size_t i = 0; i < sizeof STORES / sizeof *STORES; i++) {
+        kind = &STORES[i];
+        failures += cmocka_run_group_tests_name(kind->name, tests, NULL, NULL);
+    }
+    return failures;
+}
