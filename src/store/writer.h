@@ -46,16 +46,20 @@ struct writer_callbacks {
     /* The token's row is durable; `tag` is what writer_add_token() was given. */
     void (*on_token_durable)(void *context, token_id id, uint64_t tag);
     void (*on_setting_durable)(void *context, uint64_t tag);
-    void (*on_snapshot_durable)(void *context, int64_t snapshot_id); /* newest committed */
+    void (*on_snapshot_durable)(void *context, int64_t snapshot_id);   /* newest committed */
     void (*on_state)(void *context, const struct writer_stats *stats); /* ok ↔ retrying */
 };
 
-/* Takes over `store`, which it closes at the end. The options are copied. */
+/* Takes over `store`, loaded, which it closes at the end. What it needs of the options is copied.
+ * NULL: out of memory or threads; `store` is the caller's still. */
 struct writer *writer_start(struct store *store, const struct token_table *table, uv_loop_t *loop,
-                            const struct options *options, const struct writer_callbacks *callbacks);
+                            const struct options *options,
+                            const struct writer_callbacks *callbacks);
 
+/* Every new token, in the order of their ids. */
 void writer_add_token(struct writer *writer, token_id id, uint64_t tag);
-/* Its state changed; with_pools also when its list of pools did. */
+/* Its state changed. Whether its list of pools did too is found out here: from TOKEN_POOLS_CHANGED,
+ * which stays set, and by comparing with what was written last. */
 void writer_mark_dirty(struct writer *writer, token_id id);
 void writer_add_snapshot(struct writer *writer, const struct store_snapshot *snapshot);
 void writer_add_event(struct writer *writer, const struct store_event *event);
@@ -63,8 +67,9 @@ void writer_put_setting(struct writer *writer, const char *name, const char *val
 void writer_delete_history(struct writer *writer, instant snapshots_before, instant events_before);
 void writer_stats(struct writer *writer, struct writer_stats *out);
 
-/* Commits what is left, trying until `deadline`, ends the thread and closes the store. Returns the
- * number of new tokens and settings that could not be written; 0 is a clean end. */
+/* Commits what is left, trying until `deadline`, ends the thread and closes the store; the last
+ * callbacks come from within. Returns the number of new tokens and settings that could not be
+ * written; 0 is a clean end. The loop must turn once more before it is closed. */
 uint32_t writer_stop(struct writer *writer, instant deadline);
 
 #endif

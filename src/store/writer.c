@@ -1,0 +1,457 @@
+/* The engine's side, the thread's loop, and what a failure does. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/writer_impl.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A condition waits at most this long, so that a clock that was set is noticed. */
+#define WAIT_MAX_MS 1000
+
+/* While failing, a line in the log at each doubling and then one in so many tries (a minute). */
+#define LOG_EVERY_FAILURES 12
+
+/* ---- telling the engine ---- */
+
+/* Under the mutex. */
+void writer_notify(struct writer *writer, enum notice_kind kind, int64_t id, uint64_t tag)
+{
+    struct notice notice = {kind, id, tag};
+    if (!fifo_push(&writer->notices, &notice))
+        abort(); /* an acknowledgement can't be made up for */
+    uv_async_send(&writer->async);
+}
+
+static void deliver(struct writer *writer, const struct notice *notice)
+{
+    const struct writer_callbacks *callbacks = &writer->callbacks;
+    struct writer_stats stats;
+    switch (notice->kind) {
+    case NOTICE_TOKEN:
+        if (callbacks->on_token_durable != NULL)
+            callbacks->on_token_durable(callbacks->context, (token_id)notice->id, notice->tag);
+        break;
+    case NOTICE_SETTING:
+        if (callbacks->on_setting_durable != NULL)
+            callbacks->on_setting_durable(callbacks->context, notice->tag);
+        break;
+    case NOTICE_SNAPSHOT:
+        if (callbacks->on_snapshot_durable != NULL)
+            callbacks->on_snapshot_durable(callbacks->context, notice->id);
+        break;
+    case NOTICE_STATE:
+        writer_stats(writer, &stats);
+        if (callbacks->on_state != NULL)
+            callbacks->on_state(callbacks->context, &stats);
+        break;
+    }
+}
+
+static void deliver_notices(struct writer *writer)
+{
+    struct notice notice;
+    uv_mutex_lock(&writer->mutex);
+    struct fifo notices = writer->notices;
+    fifo_init(&writer->notices, sizeof notice);
+    uv_mutex_unlock(&writer->mutex);
+    while (fifo_pop(&notices, &notice))
+        deliver(writer, &notice);
+    fifo_finish(&notices);
+}
+
+static void on_async(uv_async_t *async)
+{
+    deliver_notices(async->data);
+}
+
+/* ---- failing and recovering ---- */
+
+static duration backoff(unsigned failures)
+{
+    int64_t ms = BACKOFF_MIN_MS;
+    for (unsigned i = 1; i < failures && ms < BACKOFF_MAX_MS; i++)
+        ms *= 2;
+    return duration_ms(ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS);
+}
+
+static void log_failure(const struct writer *writer, const char *message, duration wait)
+{
+    char line[700];
+    unsigned n = writer->failures_in_a_row;
+    if (wait.us == BACKOFF_MAX_MS * INT64_C(1000) && n % LOG_EVERY_FAILURES != 0)
+        return;
+    snprintf(line, sizeof line,
+             "%s; nothing is lost, all is kept in memory; retrying in %.1f s (try %u)", message,
+             duration_to_s(wait), n + 1);
+    log_warning("store", line);
+}
+
+static bool wants_reopen(const struct writer *writer, enum err err)
+{
+    return err == ERR_NOT_FOUND || err == ERR_CORRUPT || err == ERR_UNAVAILABLE ||
+           (err == ERR_IO && writer->failures_in_a_row >= REOPEN_AFTER);
+}
+
+static void on_failure(struct writer *writer, enum err err)
+{
+    const char *message = store_message(writer->store);
+    duration wait = backoff(++writer->failures_in_a_row);
+    log_failure(writer, message, wait);
+    writer->retry_at = instant_add(clock_now(), wait);
+    writer->is_reopen_wanted = writer->is_reopen_wanted || wants_reopen(writer, err);
+    uv_mutex_lock(&writer->mutex);
+    struct writer_stats *stats = &writer->stats;
+    stats->failures++;
+    bool is_news = stats->state != WRITER_RETRYING || strcmp(stats->message, message) != 0;
+    stats->state = WRITER_RETRYING;
+    snprintf(stats->message, sizeof stats->message, "%s", message);
+    if (is_news)
+        writer_notify(writer, NOTICE_STATE, 0, 0);
+    uv_mutex_unlock(&writer->mutex);
+    store_rollback(writer->store);
+    batch_put_back(writer);
+}
+
+static void on_success(struct writer *writer)
+{
+    writer->retry_at = INSTANT_NEVER;
+    if (writer->failures_in_a_row == 0)
+        return;
+    log_info("store", "writing again", LOG_INT("failures", writer->failures_in_a_row));
+    writer->failures_in_a_row = 0;
+    uv_mutex_lock(&writer->mutex);
+    writer->stats.state = WRITER_OK;
+    writer->stats.message[0] = '\0';
+    writer_notify(writer, NOTICE_STATE, 0, 0);
+    uv_mutex_unlock(&writer->mutex);
+}
+
+/* The new file holds nothing: the token table does. */
+static void start_rewrite(struct writer *writer)
+{
+    uv_mutex_lock(&writer->mutex);
+    token_id end = writer->known_end;
+    uv_mutex_unlock(&writer->mutex);
+    writer->rewrite = (struct rewrite){.is_running = end > 1, .next = 1, .end = end};
+    writer->checkpoint.is_running = writer->checkpoint.is_cutting = false;
+}
+
+static enum err reopen(struct writer *writer)
+{
+    enum store_file file = STORE_SAME_FILE;
+    enum err err = store_reopen(writer->store, &file);
+    if (err != OK)
+        return err;
+    writer->is_reopen_wanted = false;
+    log_warning("store", store_message(writer->store));
+    if (file == STORE_NEW_FILE)
+        start_rewrite(writer);
+    return OK;
+}
+
+/* ---- the thread ---- */
+
+static enum err write_batch(struct writer *writer)
+{
+    batch_fill(writer);
+    writer->is_idle = batch_is_empty(writer);
+    return writer->is_idle ? OK : batch_write(writer);
+}
+
+/* One transaction of each kind of work that is due. */
+static enum err turn(struct writer *writer)
+{
+    enum err err = writer->is_reopen_wanted ? reopen(writer) : OK;
+    if (err == OK && writer->rewrite.is_running)
+        return rewrite_slice(writer);
+    if (err == OK)
+        err = write_batch(writer);
+    if (err == OK)
+        err = checkpoint_step(writer, clock_now());
+    if (err == OK && writer->history_running.is_wanted)
+        err = history_step(writer);
+    return err;
+}
+
+static bool is_hurried(const struct writer *writer)
+{
+    return writer->additions.count + writer->settings.count > 0 || writer->batch.is_full ||
+           writer->rewrite.is_running;
+}
+
+/* Under the mutex. */
+static instant next_turn(const struct writer *writer)
+{
+    if (!instant_is_never(writer->retry_at))
+        return writer->retry_at;
+    if (is_hurried(writer))
+        return INSTANT_NEVER;
+    instant due = checkpoint_due(writer);
+    if (!instant_is_never(writer->waiting_since))
+        due = instant_min(due, instant_add(writer->waiting_since, writer->commit_interval));
+    return due;
+}
+
+/* Under the mutex. */
+static void take_requests(struct writer *writer)
+{
+    if (writer->history.is_wanted)
+        writer->history_running = writer->history;
+    writer->history.is_wanted = false;
+}
+
+/* True when it is time for a turn, false when the writer is to stop. */
+static bool wait_for_work(struct writer *writer)
+{
+    uv_mutex_lock(&writer->mutex);
+    while (!writer->is_stopping) {
+        take_requests(writer);
+        int64_t wait_us = instant_diff(next_turn(writer), clock_now()).us;
+        if (wait_us <= 0)
+            break;
+        int64_t most_us = WAIT_MAX_MS * INT64_C(1000);
+        uv_cond_timedwait(&writer->wake, &writer->mutex,
+                          (uint64_t)(wait_us < most_us ? wait_us : most_us) * 1000);
+    }
+    bool is_stopping = writer->is_stopping;
+    uv_mutex_unlock(&writer->mutex);
+    return !is_stopping;
+}
+
+static void settle(struct writer *writer, enum err err)
+{
+    if (err == OK)
+        on_success(writer);
+    else
+        on_failure(writer, err);
+}
+
+static void pause_until(instant t, instant deadline)
+{
+    int64_t ms = duration_to_ms(instant_diff(instant_min(t, deadline), clock_now())) + 1;
+    if (ms > 0)
+        uv_sleep((unsigned)ms);
+}
+
+/* Half of what is left of the time goes to a last checkpoint. */
+static void drain(struct writer *writer)
+{
+    instant deadline = writer->stop_deadline;
+    writer->retry_at = INSTANT_NEVER;
+    writer->failures_in_a_row = 0;
+    writer->is_idle = false;
+    while (!writer->is_idle) {
+        settle(writer, turn(writer));
+        if (!instant_before(clock_now(), deadline))
+            return;
+        if (!instant_is_never(writer->retry_at))
+            pause_until(writer->retry_at, deadline);
+    }
+    instant now = clock_now();
+    instant half = instant_add(now, duration_us(instant_diff(deadline, now).us / 2));
+    if (!checkpoint_is_done(writer) && checkpoint_all(writer, half) != OK)
+        store_rollback(writer->store); /* the log has it all: only the next start is slower */
+}
+
+static void run(void *argument)
+{
+    struct writer *writer = argument;
+    while (wait_for_work(writer))
+        settle(writer, turn(writer));
+    drain(writer);
+    store_close(writer->store);
+    writer->store = NULL;
+}
+
+/* ---- the engine's side ---- */
+
+static struct writer *allocate(void)
+{
+    struct writer *writer = calloc(1, sizeof *writer);
+    if (writer == NULL)
+        return NULL;
+    writer->dirty = dirty_set_create();
+    writer->checkpoint.set = dirty_set_create();
+    if (writer->dirty != NULL && writer->checkpoint.set != NULL)
+        return writer;
+    dirty_set_destroy(writer->dirty);
+    dirty_set_destroy(writer->checkpoint.set);
+    free(writer);
+    return NULL;
+}
+
+static void release(struct writer *writer)
+{
+    struct setting_change change;
+    while (fifo_pop(&writer->settings, &change)) {
+        free(change.name);
+        free(change.value);
+    }
+    for (size_t i = 0; i < writer->batch.setting_count; i++) {
+        free(writer->batch.settings[i].name);
+        free(writer->batch.settings[i].value);
+    }
+    fifo_finish(&writer->additions);
+    fifo_finish(&writer->settings);
+    fifo_finish(&writer->rows);
+    fifo_finish(&writer->notices);
+    dirty_set_destroy(writer->dirty);
+    dirty_set_destroy(writer->checkpoint.set);
+    uv_cond_destroy(&writer->wake);
+    uv_mutex_destroy(&writer->mutex);
+    free(writer->pools.hashes);
+    free(writer);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+static void mark_replayed(struct writer *writer)
+{
+    token_id id;
+    while ((id = store_next_replayed(writer->store)) != TOKEN_NONE)
+        dirty_set_mark(writer->checkpoint.set, id);
+}
+
+struct writer *writer_start(struct store *store, const struct token_table *table, uv_loop_t *loop,
+                            const struct options *options, const struct writer_callbacks *callbacks)
+{
+    struct writer *writer = allocate();
+    if (writer == NULL)
+        return NULL;
+    writer->store = store;
+    writer->table = table;
+    writer->callbacks = *callbacks;
+    writer->commit_interval = duration_s(options->store_commit_sec);
+    writer->checkpoint_interval = duration_s(options->store_checkpoint_sec);
+    writer->queue_limit = (size_t)options->store_queue_limit;
+    writer->known_end = token_table_count(table) + 1;
+    writer->stats.size_bytes = store_size_bytes(store);
+    fifo_init(&writer->additions, sizeof(struct addition));
+    fifo_init(&writer->settings, sizeof(struct setting_change));
+    fifo_init(&writer->rows, sizeof(struct queued_row));
+    fifo_init(&writer->notices, sizeof(struct notice));
+    mark_replayed(writer);
+    uv_mutex_init(&writer->mutex);
+    uv_cond_init(&writer->wake);
+    writer->async.data = writer;
+    if (uv_async_init(loop, &writer->async, on_async) != 0) {
+        release(writer);
+        return NULL;
+    }
+    if (uv_thread_create(&writer->thread, run, writer) != 0) {
+        uv_close((uv_handle_t *)&writer->async, on_closed);
+        return NULL;
+    }
+    return writer;
+}
+
+/* Under the mutex. */
+static void start_waiting(struct writer *writer)
+{
+    if (!instant_is_never(writer->waiting_since))
+        return;
+    writer->waiting_since = clock_now();
+    uv_cond_signal(&writer->wake);
+}
+
+void writer_add_token(struct writer *writer, token_id id, uint64_t tag)
+{
+    struct addition addition = {id, tag};
+    uv_mutex_lock(&writer->mutex);
+    if (!fifo_push(&writer->additions, &addition))
+        abort(); /* 16 bytes of a token that has just got 500 */
+    if (id >= writer->known_end)
+        writer->known_end = id + 1;
+    uv_cond_signal(&writer->wake);
+    uv_mutex_unlock(&writer->mutex);
+}
+
+void writer_mark_dirty(struct writer *writer, token_id id)
+{
+    dirty_set_mark(writer->dirty, id);
+    if (atomic_load(&writer->is_marked) || atomic_exchange(&writer->is_marked, true))
+        return;
+    uv_mutex_lock(&writer->mutex);
+    start_waiting(writer);
+    uv_mutex_unlock(&writer->mutex);
+}
+
+/* Under the mutex. */
+static void drop_oldest(struct writer *writer)
+{
+    struct queued_row oldest;
+    if (!fifo_pop(&writer->rows, &oldest))
+        return;
+    if (oldest.kind == ROW_SNAPSHOT)
+        writer->stats.snapshots_dropped++;
+    else
+        writer->stats.events_dropped++;
+}
+
+static void queue_row(struct writer *writer, const struct queued_row *row)
+{
+    uv_mutex_lock(&writer->mutex);
+    if (writer->rows.count >= writer->queue_limit)
+        drop_oldest(writer);
+    while (!fifo_push(&writer->rows, row) && writer->rows.count > 0)
+        drop_oldest(writer);
+    start_waiting(writer);
+    uv_mutex_unlock(&writer->mutex);
+}
+
+void writer_add_snapshot(struct writer *writer, const struct store_snapshot *snapshot)
+{
+    queue_row(writer, &(struct queued_row){.kind = ROW_SNAPSHOT, .snapshot = *snapshot});
+}
+
+void writer_add_event(struct writer *writer, const struct store_event *event)
+{
+    queue_row(writer, &(struct queued_row){.kind = ROW_EVENT, .event = *event});
+}
+
+void writer_put_setting(struct writer *writer, const char *name, const char *value, uint64_t tag)
+{
+    struct setting_change change = {strdup(name), strdup(value), tag};
+    uv_mutex_lock(&writer->mutex);
+    if (change.name == NULL || change.value == NULL || !fifo_push(&writer->settings, &change))
+        abort(); /* a setting that somebody waits for can't be forgotten */
+    uv_cond_signal(&writer->wake);
+    uv_mutex_unlock(&writer->mutex);
+}
+
+void writer_delete_history(struct writer *writer, instant snapshots_before, instant events_before)
+{
+    uv_mutex_lock(&writer->mutex);
+    writer->history = (struct history){true, snapshots_before, events_before};
+    uv_cond_signal(&writer->wake);
+    uv_mutex_unlock(&writer->mutex);
+}
+
+void writer_stats(struct writer *writer, struct writer_stats *out)
+{
+    uv_mutex_lock(&writer->mutex);
+    *out = writer->stats;
+    out->queue_depth = (uint32_t)(writer->rows.count + writer->batch.row_count);
+    uv_mutex_unlock(&writer->mutex);
+    out->dirty_tokens = dirty_set_count(writer->dirty);
+}
+
+uint32_t writer_stop(struct writer *writer, instant deadline)
+{
+    if (writer == NULL)
+        return 0;
+    uv_mutex_lock(&writer->mutex);
+    writer->is_stopping = true;
+    writer->stop_deadline = deadline;
+    uv_cond_signal(&writer->wake);
+    uv_mutex_unlock(&writer->mutex);
+    uv_thread_join(&writer->thread);
+    deliver_notices(writer);
+    uint32_t unwritten = (uint32_t)(writer->additions.count + writer->settings.count +
+                                    writer->batch.addition_count + writer->batch.setting_count);
+    uv_close((uv_handle_t *)&writer->async, on_closed);
+    return unwritten;
+}

@@ -1,0 +1,276 @@
+/* One group commit: what is taken, in which order it is written, what is told after it. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/writer_impl.h"
+#include <stdlib.h>
+
+/* A publication takes under a microsecond, but its thread can be off the processor in the middle.
+ */
+#define READ_PATIENCE_MS 20
+
+static bool read_patiently(struct writer *writer, token_id id)
+{
+    for (int i = 0; i < READ_PATIENCE_MS; i++) {
+        if (token_read(writer->table, id, &writer->row.token, writer->row_pools))
+            return true;
+        uv_sleep(1);
+    }
+    return false;
+}
+
+bool writer_read_token(struct writer *writer, token_id id)
+{
+    struct store_token *row = &writer->row;
+    if (!token_read(writer->table, id, &row->token, writer->row_pools) &&
+        !read_patiently(writer, id))
+        return false;
+    row->id = id;
+    strncpy(row->primary_dex,
+            token_table_dex_name(writer->table, row->token.state.metrics.primary_dex),
+            sizeof row->primary_dex - 1);
+    for (uint8_t i = 0; i < row->token.pool_count; i++) {
+        const struct pool *pool = &writer->row_pools[i];
+        row->pools[i].pool = *pool;
+        strncpy(row->pools[i].dex, token_table_dex_name(writer->table, pool->dex),
+                sizeof row->pools[i].dex - 1);
+        strncpy(row->pools[i].quote, token_table_quote_name(writer->table, pool->quote),
+                sizeof row->pools[i].quote - 1);
+    }
+    return true;
+}
+
+/* Of what a pool is, not of what is in it: liquidity changes with every refresh. Never 0. */
+uint32_t writer_hash_pools(const struct store_token *row)
+{
+    uint64_t hash = row->token.pool_count + UINT64_C(0x9e3779b97f4a7c15);
+    for (uint8_t i = 0; i < row->token.pool_count; i++) {
+        const struct pool *pool = &row->pools[i].pool;
+        uint64_t words[5] = {0};
+        memcpy(words, pool->address.bytes, sizeof pool->address.bytes);
+        words[4] = (uint64_t)pool->dex << 16 | (uint64_t)pool->quote << 8 |
+                   (pool->flags & (unsigned)~POOL_MISSING);
+        for (size_t w = 0; w < 5; w++)
+            hash = (hash ^ words[w]) * UINT64_C(0xff51afd7ed558ccd) ^ hash >> 29;
+    }
+    return (uint32_t)(hash >> 32) | 1;
+}
+
+enum err writer_tolerate(struct writer *writer, enum err err)
+{
+    if (err != ERR_INVALID)
+        return err;
+    log_error("store", "a row was refused and left out",
+              LOG_STRING("why", store_message(writer->store)));
+    return OK;
+}
+
+/* ---- taking ---- */
+
+static void fill_array(struct fifo *fifo, void *array, size_t *count, size_t most)
+{
+    unsigned char *items = array;
+    while (*count < most && fifo_pop(fifo, items + *count * fifo->item_size))
+        (*count)++;
+}
+
+void batch_fill(struct writer *writer)
+{
+    struct batch *batch = &writer->batch;
+    uv_mutex_lock(&writer->mutex);
+    /* Before the marks are taken: a mark made from now on starts a new wait. */
+    atomic_store(&writer->is_marked, false);
+    writer->waiting_since = INSTANT_NEVER;
+    fill_array(&writer->additions, batch->additions, &batch->addition_count, BATCH_ADDITIONS_MAX);
+    fill_array(&writer->settings, batch->settings, &batch->setting_count, BATCH_SETTINGS_MAX);
+    fill_array(&writer->rows, batch->rows, &batch->row_count, BATCH_ROWS_MAX);
+    /* A token whose own row waits must not get into the log before it. */
+    const struct addition *waiting = fifo_front(&writer->additions);
+    token_id end = waiting != NULL ? waiting->id : writer->known_end;
+    batch->is_full = waiting != NULL || writer->settings.count > 0 || writer->rows.count > 0;
+    uv_mutex_unlock(&writer->mutex);
+    token_id from = 1;
+    batch->token_count = dirty_set_take(writer->dirty, &from, end, batch->tokens, BATCH_TOKENS_MAX);
+    batch->is_full = batch->is_full || batch->token_count == BATCH_TOKENS_MAX;
+}
+
+bool batch_is_empty(const struct writer *writer)
+{
+    const struct batch *batch = &writer->batch;
+    return batch->addition_count + batch->setting_count + batch->row_count + batch->token_count ==
+           0;
+}
+
+void batch_put_back(struct writer *writer)
+{
+    struct batch *batch = &writer->batch;
+    for (size_t i = 0; i < batch->token_count; i++)
+        dirty_set_mark(writer->dirty, batch->tokens[i]);
+    batch->token_count = 0;
+}
+
+/* ---- writing ---- */
+
+static enum err write_additions(struct writer *writer)
+{
+    struct batch *batch = &writer->batch;
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < batch->addition_count; i++) {
+        if (writer_read_token(writer, batch->additions[i].id)) {
+            err = writer_tolerate(writer, store_put_token(writer->store, &writer->row));
+            batch->rows_written++;
+        } else {
+            log_error("store", "a new token is not in the table; its row was left out",
+                      LOG_INT("token", batch->additions[i].id));
+        }
+    }
+    return err;
+}
+
+static enum err write_settings(struct writer *writer)
+{
+    struct batch *batch = &writer->batch;
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < batch->setting_count; i++, batch->rows_written++)
+        err = writer_tolerate(writer, store_put_setting(writer->store, batch->settings[i].name,
+                                                        batch->settings[i].value));
+    return err;
+}
+
+static uint32_t pool_hash(const struct pool_hashes *pools, token_id id)
+{
+    return id < pools->size ? pools->hashes[id] : 0;
+}
+
+/* Not remembering costs only writing them once more. */
+static void remember_pool_hash(struct pool_hashes *pools, token_id id, uint32_t hash)
+{
+    if (id >= pools->size) {
+        size_t size = id + (size_t)id / 2 + 1024;
+        uint32_t *larger = realloc(pools->hashes, size * sizeof *larger);
+        if (larger == NULL)
+            return;
+        memset(larger + pools->size, 0, (size - pools->size) * sizeof *larger);
+        pools->hashes = larger;
+        pools->size = size;
+    }
+    pools->hashes[id] = hash;
+}
+
+static enum err write_token(struct writer *writer, size_t n)
+{
+    struct batch *batch = &writer->batch;
+    batch->pool_hashes[n] = 0;
+    if (!writer_read_token(writer, batch->tokens[n]))
+        return OK; /* marked, and a hole: nothing to write */
+    enum err err = writer_tolerate(writer, store_append_refresh(writer->store, &writer->row));
+    batch->rows_written++;
+    if (err != OK || !(writer->row.token.flags & TOKEN_POOLS_CHANGED))
+        return err;
+    uint32_t hash = writer_hash_pools(&writer->row);
+    if (hash == pool_hash(&writer->pools, batch->tokens[n]))
+        return OK;
+    batch->pool_hashes[n] = hash;
+    batch->rows_written += writer->row.token.pool_count;
+    return writer_tolerate(writer, store_put_pools(writer->store, &writer->row));
+}
+
+static enum err write_row(struct writer *writer, const struct queued_row *row)
+{
+    if (row->kind == ROW_EVENT)
+        return store_put_event(writer->store, &row->event);
+    writer->batch.newest_snapshot = row->snapshot.id;
+    return store_put_snapshot(writer->store, &row->snapshot);
+}
+
+static enum err write_all(struct writer *writer)
+{
+    struct batch *batch = &writer->batch;
+    enum err err = write_additions(writer);
+    if (err == OK)
+        err = write_settings(writer);
+    for (size_t i = 0; err == OK && i < batch->token_count; i++)
+        err = write_token(writer, i);
+    for (size_t i = 0; err == OK && i < batch->row_count; i++, batch->rows_written++)
+        err = writer_tolerate(writer, write_row(writer, &batch->rows[i]));
+    return err;
+}
+
+/* ---- afterwards ---- */
+
+static void notice_commit(struct writer *writer, duration took)
+{
+    struct batch *batch = &writer->batch;
+    struct writer_stats *stats = &writer->stats;
+    int64_t size = store_size_bytes(writer->store);
+    uv_mutex_lock(&writer->mutex);
+    stats->commits++;
+    stats->rows += batch->rows_written;
+    stats->commit_seconds_last = duration_to_s(took);
+    stats->commit_seconds_total += stats->commit_seconds_last;
+    if (stats->commit_seconds_last > stats->commit_seconds_max)
+        stats->commit_seconds_max = stats->commit_seconds_last;
+    stats->last_commit_at = clock_now();
+    stats->size_bytes = size;
+    for (size_t i = 0; i < batch->addition_count; i++)
+        writer_notify(writer, NOTICE_TOKEN, batch->additions[i].id, batch->additions[i].tag);
+    for (size_t i = 0; i < batch->setting_count; i++)
+        writer_notify(writer, NOTICE_SETTING, 0, batch->settings[i].tag);
+    if (batch->newest_snapshot != 0)
+        writer_notify(writer, NOTICE_SNAPSHOT, batch->newest_snapshot, 0);
+    uv_mutex_unlock(&writer->mutex);
+}
+
+static void empty_batch(struct writer *writer)
+{
+    struct batch *batch = &writer->batch;
+    for (size_t i = 0; i < batch->token_count; i++) {
+        dirty_set_mark(writer->checkpoint.set, batch->tokens[i]);
+        if (batch->pool_hashes[i] != 0)
+            remember_pool_hash(&writer->pools, batch->tokens[i], batch->pool_hashes[i]);
+    }
+    for (size_t i = 0; i < batch->setting_count; i++) {
+        free(batch->settings[i].name);
+        free(batch->settings[i].value);
+    }
+    uv_mutex_lock(&writer->mutex);
+    batch->addition_count = batch->setting_count = batch->row_count = 0;
+    uv_mutex_unlock(&writer->mutex);
+    batch->token_count = 0;
+}
+
+enum err batch_write(struct writer *writer)
+{
+    struct batch *batch = &writer->batch;
+    bool is_acknowledged = batch->addition_count + batch->setting_count > 0;
+    instant began = clock_now();
+    batch->rows_written = 0;
+    batch->newest_snapshot = 0;
+    enum err err = store_begin(writer->store, is_acknowledged ? STORE_DURABLE : STORE_RELAXED);
+    if (err == OK)
+        err = write_all(writer);
+    if (err == OK)
+        err = store_commit(writer->store);
+    if (err != OK)
+        return err;
+    notice_commit(writer, instant_diff(clock_now(), began));
+    empty_batch(writer);
+    return OK;
+}
+
+enum err rewrite_slice(struct writer *writer)
+{
+    struct rewrite *rewrite = &writer->rewrite;
+    token_id next = rewrite->next;
+    enum err err = store_begin(writer->store, STORE_DURABLE);
+    for (int n = 0; err == OK && n < REWRITE_ROWS_MAX && next < rewrite->end; n++, next++)
+        if (token_read(writer->table, next, &writer->row.token, NULL) &&
+            writer_read_token(writer, next))
+            err = writer_tolerate(writer, store_put_token(writer->store, &writer->row));
+    if (err == OK)
+        err = store_commit(writer->store);
+    if (err != OK)
+        return err;
+    rewrite->next = next;
+    rewrite->is_running = next < rewrite->end;
+    return OK;
+}

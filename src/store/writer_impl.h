@@ -1,0 +1,162 @@
+/*
+ * What the files of the writer share: writer.c (the engine's side, the thread's loop, failures),
+ * writer_batch.c (one group commit), writer_checkpoint.c (rows brought up to date, log and history
+ * cut). Private to them.
+ *
+ * `mutex` guards what both threads touch; the two dirty sets need none; the rest is the thread's.
+ */
+#ifndef MOONWATCH_STORE_WRITER_IMPL_H
+#define MOONWATCH_STORE_WRITER_IMPL_H
+
+#include "store/dirty_set.h"
+#include "store/fifo.h"
+#include "store/writer.h"
+
+/* Most of each kind in one transaction: enough to spread its cost, few enough that a commit stays
+ * in the milliseconds and a new token never waits long behind it. */
+#define BATCH_ADDITIONS_MAX 2048
+#define BATCH_SETTINGS_MAX  128
+#define BATCH_ROWS_MAX      1024
+#define BATCH_TOKENS_MAX    8192
+
+#define CHECKPOINT_ROWS_MAX 2048
+#define CUT_ROWS_MAX        20000
+#define HISTORY_ROWS_MAX    5000
+#define REWRITE_ROWS_MAX    2048
+
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+
+/* Failures of the disk in a row before the file is opened again. */
+#define REOPEN_AFTER 3
+
+struct addition {
+    token_id id;
+    uint64_t tag;
+};
+
+struct setting_change {
+    char *name, *value; /* owned */
+    uint64_t tag;
+};
+
+enum row_kind { ROW_SNAPSHOT, ROW_EVENT };
+
+struct queued_row {
+    enum row_kind kind;
+    union {
+        struct store_snapshot snapshot;
+        struct store_event event;
+    };
+};
+
+enum notice_kind { NOTICE_TOKEN, NOTICE_SETTING, NOTICE_SNAPSHOT, NOTICE_STATE };
+
+struct notice {
+    enum notice_kind kind;
+    int64_t id;
+    uint64_t tag;
+};
+
+/* Pools as last written, a hash a token: whether they changed is seen by comparing. */
+struct pool_hashes {
+    uint32_t *hashes;
+    size_t size;
+};
+
+/* Taken out of the queues and kept until it is committed. */
+struct batch {
+    struct addition additions[BATCH_ADDITIONS_MAX];
+    struct setting_change settings[BATCH_SETTINGS_MAX];
+    struct queued_row rows[BATCH_ROWS_MAX];
+    token_id tokens[BATCH_TOKENS_MAX]; /* back to the dirty set when the commit fails */
+    uint32_t pool_hashes[BATCH_TOKENS_MAX];
+    size_t addition_count, setting_count, row_count, token_count;
+    uint64_t rows_written;
+    int64_t newest_snapshot;
+    bool is_full; /* more is waiting than one transaction takes */
+};
+
+struct checkpoint {
+    struct dirty_set *set; /* rows of these tokens are behind the log */
+    token_id ids[CHECKPOINT_ROWS_MAX];
+    bool is_running;
+    token_id next;
+    int64_t log_start; /* position when the pass began: the log before it goes when it ends */
+    instant began_at;
+    instant slice_at; /* when the next slice is due */
+    bool is_cutting;
+    int64_t cut_before;
+};
+
+struct history {
+    bool is_wanted;
+    instant snapshots_before, events_before;
+};
+
+/* A new file is being filled from the token table. */
+struct rewrite {
+    bool is_running;
+    token_id next, end;
+};
+
+struct writer {
+    struct store *store;
+    const struct token_table *table;
+    struct writer_callbacks callbacks;
+    duration commit_interval, checkpoint_interval;
+    size_t queue_limit;
+
+    uv_thread_t thread;
+    uv_async_t async;
+    uv_mutex_t mutex;
+    uv_cond_t wake;
+    struct dirty_set *dirty;
+    _Atomic bool is_marked; /* a token was marked since the last batch began */
+
+    /* Under the mutex. */
+    struct fifo additions, settings, rows, notices;
+    instant waiting_since; /* of what has no hurry; INSTANT_NEVER: nothing */
+    token_id known_end;    /* tokens below it have been given to us */
+    struct history history;
+    bool is_stopping;
+    instant stop_deadline;
+    struct writer_stats stats;
+
+    /* The thread's. */
+    struct batch batch;
+    struct checkpoint checkpoint;
+    struct rewrite rewrite;
+    struct pool_hashes pools;
+    struct history history_running;
+    struct store_token row; /* the one being copied */
+    struct pool row_pools[POOLS_MAX];
+    instant retry_at; /* INSTANT_NEVER: not failing */
+    unsigned failures_in_a_row;
+    bool is_reopen_wanted;
+    bool is_idle; /* the newest turn found nothing to write */
+};
+
+/* Copies a token into writer->row. False: no such token. */
+bool writer_read_token(struct writer *writer, token_id id);
+uint32_t writer_hash_pools(const struct store_token *row);
+
+/* Notices a row that the store refused as such: left out, so that it can't stop the rest. */
+enum err writer_tolerate(struct writer *writer, enum err err);
+
+void writer_notify(struct writer *writer, enum notice_kind kind, int64_t id, uint64_t tag);
+
+void batch_fill(struct writer *writer);
+bool batch_is_empty(const struct writer *writer);
+enum err batch_write(struct writer *writer) MUST_CHECK; /* on success with notices and counts */
+void batch_put_back(struct writer *writer);             /* after a failure */
+enum err rewrite_slice(struct writer *writer) MUST_CHECK;
+
+/* When there is something to do; INSTANT_FAR: nothing. */
+instant checkpoint_due(const struct writer *writer);
+enum err checkpoint_step(struct writer *writer, instant now) MUST_CHECK;
+enum err checkpoint_all(struct writer *writer, instant deadline) MUST_CHECK;
+bool checkpoint_is_done(const struct writer *writer);
+enum err history_step(struct writer *writer) MUST_CHECK;
+
+#endif
