@@ -101,8 +101,10 @@ enum err handshake_url_parse(const char *url, struct handshake_url *out, char wh
     const char *complaint = url_complaint(parts, url, out);
     curl_url_cleanup(parts);
     if (complaint) {
-        /* Not the whole URL: its query may hold a key. */
-        snprintf(why, 512, "source \"%.*s\" %s", (int)strcspn(url, "?#"), url, complaint);
+        /* Not the whole URL: keys travel in queries, passwords before an @. */
+        bool is_shown = strchr(url, '@') == NULL;
+        snprintf(why, 512, "source \"%.*s\" %s", is_shown ? (int)strcspn(url, "?#") : 0, url,
+                 complaint);
         return ERR_INVALID;
     }
     return OK;

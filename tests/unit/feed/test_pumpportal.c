@@ -14,7 +14,8 @@
 
 #define MINT      "BzqYzBGydDrwjnYVtWfupr8GFoSxpCQdTkjRppBKpump"
 #define SIGNATURE "\"signature\":\"5NtFake\""
-#define MIGRATION "{" SIGNATURE ",\"mint\":\"" MINT "\",\"txType\":\"migrate\",\"pool\":\"pump-amm\"}"
+#define MIGRATION                                                                                  \
+    "{" SIGNATURE ",\"mint\":\"" MINT "\",\"txType\":\"migrate\",\"pool\":\"pump-amm\"}"
 
 #ifndef MOONWATCH_SOURCE_ROOT
 #define MOONWATCH_SOURCE_ROOT "."
@@ -48,7 +49,7 @@ static const struct row rows[] = {
      SOURCE_REFUSALS, "only available when"},
     {"{\"errors\":\"Invalid API key. PumpSwap data will not be streamed.\"}", SOURCE_REFUSALS,
      "Invalid API key"},
-    {"{\"errors\":[\"a\",{\"b\":1}]}", SOURCE_REFUSALS, "[\"a\",{\"b\":1}]"},
+    {"{\"errors\":[\"a\",{\"b\":true}]}", SOURCE_REFUSALS, "[\"a\",{\"b\":true}]"},
     {"{\"errors\":null,\"message\":\"Subscribed to 'migration' events.\"}", SOURCE_ACKS, NULL},
     {"{\"message\":\"Hello\"}", SOURCE_OTHER_EVENTS, "Hello"},
     {"{}", SOURCE_OTHER_EVENTS, NULL},
@@ -119,8 +120,9 @@ static void test_token(void **state)
 {
     struct pumpportal_frame frame;
     char mint[ADDRESS_TEXT_MAX + 1];
-    static const char text[] = "{\"txType\":\"migrate\",\"mint\":\"" MINT "\",\"name\":\"A\\n\\u0007"
-                               "0123456789012345678901234567890123456789\",\"symbol\":5}";
+    static const char text[] =
+        "{\"txType\":\"migrate\",\"mint\":\"" MINT "\",\"name\":\"A\\n\\u0007"
+        "0123456789012345678901234567890123456789\",\"symbol\":5}";
     (void)state;
     pumpportal_parse(text, strlen(text), &frame);
     assert_int_equal(frame.meaning, SOURCE_MIGRATIONS);
@@ -195,7 +197,8 @@ static void test_recorded_lines(void **state)
     }
 }
 
-/* Every damage is taken without a crash, and a mint that comes out of it is the one that went in. */
+/* Every damage is taken without a crash, and a mint that comes out of it is the one that went in.
+ */
 static void test_damage(void **state)
 {
     struct prng prng;
