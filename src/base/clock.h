@@ -27,7 +27,8 @@ duration clock_process_cpu(void);
 
 #define ISO_TIME_SIZE 40
 
-/* ISO 8601 in UTC with microseconds and offset: 2026-07-03T10:45:26.083219+00:00. Returns length. */
+/* ISO 8601 in UTC with microseconds and offset: 2026-07-03T10:45:26.083219+00:00. Returns length.
+ */
 size_t iso_time_format(instant t, char out[ISO_TIME_SIZE]);
 
 /* Accepts the form above with or without fraction, and "Z" for the offset. False: not a time. */

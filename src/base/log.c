@@ -16,8 +16,9 @@
 #define VALUE_MAX_BYTES 1024 /* of a text, escaped; what is cut ends with "…" */
 #define TAIL_BYTES      32   /* kept free for the mark of a cut line and its end */
 #define ELLIPSIS        "\xe2\x80\xa6"
-#define BLOCKED_WAIT_MS 1000 /* how long a full non-blocking pipe may hold us up before we go on   \
-                              */
+#define BLOCKED_WAIT_MS                                                                            \
+    1000 /* how long a full non-blocking pipe may hold us up before we go on                       \
+          */
 
 static atomic_int threshold_level = LOG_INFO;
 static atomic_int chosen_format = LOG_FORMAT_AUTO;

@@ -22,7 +22,7 @@ enum { PROCESS = OPTION_PROCESS, SETTING = OPTION_SETTING, SECRET = OPTION_SECRE
 
 static struct option_row rows[OPTION_COUNT] = {
 #define OPTION(type, name, value, low, high, flags, sentence)                                      \
-    {#name, OPTION_##type, value, low, high, flags, sentence, NULL},
+    {#name, OPTION_##type, value, low, high, flags, sentence, NULL, NULL},
 #include "base/options.def"
 #undef OPTION
 };
@@ -33,27 +33,55 @@ static const size_t offsets[OPTION_COUNT] = {
 #undef OPTION
 };
 
+/* Which row a section begins with: the enumerators count the rows and skip the titles. */
+enum {
+#define OPTION(type, name, value, low, high, flags, sentence) POSITION_##name,
+#define OPTION_SECTION(tag, title)                            SECTION_##tag, AFTER_SECTION_##tag = SECTION_##tag - 1,
+#include "base/options.def"
+#undef OPTION
+};
+
+static const struct section {
+    int first;
+    const char *title;
+} sections[] = {
+#define OPTION(type, name, value, low, high, flags, sentence)
+#define OPTION_SECTION(tag, title) {SECTION_##tag, title},
+#include "base/options.def"
+#undef OPTION
+};
+
 static char choices[OPTION_COUNT][CHOICES_SIZE];
 static pthread_once_t rows_once = PTHREAD_ONCE_INIT;
 
 /* "a|b: sentence" becomes "a|b" and "sentence". */
-static void split_choices(void)
+static void split_choices(int i)
 {
+    const char *colon = strstr(rows[i].sentence, ": ");
+    assert(colon != NULL && (size_t)(colon - rows[i].sentence) < CHOICES_SIZE);
+    memcpy(choices[i], rows[i].sentence, (size_t)(colon - rows[i].sentence));
+    rows[i].choices = choices[i];
+    rows[i].sentence = colon + 2;
+}
+
+static void complete_rows(void)
+{
+    size_t next = 0;
+    const char *section = "";
+
     for (int i = 0; i < OPTION_COUNT; i++) {
-        if (rows[i].type != OPTION_CHOICE)
-            continue;
-        const char *colon = strstr(rows[i].sentence, ": ");
-        assert(colon != NULL && (size_t)(colon - rows[i].sentence) < CHOICES_SIZE);
-        memcpy(choices[i], rows[i].sentence, (size_t)(colon - rows[i].sentence));
-        rows[i].choices = choices[i];
-        rows[i].sentence = colon + 2;
+        if (next < sizeof sections / sizeof sections[0] && sections[next].first == i)
+            section = sections[next++].title;
+        rows[i].section = section;
+        if (rows[i].type == OPTION_CHOICE)
+            split_choices(i);
     }
 }
 
 const struct option_row *option_row(enum option_id id)
 {
     assert((unsigned)id < OPTION_COUNT);
-    pthread_once(&rows_once, split_choices);
+    pthread_once(&rows_once, complete_rows);
     return &rows[id];
 }
 
@@ -102,7 +130,7 @@ static void complain_unknown(const char *name, char why[OPTION_MESSAGE_SIZE])
                  nearest);
     else
         snprintf(why, OPTION_MESSAGE_SIZE,
-                 "there is no option \"%s\"; \"moonwatch config\" lists them all", shown);
+                 "there is no option \"%s\"; \"moonwatch config --help\" lists them all", shown);
 }
 
 /* `problem` follows the value: `hot_interval_sec: "0" is …`. A secret's value is not repeated. */

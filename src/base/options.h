@@ -43,11 +43,11 @@ enum { FEED_HTTP_1_1, FEED_HTTP_2 };
 
 /* The values, a member each: options.hot_interval_sec. */
 struct options {
-#define OPTION_MEMBER_INTEGER(name) int64_t name;
-#define OPTION_MEMBER_REAL(name)    double name;
-#define OPTION_MEMBER_BOOLEAN(name) bool name;
-#define OPTION_MEMBER_TEXT(name)    char name[OPTION_TEXT_SIZE];
-#define OPTION_MEMBER_CHOICE(name)  int name;
+#define OPTION_MEMBER_INTEGER(name)                           int64_t name;
+#define OPTION_MEMBER_REAL(name)                              double name;
+#define OPTION_MEMBER_BOOLEAN(name)                           bool name;
+#define OPTION_MEMBER_TEXT(name)                              char name[OPTION_TEXT_SIZE];
+#define OPTION_MEMBER_CHOICE(name)                            int name;
 #define OPTION(type, name, value, low, high, flags, sentence) OPTION_MEMBER_##type(name)
 #include "base/options.def"
 #undef OPTION
@@ -62,6 +62,7 @@ struct option_row {
     unsigned flags;
     const char *sentence; /* for a CHOICE without its "a|b: " */
     const char *choices;  /* "a|b"; NULL for the other types */
+    const char *section;  /* title of its group; rows of a group follow each other */
 };
 
 const struct option_row *option_row(enum option_id id);

@@ -21,9 +21,15 @@ typedef struct {
 } duration;
 
 #define INSTANT_NEVER                                                                              \
-    (instant) { 0 }
+    (instant)                                                                                      \
+    {                                                                                              \
+        0                                                                                          \
+    }
 #define INSTANT_FAR                                                                                \
-    (instant) { INT64_MAX }
+    (instant)                                                                                      \
+    {                                                                                              \
+        INT64_MAX                                                                                  \
+    }
 
 static inline duration duration_us(int64_t us)
 {

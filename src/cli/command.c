@@ -1,0 +1,91 @@
+#include "cli/command.h"
+
+#include "base/text.h"
+#include "cli/terminal.h"
+#include <stdio.h>
+#include <string.h>
+
+#define HELP_COLUMN 14
+
+static const struct command_row commands[] = {
+#define COMMAND(name, synopsis, sentence) {#name, command_##name, synopsis, sentence},
+#include "cli/commands.def"
+#undef COMMAND
+};
+
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+const struct command_row *command_find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static void print_help(FILE *out)
+{
+    struct terminal_style style = terminal_style(out);
+
+    fprintf(out,
+            "Moonwatch keeps a population of Solana tokens fresh: it learns of them, fetches their "
+            "markets\nwithin the upstream's request budget, scores them and serves them over "
+            "HTTP.\n\n%sUsage:%s moonwatch COMMAND [ARGUMENT…]\n\n%sCommands:%s\n",
+            style.bold, style.end, style.bold, style.end);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        fprintf(out, "  %s%s%s", style.bold, commands[i].name, style.end);
+        terminal_pad(out, 2 + strlen(commands[i].name), HELP_COLUMN);
+        terminal_write_wrapped(out, commands[i].sentence,
+                               (struct terminal_wrap){.column = HELP_COLUMN,
+                                                      .indent = HELP_COLUMN,
+                                                      .width = (size_t)terminal_width(out)});
+    }
+    fprintf(out, "\nmoonwatch COMMAND --help tells more of each; moonwatch --version, which this "
+                 "is.\n");
+}
+
+static int complain_unknown(const char *typed)
+{
+    const char *nearest = NULL;
+    size_t least = TEXT_FAR;
+    char shown[64];
+
+    for (size_t i = 0; i < COMMANDS; i++) {
+        size_t distance = text_distance(typed, commands[i].name);
+        if (distance < least) {
+            least = distance;
+            nearest = commands[i].name;
+        }
+    }
+    text_copy(shown, sizeof shown, typed, strlen(typed));
+    fprintf(stderr, "moonwatch: there is no command \"%s\"", shown);
+    if (nearest != NULL && text_is_slip(least, strlen(typed)))
+        fprintf(stderr, "; did you mean \"%s\"?", nearest);
+    fprintf(stderr, "\nmoonwatch --help lists them all.\n");
+    return EXIT_USAGE;
+}
+
+static int is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
+int command_line(int argc, char *argv[])
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    const struct command_row *command = command_find(argv[1]);
+    if (command != NULL)
+        return command->run(argc - 1, argv + 1);
+    if (is_help(argv[1])) {
+        print_help(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
+        printf("moonwatch %s\n", MOONWATCH_VERSION);
+        return EXIT_DONE;
+    }
+    return complain_unknown(argv[1]);
+}

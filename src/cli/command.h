@@ -1,0 +1,35 @@
+/*
+ * The verbs of the command line. A verb is one file, command_VERB.c, and one row in commands.def:
+ *
+ *     COMMAND(name, "synopsis", "sentence")
+ *
+ * whose function is command_NAME(). It gets the arguments with its own name as argv[0], reads
+ * them with arguments_parse() (arguments.h) and returns the exit status.
+ */
+#ifndef MOONWATCH_CLI_COMMAND_H
+#define MOONWATCH_CLI_COMMAND_H
+
+enum exit_status {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1, /* the verb could not do it, and said why */
+    EXIT_USAGE = 2   /* the command line, the environment or the file is wrong */
+};
+
+struct command_row {
+    const char *name;
+    int (*run)(int argc, char *argv[]);
+    const char *synopsis;
+    const char *sentence;
+};
+
+#define COMMAND(name, synopsis, sentence) int command_##name(int argc, char *argv[]);
+#include "cli/commands.def"
+#undef COMMAND
+
+/* NULL when there is none. */
+const struct command_row *command_find(const char *name);
+
+/* What main() does: finds the verb and runs it, or helps. Returns the exit status. */
+int command_line(int argc, char *argv[]);
+
+#endif

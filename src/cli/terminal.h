@@ -1,0 +1,34 @@
+/* What the tools share about the screen: colours where a person looks, and text in columns. */
+#ifndef MOONWATCH_CLI_TERMINAL_H
+#define MOONWATCH_CLI_TERMINAL_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#define TERMINAL_WIDTH_DEFAULT 100
+#define TERMINAL_WIDTH_MIN     50
+#define TERMINAL_WIDTH_MAX     120 /* wider lines are hard to read */
+
+/* Columns to write into: the terminal's, within the bounds above. */
+int terminal_width(FILE *out);
+
+/* Escape sequences, or "" where they would be noise (no terminal, or NO_COLOR is set). */
+struct terminal_style {
+    const char *bold, *dim, *green, *yellow, *red, *end;
+};
+struct terminal_style terminal_style(FILE *out);
+
+/* Columns that a UTF-8 text takes, one a character: enough for what our tools print. */
+size_t terminal_columns(const char *text);
+
+/* Writes words, breaking lines at `width` and indenting the later ones; `column` is where the
+ * cursor stands. Ends with a newline. */
+struct terminal_wrap {
+    size_t column, indent, width;
+};
+void terminal_write_wrapped(FILE *out, const char *text, struct terminal_wrap wrap);
+
+/* Pads to `columns` with spaces, at least one. */
+void terminal_pad(FILE *out, size_t used, size_t columns);
+
+#endif
