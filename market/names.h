@@ -1,0 +1,17 @@
+/* Names of tokens: what people mint, including the strange ones (emoji, other scripts, markup,
+ * quotes, right-to-left, very long). Made from the token's key. */
+#ifndef MOONWATCH_MARKET_NAMES_H
+#define MOONWATCH_MARKET_NAMES_H
+
+#include <stdint.h>
+
+#define NAME_SIZE   64
+#define SYMBOL_SIZE 32
+#define HANDLE_SIZE 24
+
+void name_of_token(uint64_t key, char name[NAME_SIZE], char symbol[SYMBOL_SIZE]);
+
+/* For its links: lower-case letters and digits. */
+void handle_of_token(uint64_t key, char handle[HANDLE_SIZE]);
+
+#endif
