@@ -26,6 +26,7 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
         budget_init(&core->lanes[i].budget, 60, now);
     schedule_apply_options(core);
     follow_start(core);
+    schedule_look_ahead(core);
     jobs_init(core);
     return core;
 }
@@ -203,6 +204,7 @@ static void sample(struct core *core)
         core->stats.jobs[i].interval = jobs_interval(core, i);
     }
     schedule_cancel_overdue(core);
+    schedule_look_ahead(core);
     core->stats.sampled_at = core->now;
 }
 
@@ -219,6 +221,7 @@ void core_step(struct core *core, const struct event *event, struct actions *act
     core->actions = actions;
     /* A shell whose clock went back would make ages negative: time stands still instead. */
     core->now = instant_max(core->now, event->now);
+    actions->now = core->now;
     core->stats.steps++;
     handle(core, event);
     if (!instant_before(core->now, sample_due(core)))

@@ -146,6 +146,7 @@ struct action {
 
 struct actions {
     size_t count;
+    instant now; /* of the step */
     struct action items[ACTIONS_MAX];
 };
 

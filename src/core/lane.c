@@ -7,6 +7,7 @@
 /* One scale of keys for all: bands that cannot overlap for ages up to decades. */
 #define KEY_OVERDUE 1e60
 #define KEY_URGENT  1e50
+#define KEY_ON_TIME 1e40
 #define KEY_SPARE   1e-60
 #define KEY_NOBODY  (-1e300)
 
@@ -196,6 +197,8 @@ static double key_for(const struct lanes *lanes, const struct lane_query *query,
         return KEY_OVERDUE * (double)age.us / (double)group->maximum.us;
     if (group->rank == RANK_URGENT)
         return KEY_URGENT * (1 + seen.age_s);
+    if (group->rank == RANK_NORMAL && seen.age_s < seen.target_s * query->on_time_limit)
+        return KEY_ON_TIME * (1 + seen.age_s / seen.target_s);
     /* A token just answered with a target of nothing has age 0: due all the same. */
     double index = fmax(index_policy(&seen), 1e-18);
     return group->rank == RANK_SPARE ? index * KEY_SPARE : index;

@@ -16,6 +16,11 @@
  * age over maximum, so that when even the maxima cannot be kept they stretch together. A request
  * that is not full takes along those that are nearest to their target: a slot costs nothing.
  *
+ * While the budget can keep every target (the caller knows), a heavy token that is late already
+ * must not make a light one late that is not yet: those between their target and `on_time_limit`
+ * times it go first then. In the mean this costs nothing, since the optimum is the target for
+ * everybody.
+ *
  * A token that was selected is in no FIFO until it is inserted again: with a new stamp when it was
  * answered, with the old one when the request failed, which puts it back to the front.
  *
@@ -105,6 +110,7 @@ struct lane_query {
     unsigned groups;      /* a bit for each group that this request serves */
     uint32_t slots;       /* addresses the request takes, ≤ REQUEST_ADDRESSES_MAX */
     const uint8_t *costs; /* slots a token takes, by id; NULL: one each */
+    double on_time_limit; /* × target; 0: the budget cannot keep every target */
     lane_policy *policy;  /* NULL: the index */
 };
 

@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <math.h>
 
+#define COST_ALPHA 0.05
+/* Share of the budget up to which every target can be kept: requests are not always full. */
+#define FEASIBLE_SHARE     0.97
 #define LATENCY_ALPHA      0.2
 #define LEAD_MARGIN_S      0.01 /* the loop's own delays */
 #define LEAD_SHARE_MAX     0.1  /* of the shortest target: earlier would not be fresh */
@@ -63,6 +66,19 @@ static duration lead_of(const struct core *core, enum lane_kind lane)
     return duration_s(fmin(core->lanes[lane].latency_s + LEAD_MARGIN_S, shortest * LEAD_SHARE_MAX));
 }
 
+/* Can this lane's budget keep the target of everybody in it? */
+static bool is_feasible(const struct core *core, enum lane_kind lane)
+{
+    const struct lanes *lanes = lane == LANE_DISCOVER ? &core->discover : &core->price;
+    double slots = lane == LANE_DISCOVER ? 1 : REQUEST_ADDRESSES_MAX;
+    double cost = fmax(1, core->lanes[lane].token_cost), demand = 0;
+    for (unsigned group = 0; group < LANE_GROUPS_MAX; group++)
+        if ((follow_group_mask(lane) >> group & 1) && lanes->groups[group].rank == RANK_NORMAL)
+            demand += lanes_count(lanes, group) * cost / slots /
+                      duration_to_s(lanes->groups[group].target);
+    return demand <= core->lanes[lane].budget.per_second * FEASIBLE_SHARE;
+}
+
 static struct lane_query query_for(const struct core *core, enum lane_kind lane)
 {
     return (struct lane_query){
@@ -71,6 +87,7 @@ static struct lane_query query_for(const struct core *core, enum lane_kind lane)
         .groups = follow_group_mask(lane),
         .slots = lane == LANE_DISCOVER ? 1 : REQUEST_ADDRESSES_MAX,
         .costs = lane == LANE_REFRESH ? token_table_costs(core->table) : NULL,
+        .on_time_limit = core->lanes[lane].is_feasible ? ON_TIME_FACTOR : 0,
     };
 }
 
@@ -110,8 +127,11 @@ static bool send_one(struct core *core, enum lane_kind lane)
     request->sent_at = core->now;
     for (size_t i = 0; i < count; i++)
         add_addresses(core, request, request->tokens[i]);
-    budget_take(&core->lanes[lane].budget, core->now);
-    core->lanes[lane].used[core->now.us / 1000000 % MINUTE_SLOTS]++;
+    struct lane_state *state = &core->lanes[lane];
+    state->token_cost +=
+        COST_ALPHA * ((double)request->address_count / (double)count - state->token_cost);
+    budget_take(&state->budget, core->now);
+    state->used[core->now.us / 1000000 % MINUTE_SLOTS]++;
 
     struct lane_stats *stats = &core->stats.lanes[lane];
     stats->requests++;
@@ -320,6 +340,12 @@ void schedule_cancel_overdue(struct core *core)
             answer_wants(core, request->tokens[0], FEED_CANCELLED);
         free_request(core, request);
     }
+}
+
+void schedule_look_ahead(struct core *core)
+{
+    for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
+        core->lanes[lane].is_feasible = is_feasible(core, lane);
 }
 
 bool schedule_is_silent(const struct core *core)

@@ -46,6 +46,8 @@ struct lane_state {
     struct budget budget;
     instant struck_at;
     double latency_s;            /* smoothed */
+    double token_cost;           /* addresses a token, smoothed */
+    bool is_feasible;            /* the budget can keep every target of this lane */
     uint32_t used[MINUTE_SLOTS]; /* requests sent in each of the last seconds */
 };
 
@@ -84,6 +86,7 @@ void schedule_apply_options(struct core *core);
 void schedule_send(struct core *core);
 void schedule_on_answer(struct core *core, const struct event *event);
 void schedule_cancel_overdue(struct core *core);
+void schedule_look_ahead(struct core *core);
 instant schedule_deadline(struct core *core);
 bool schedule_is_silent(const struct core *core); /* no lane had an answer of late */
 

@@ -9,6 +9,7 @@
 #include "page/table_memory.h"
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct address random_address(struct prng *prng)

@@ -1,0 +1,101 @@
+/* The oracles. See the header. */
+#include "sim/oracle.h"
+
+#include "core/lifecycle.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void oracle_complain(struct oracle *oracle, instant now, const char *format, ...)
+{
+    if (oracle->verdict[0] != '\0')
+        return;
+    int n = snprintf(oracle->verdict, sizeof oracle->verdict, "at %.3f s: ", (double)now.us / 1e6);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(oracle->verdict + n, sizeof oracle->verdict - (size_t)n, format, arguments);
+    va_end(arguments);
+}
+
+static void check_fetch(struct oracle *oracle, const struct action *action, instant now)
+{
+    size_t most = action->fetch.lane == LANE_DISCOVER ? 1 : REQUEST_ADDRESSES_MAX;
+    if (action->fetch.count == 0 || action->fetch.count > most)
+        oracle_complain(oracle, now, "a %s request for %zu addresses",
+                        lane_kind_name(action->fetch.lane), action->fetch.count);
+    for (size_t i = 0; i < action->fetch.count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (address_equal(&action->fetch.addresses[i], &action->fetch.addresses[k]))
+                oracle_complain(oracle, now, "a %s request asks twice for one address",
+                                lane_kind_name(action->fetch.lane));
+}
+
+static void check_history(struct oracle *oracle, const struct action *action, instant now)
+{
+    token_id id = action->history.id;
+    if (id == TOKEN_NONE || id >= oracle->statuses_size) {
+        oracle_complain(oracle, now, "an event of token %u, which there is not", id);
+        return;
+    }
+    if (strcmp(action->history.event, "added") == 0) {
+        oracle->statuses[id] = TOKEN_MONITORING;
+        return;
+    }
+    for (int change = CHANGE_NONE + 1; change < CHANGE_COUNT; change++) {
+        const struct lifecycle_row *row = lifecycle_row(change);
+        if (strcmp(row->event, action->history.event) == 0 &&
+            strcmp(row->reason, action->history.reason) == 0 &&
+            row->from == (enum token_status)oracle->statuses[id]) {
+            oracle->statuses[id] = (uint8_t)row->to;
+            return;
+        }
+    }
+    oracle_complain(oracle, now, "token %u, %s, was %s because of %s", id,
+                    token_status_name(oracle->statuses[id]), action->history.event,
+                    action->history.reason);
+}
+
+void oracle_on_action(struct oracle *oracle, const struct action *action, instant now)
+{
+    if (action->kind == ACTION_FETCH)
+        check_fetch(oracle, action, now);
+    if (action->kind == ACTION_HISTORY)
+        check_history(oracle, action, now);
+}
+
+static void check_times(struct oracle *oracle, token_id id, const struct token *token, instant now)
+{
+    const struct token_state *state = &token->state;
+    if (state->checked_at.us > now.us || state->fetched_at.us > state->checked_at.us ||
+        state->scored_at.us > now.us || state->discovered_at.us > now.us)
+        oracle_complain(oracle, now, "token %u was answered in the future", id);
+}
+
+void oracle_on_table(struct oracle *oracle, instant now)
+{
+    for (token_id id = 1; id <= token_table_count(oracle->table); id++) {
+        struct token token;
+        if (!token_read(oracle->table, id, &token, NULL) || !token_is_whole(oracle->table, id)) {
+            oracle_complain(oracle, now, "token %u is torn", id);
+            continue;
+        }
+        if (!core_holds_token(oracle->core, id))
+            oracle_complain(oracle, now, "token %u is in no lane, or in two", id);
+        if (token.status != oracle->statuses[id])
+            oracle_complain(oracle, now, "token %u became %s without an event", id,
+                            token_status_name(token.status));
+        check_times(oracle, id, &token, now);
+    }
+}
+
+void oracle_on_ages(struct oracle *oracle, instant now, duration limit)
+{
+    for (token_id id = 1; id <= token_table_count(oracle->table); id++) {
+        if (token_column_status(oracle->table, id) == TOKEN_ARCHIVED)
+            continue;
+        duration age = instant_diff(now, token_column_checked(oracle->table, id));
+        if (age.us > limit.us)
+            oracle_complain(oracle, now, "token %u is %.1f s old; %.1f s could be kept", id,
+                            duration_to_s(age), duration_to_s(limit));
+    }
+}

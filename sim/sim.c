@@ -1,0 +1,626 @@
+/* The simulator. See the header. */
+#include "sim/sim.h"
+
+#include "core/lifecycle.h"
+#include "core/score.h"
+#include "page/table_memory.h"
+#include "sim/oracle.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EPOCH             ((instant){1750000000LL * 1000000}) /* virtual time begins here */
+#define CALM_SHARE        0.25 /* of the run, at its end, without faults */
+#define TABLE_CHECK_S     60.0
+#define TOKENS_DRAWN_MIN  10
+#define TOKENS_DRAWN_MAX  5000
+#define LATENCY_MEAN_S    0.08
+#define ANSWER_EVENTS_MAX 4096
+#define AGE_SLACK         3.0 /* × target, at the calm end */
+
+enum world_kind {
+    WORLD_ANSWER,
+    WORLD_DURABLE,
+    WORLD_TOKEN,  /* a graduation */
+    WORLD_FAULT,  /* a fault begins or ends */
+    WORLD_CHECK,  /* the oracles look at everything */
+    WORLD_WANTED, /* a client wants something */
+};
+
+struct world_event {
+    instant at;
+    uint64_t order; /* of events at the same time: first come, first served */
+    enum world_kind kind;
+    union {
+        struct {
+            uint64_t request;
+            enum lane_kind lane;
+            enum feed_outcome outcome;
+            duration retry_after, latency;
+            uint8_t count;
+            struct address addresses[REQUEST_ADDRESSES_MAX];
+        } answer;
+        struct {
+            token_id id;
+            uint64_t tag;
+        } durable;
+        struct {
+            enum sim_fault fault;
+            bool begins;
+        } fault;
+    };
+};
+
+struct sim {
+    const struct sim_setup *setup;
+    struct sim_result *result;
+    struct options options;
+    struct table_memory memory;
+    void *core_memory;
+    struct core *core;
+    struct upstream upstream;
+    struct oracle oracle;
+    struct prng world, workload, faults; /* streams of their own */
+    struct world_event *heap;
+    size_t heap_count, heap_capacity;
+    uint64_t order;
+    instant now, end, calm_from;
+    unsigned present_faults;
+    double fault_share[SIM_FAULT_COUNT]; /* of answers hit while it is present */
+    uint32_t tokens_expected, tokens_seen;
+    struct actions actions;
+    struct pair pairs[UPSTREAM_PAIRS_MAX];
+    uint64_t full_requests[LANE_KIND_COUNT], full_addresses[LANE_KIND_COUNT];
+};
+
+static const char *const fault_names[SIM_FAULT_COUNT] = {
+#define X(code, name) [code] = name,
+    SIM_FAULT_LIST(X)
+#undef X
+};
+
+const char *sim_fault_name(enum sim_fault fault)
+{
+    return fault < SIM_FAULT_COUNT ? fault_names[fault] : "?";
+}
+
+/* ---- what comes next: a binary heap ---- */
+
+static bool comes_before(const struct world_event *a, const struct world_event *b)
+{
+    return a->at.us != b->at.us ? a->at.us < b->at.us : a->order < b->order;
+}
+
+static void plan(struct sim *sim, instant at, struct world_event event)
+{
+    if (sim->heap_count == sim->heap_capacity) {
+        size_t capacity = sim->heap_capacity == 0 ? 1024 : sim->heap_capacity * 2;
+        struct world_event *heap = realloc(sim->heap, capacity * sizeof *heap);
+        if (heap == NULL) {
+            oracle_complain(&sim->oracle, sim->now, "the simulator ran out of memory");
+            return;
+        }
+        sim->heap = heap;
+        sim->heap_capacity = capacity;
+    }
+    event.at = at;
+    event.order = sim->order++;
+    size_t i = sim->heap_count++;
+    for (; i > 0 && comes_before(&event, &sim->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        sim->heap[i] = sim->heap[(i - 1) / 2];
+    sim->heap[i] = event;
+}
+
+static struct world_event take_next(struct sim *sim)
+{
+    struct world_event first = sim->heap[0];
+    struct world_event last = sim->heap[--sim->heap_count];
+    size_t i = 0;
+    for (size_t child; (child = 2 * i + 1) < sim->heap_count; i = child) {
+        if (child + 1 < sim->heap_count && comes_before(&sim->heap[child + 1], &sim->heap[child]))
+            child++;
+        if (!comes_before(&sim->heap[child], &last))
+            break;
+        sim->heap[i] = sim->heap[child];
+    }
+    if (sim->heap_count > 0)
+        sim->heap[i] = last;
+    return first;
+}
+
+static instant after(const struct sim *sim, double seconds)
+{
+    return instant_add(sim->now, duration_s(seconds));
+}
+
+/* ---- the trace ---- */
+
+static void trace(struct sim *sim, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    uint64_t hash = sim->result->trace_hash;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001b3ULL; /* FNV-1a */
+    sim->result->trace_hash = hash;
+}
+
+static void trace_number(struct sim *sim, uint64_t number)
+{
+    trace(sim, &number, sizeof number);
+}
+
+/* ---- performing actions ---- */
+
+static bool hits(struct sim *sim, enum sim_fault fault)
+{
+    return (sim->present_faults >> fault & 1) && prng_unit(&sim->faults) < sim->fault_share[fault];
+}
+
+static bool is_down(const struct sim *sim)
+{
+    double t = duration_to_s(instant_diff(sim->now, EPOCH));
+    bool planned = t >= sim->setup->down_from_s && t < sim->setup->down_to_s;
+    return planned || (sim->present_faults >> FAULT_DOWN & 1);
+}
+
+static void count_fullness(struct sim *sim, const struct action *action)
+{
+    sim->full_requests[action->fetch.lane]++;
+    sim->full_addresses[action->fetch.lane] += action->fetch.count;
+}
+
+static void perform_fetch(struct sim *sim, const struct action *action)
+{
+    struct world_event event = {.kind = WORLD_ANSWER};
+    event.answer.request = action->fetch.request;
+    event.answer.lane = action->fetch.lane;
+    event.answer.count = (uint8_t)action->fetch.count;
+    memcpy(event.answer.addresses, action->fetch.addresses,
+           action->fetch.count * sizeof(struct address));
+    count_fullness(sim, action);
+    trace_number(sim, action->fetch.request);
+    trace(sim, event.answer.addresses, action->fetch.count * sizeof(struct address));
+
+    double latency = 0.02 + prng_exponential(&sim->world, LATENCY_MEAN_S);
+    event.answer.outcome = upstream_admit(&sim->upstream, action->fetch.lane, sim->now);
+    if (is_down(sim))
+        event.answer.outcome = FEED_UNREACHABLE;
+    else if (hits(sim, FAULT_ERRORS))
+        event.answer.outcome = FEED_SERVER_ERROR;
+    else if (hits(sim, FAULT_REFUSED)) {
+        event.answer.outcome = FEED_RATE_LIMITED;
+        event.answer.retry_after = duration_s((double)prng_below(&sim->faults, 4));
+    }
+    if (hits(sim, FAULT_SLOW))
+        latency += prng_unit(&sim->faults) * 15;
+    if (hits(sim, FAULT_LOST))
+        return;
+    event.answer.latency = duration_s(latency);
+    plan(sim, after(sim, latency), event);
+    if (hits(sim, FAULT_TWICE))
+        plan(sim, after(sim, latency + 0.5), event);
+}
+
+static void perform(struct sim *sim, const struct action *action)
+{
+    sim->result->actions++;
+    trace_number(sim, action->kind);
+    oracle_on_action(&sim->oracle, action, sim->now);
+    switch (action->kind) {
+    case ACTION_FETCH:
+        perform_fetch(sim, action);
+        return;
+    case ACTION_ADD_TOKEN: {
+        struct world_event event = {.kind = WORLD_DURABLE};
+        event.durable.id = action->add_token.id;
+        event.durable.tag = action->add_token.tag;
+        double wait = 0.01 + prng_unit(&sim->world) * 0.05;
+        plan(sim, after(sim, hits(sim, FAULT_STORE) ? wait + 30 : wait), event);
+        return;
+    }
+    case ACTION_SAVE:
+        trace_number(sim, action->save.id);
+        return;
+    case ACTION_SNAPSHOT:
+        trace_number(sim, (uint64_t)action->snapshot.snapshot_id);
+        return;
+    case ACTION_HISTORY:
+        trace_number(sim, action->history.id);
+        trace(sim, action->history.reason, strlen(action->history.reason));
+        return;
+    case ACTION_CANCEL:
+    case ACTION_REPLY:
+    case ACTION_EXPORT:
+    case ACTION_RETENTION:
+    case ACTION_KIND_COUNT:
+        return;
+    }
+}
+
+static void step(struct sim *sim, struct event *event)
+{
+    event->now = sim->now;
+    if (sim->present_faults >> FAULT_CLOCK & 1)
+        event->now = instant_add(sim->now, duration_s(-prng_unit(&sim->faults) * 3));
+    if (token_table_is_short(sim->memory.table, 64) && !table_memory_grow(&sim->memory, 64))
+        oracle_complain(&sim->oracle, sim->now, "no memory for the table");
+    core_step(sim->core, event, &sim->actions);
+    sim->result->events++;
+    for (size_t i = 0; i < sim->actions.count; i++)
+        perform(sim, &sim->actions.items[i]);
+}
+
+/* ---- the world acts ---- */
+
+static size_t spoil(struct sim *sim, struct world_event *event, size_t count)
+{
+    if (hits(sim, FAULT_EMPTY))
+        return 0;
+    if (hits(sim, FAULT_WRONG))
+        for (size_t i = 0; i < count; i += 2)
+            sim->pairs[i].base.bytes[31] ^= 0x55;
+    if (hits(sim, FAULT_PARTIAL))
+        count = (size_t)prng_below(&sim->faults, count + 1);
+    (void)event;
+    return count;
+}
+
+static void on_answer(struct sim *sim, struct world_event *world)
+{
+    struct event event = {.kind = EVENT_ANSWER};
+    event.answer.request = world->answer.request;
+    event.answer.outcome = world->answer.outcome;
+    event.answer.retry_after = world->answer.retry_after;
+    event.answer.latency = world->answer.latency;
+    if (is_down(sim))
+        event.answer.outcome = FEED_UNREACHABLE;
+    if (event.answer.outcome == FEED_OK) {
+        size_t count = upstream_answer(&sim->upstream, world->answer.lane, world->answer.addresses,
+                                       world->answer.count, sim->now, sim->pairs);
+        event.answer.pairs = sim->pairs;
+        event.answer.pair_count = spoil(sim, world, count);
+    }
+    step(sim, &event);
+}
+
+static void plan_token(struct sim *sim)
+{
+    if (sim->tokens_seen >= sim->tokens_expected)
+        return;
+    double span = duration_to_s(instant_diff(sim->calm_from, EPOCH)) / (sim->tokens_expected + 1);
+    plan(sim, after(sim, prng_exponential(&sim->workload, span)),
+         (struct world_event){.kind = WORLD_TOKEN});
+}
+
+static void on_token(struct sim *sim)
+{
+    struct event event = {.kind = EVENT_TOKEN_SEEN};
+    /* Now and then one that is known already. */
+    bool again = sim->tokens_seen > 0 && prng_below(&sim->workload, 20) == 0;
+    uint32_t n = again ? (uint32_t)prng_below(&sim->workload, sim->tokens_seen) : sim->tokens_seen;
+    event.token_seen.mint = upstream_mint(&sim->upstream, n, LIFE_CHANGING);
+    event.token_seen.name = event.token_seen.symbol = "";
+    event.token_seen.tag = sim->order + 1;
+    sim->tokens_seen += !again;
+    step(sim, &event);
+    plan_token(sim);
+}
+
+static void change_settings(struct sim *sim)
+{
+    char why[OPTION_MESSAGE_SIZE], value[32];
+    static const char *const names[] = {"hot_interval_sec", "cold_interval_sec", "min_score",
+                                        "activation_min_liquidity_usd", "ewma_alpha"};
+    static const double low[] = {5, 20, 0.05, 100, 0.1}, high[] = {60, 300, 0.4, 3000, 0.9};
+    size_t which = prng_below(&sim->faults, 5);
+    double number = low[which] + prng_unit(&sim->faults) * (high[which] - low[which]);
+    snprintf(value, sizeof value, "%.3f", number);
+    if (options_set(&sim->options, names[which], value, OPTION_FROM_STORE, why) != OK)
+        oracle_complain(&sim->oracle, sim->now, "%s", why);
+    struct event event = {.kind = EVENT_OPTIONS, .options = {&sim->options}};
+    step(sim, &event);
+}
+
+static void start_core(struct sim *sim)
+{
+    int64_t newest = 0;
+    for (token_id id = 1; id <= token_table_count(sim->memory.table); id++) {
+        int64_t snapshot = token_slot(sim->memory.table, id)->state.snapshot_id;
+        newest = snapshot > newest ? snapshot : newest;
+    }
+    sim->core = core_init(sim->core_memory, sim->memory.table, &sim->options, newest, sim->now);
+    sim->oracle.core = sim->core;
+}
+
+static void on_fault(struct sim *sim, const struct world_event *world)
+{
+    enum sim_fault fault = world->fault.fault;
+    if (!world->fault.begins) {
+        sim->present_faults &= ~(1U << fault);
+    } else if (fault == FAULT_RESTART) {
+        start_core(sim);
+        sim->result->faults_injected++;
+    } else if (fault == FAULT_SETTINGS) {
+        change_settings(sim);
+        sim->result->faults_injected++;
+    } else {
+        double length = prng_exponential(&sim->faults, 120);
+        sim->present_faults |= 1U << fault;
+        sim->fault_share[fault] = prng_unit(&sim->faults);
+        sim->result->faults_injected++;
+        plan(sim, instant_min(after(sim, length), sim->calm_from),
+             (struct world_event){.kind = WORLD_FAULT, .fault = {fault, false}});
+    }
+    instant next = after(sim, prng_exponential(&sim->faults, 900));
+    if (world->fault.begins && instant_before(next, sim->calm_from))
+        plan(sim, next, (struct world_event){.kind = WORLD_FAULT, .fault = {fault, true}});
+}
+
+/* The longest that a target can be kept to with this population and budget. */
+static double achievable_s(const struct sim *sim)
+{
+    double per_s[LANE_KIND_COUNT], need_s = sim->options.cold_interval_sec;
+    const struct core_stats *stats = core_stats(sim->core);
+    for (int i = 0; i < LANE_KIND_COUNT; i++)
+        per_s[i] = fmax(stats->lanes[i].allowed_per_minute / 60, 1e-9);
+    double hot = stats->groups[GROUP_HOT].tokens, cold = stats->groups[GROUP_COLD].tokens;
+    need_s = fmax(need_s, sim->options.hot_interval_sec);
+    need_s = fmax(need_s, hot * 8 / REQUEST_ADDRESSES_MAX / per_s[LANE_REFRESH]);
+    return fmax(need_s, (cold + hot) / REQUEST_ADDRESSES_MAX / per_s[LANE_SCREEN]);
+}
+
+static void on_check(struct sim *sim)
+{
+    oracle_on_table(&sim->oracle, sim->now);
+    if (token_table_count(sim->memory.table) < sim->tokens_seen)
+        oracle_complain(&sim->oracle, sim->now, "of %u tokens %u are left", sim->tokens_seen,
+                        token_table_count(sim->memory.table));
+    plan(sim, after(sim, TABLE_CHECK_S), (struct world_event){.kind = WORLD_CHECK});
+}
+
+static void on_wanted(struct sim *sim)
+{
+    struct event event = {.kind = EVENT_REFRESH_WANTED};
+    uint32_t n = sim->tokens_seen == 0 ? 0 : (uint32_t)prng_below(&sim->workload, sim->tokens_seen);
+    event.refresh_wanted.mint = upstream_mint(&sim->upstream, n, LIFE_CHANGING);
+    event.refresh_wanted.tag = sim->order + 1;
+    step(sim, &event);
+    plan(sim, after(sim, prng_exponential(&sim->workload, 120)),
+         (struct world_event){.kind = WORLD_WANTED});
+}
+
+static void act(struct sim *sim, struct world_event *world)
+{
+    switch (world->kind) {
+    case WORLD_ANSWER:
+        on_answer(sim, world);
+        return;
+    case WORLD_DURABLE: {
+        struct event event = {.kind = EVENT_TOKEN_DURABLE};
+        event.token_durable.id = world->durable.id;
+        event.token_durable.tag = world->durable.tag;
+        step(sim, &event);
+        return;
+    }
+    case WORLD_TOKEN:
+        on_token(sim);
+        return;
+    case WORLD_FAULT:
+        on_fault(sim, world);
+        return;
+    case WORLD_CHECK:
+        on_check(sim);
+        return;
+    case WORLD_WANTED:
+        on_wanted(sim);
+        return;
+    }
+}
+
+/* ---- beginning ---- */
+
+/* A token as a start finds it in the store: known for long, refreshed lately. */
+static void preload_token(struct sim *sim, uint32_t n, enum upstream_life life)
+{
+    struct address mint = upstream_mint(&sim->upstream, n, life);
+    if (token_table_is_short(sim->memory.table, 64) && !table_memory_grow(&sim->memory, 64)) {
+        oracle_complain(&sim->oracle, sim->now, "no memory for the table");
+        return;
+    }
+    token_id id = token_table_add(sim->memory.table, &mint);
+    bool active = life == LIFE_ACTIVE;
+    double target = active ? sim->options.hot_interval_sec : sim->options.cold_interval_sec;
+    size_t count = upstream_answer(&sim->upstream, LANE_DISCOVER, &mint, 1, sim->now, sim->pairs);
+    struct pool pools[POOLS_MAX] = {0};
+    for (size_t i = 0; i < count; i++)
+        pools[i] =
+            (struct pool){.address = sim->pairs[i].pool,
+                          .liquidity_usd = (float)sim->pairs[i].liquidity_usd,
+                          .dex = token_table_dex(sim->memory.table, sim->pairs[i].dex),
+                          .flags = pool_flags_for(sim->pairs[i].dex, sim->pairs[i].quote_symbol)};
+    struct token *draft = token_write_begin(sim->memory.table, id);
+    draft->status = active ? TOKEN_ACTIVE : TOKEN_MONITORING;
+    draft->flags = TOKEN_DURABLE;
+    draft->created_at = after(sim, -sim->setup->hours_old * 3600);
+    draft->state.checked_at = after(sim, -prng_unit(&sim->world) * target);
+    draft->state.fetched_at = draft->state.checked_at;
+    draft->state.discovered_at = after(sim, -prng_unit(&sim->world) * 600);
+    draft->state.status_since = draft->created_at;
+    draft->state.answers = 1;
+    draft->state.score = active ? 0.5 : 0;
+    if (!token_draft_set_pools(sim->memory.table, pools, count))
+        oracle_complain(&sim->oracle, sim->now, "no memory for pools");
+    token_write_end(sim->memory.table, id);
+    sim->oracle.statuses[id] = draft->status;
+}
+
+static void preload(struct sim *sim)
+{
+    for (uint32_t n = 0; n < sim->tokens_expected; n++)
+        preload_token(sim, n, n < sim->setup->active ? LIFE_ACTIVE : LIFE_QUIET);
+    sim->tokens_seen = sim->tokens_expected;
+}
+
+static void plan_faults(struct sim *sim)
+{
+    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++) {
+        /* Swarm: each run draws which of the faults it has at all. */
+        bool drawn = prng_unit(&sim->faults) < 0.6;
+        if ((sim->setup->faults >> fault & 1) && drawn)
+            plan(sim, after(sim, prng_exponential(&sim->faults, 600)),
+                 (struct world_event){.kind = WORLD_FAULT, .fault = {(enum sim_fault)fault, true}});
+    }
+}
+
+static bool begin(struct sim *sim)
+{
+    const struct sim_setup *setup = sim->setup;
+    int error;
+    prng_seed(&sim->world, setup->seed * 3 + 0);
+    prng_seed(&sim->workload, setup->seed * 3 + 1);
+    prng_seed(&sim->faults, setup->seed * 3 + 2);
+    if (setup->options != NULL)
+        sim->options = *setup->options;
+    else
+        options_init(&sim->options);
+    sim->now = EPOCH;
+    sim->end = after(sim, setup->hours * 3600);
+    sim->calm_from = after(sim, setup->hours * 3600 * (1 - CALM_SHARE));
+    sim->tokens_expected =
+        setup->tokens != 0
+            ? setup->tokens
+            : (uint32_t)(TOKENS_DRAWN_MIN +
+                         prng_below(&sim->workload, TOKENS_DRAWN_MAX - TOKENS_DRAWN_MIN + 1));
+    sim->oracle.statuses_size = sim->tokens_expected + 1;
+    sim->oracle.statuses = calloc(sim->oracle.statuses_size, 1);
+    sim->core_memory = malloc(core_size());
+    if (sim->oracle.statuses == NULL || sim->core_memory == NULL ||
+        !table_memory_init(&sim->memory, 1024, &error))
+        return false;
+    sim->oracle.table = sim->memory.table;
+    upstream_init(&sim->upstream, setup->seed, 300);
+    sim->result->trace_hash = 0xcbf29ce484222325ULL;
+    if (setup->active > 0)
+        preload(sim);
+    start_core(sim);
+    plan_token(sim);
+    plan_faults(sim);
+    plan(sim, after(sim, TABLE_CHECK_S), (struct world_event){.kind = WORLD_CHECK});
+    if (setup->active == 0)
+        plan(sim, after(sim, 300), (struct world_event){.kind = WORLD_WANTED});
+    return true;
+}
+
+/* ---- the outage of a plan: when was everybody answered again? ---- */
+
+static bool all_answered_since(const struct sim *sim, instant since)
+{
+    for (token_id id = 1; id <= token_table_count(sim->memory.table); id++)
+        if (token_column_status(sim->memory.table, id) != TOKEN_ARCHIVED &&
+            instant_before(token_slot(sim->memory.table, id)->state.fetched_at, since))
+            return false;
+    return true;
+}
+
+/* At best: every slot of every request serves one that was not answered yet. */
+static double least_recovery_s(const struct sim *sim)
+{
+    double pools = 0, screened = 0;
+    const uint8_t *costs = token_table_costs(sim->memory.table);
+    for (token_id id = 1; id <= token_table_count(sim->memory.table); id++) {
+        if (token_column_group(sim->memory.table, id) == GROUP_HOT)
+            pools += costs[id];
+        else
+            screened += 1;
+    }
+    const struct core_stats *stats = core_stats(sim->core);
+    double refresh = stats->lanes[LANE_REFRESH].allowed_per_minute / 60 * REQUEST_ADDRESSES_MAX;
+    double screen = stats->lanes[LANE_SCREEN].allowed_per_minute / 60 * REQUEST_ADDRESSES_MAX;
+    return fmax(pools / refresh, screened / screen);
+}
+
+static void watch_outage(struct sim *sim)
+{
+    instant back = instant_add(EPOCH, duration_s(sim->setup->down_to_s));
+    if (sim->setup->down_to_s == 0 || sim->result->fresh_again_after_s >= 0 ||
+        instant_before(sim->now, back))
+        return;
+    if (sim->result->least_s == 0)
+        sim->result->least_s = least_recovery_s(sim);
+    if (all_answered_since(sim, back))
+        sim->result->fresh_again_after_s = duration_to_s(instant_diff(sim->now, back));
+}
+
+/* ---- running ---- */
+
+static void run(struct sim *sim)
+{
+    while (instant_before(sim->now, sim->end) && sim->oracle.verdict[0] == '\0') {
+        instant deadline = core_deadline(sim->core, sim->now);
+        bool world_first = sim->heap_count > 0 && sim->heap[0].at.us <= deadline.us;
+        instant next = world_first ? sim->heap[0].at : deadline;
+        /* A deadline in the past means at once, but time must pass for the world to act. */
+        sim->now = instant_max(next, instant_add(sim->now, duration_us(world_first ? 0 : 1)));
+        if (world_first) {
+            struct world_event world = take_next(sim);
+            act(sim, &world);
+        } else {
+            struct event event = {.kind = EVENT_TIME};
+            step(sim, &event);
+        }
+        watch_outage(sim);
+    }
+}
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? 1 : (double)part / (double)whole;
+}
+
+static void summarise(struct sim *sim)
+{
+    struct sim_result *result = sim->result;
+    oracle_on_table(&sim->oracle, sim->now);
+    if (sim->setup->down_to_s == 0)
+        oracle_on_ages(&sim->oracle, sim->now, duration_s(achievable_s(sim) * AGE_SLACK));
+    result->stats = *core_stats(sim->core);
+    result->simulated_s = duration_to_s(instant_diff(sim->now, EPOCH));
+    result->refused = sim->upstream.refused;
+    if (result->refused > 1 && !(sim->setup->faults >> FAULT_RESTART & 1))
+        oracle_complain(&sim->oracle, sim->now, "%llu requests over the upstream's limit",
+                        (unsigned long long)result->refused);
+    for (int i = 0; i < LANE_KIND_COUNT; i++)
+        result->addresses_per_request[i] =
+            sim->full_requests[i] == 0
+                ? 0
+                : (double)sim->full_addresses[i] / (double)sim->full_requests[i];
+    for (int i = 0; i < GROUP_COUNT; i++)
+        result->on_time[i] =
+            share(result->stats.groups[i].refreshes_on_time, result->stats.groups[i].refreshes);
+    snprintf(result->verdict, sizeof result->verdict, "%s",
+             sim->oracle.verdict[0] == '\0' ? "ok" : sim->oracle.verdict);
+}
+
+enum err sim_run(const struct sim_setup *setup, struct sim_result *out)
+{
+    struct sim *sim = calloc(1, sizeof *sim);
+    if (sim == NULL)
+        return ERR_NO_MEMORY;
+    memset(out, 0, sizeof *out);
+    out->fresh_again_after_s = -1;
+    sim->setup = setup;
+    sim->result = out;
+    sim->memory.fd = -1;
+    enum err err = begin(sim) ? OK : ERR_NO_MEMORY;
+    if (err == OK) {
+        run(sim);
+        summarise(sim);
+    }
+    table_memory_finish(&sim->memory);
+    free(sim->core_memory);
+    free(sim->oracle.statuses);
+    free(sim->heap);
+    free(sim);
+    return err;
+}

@@ -1,0 +1,72 @@
+/*
+ * The simulator: the real core over a fake upstream, store and clock, from a seed. Discrete-event:
+ * it jumps to whatever comes next, so hours take seconds. The same seed gives the same run, and the
+ * hash of all actions proves it.
+ *
+ * Faults come and go at random times while `until_faults_end`; then the world is well, and the
+ * oracles ask that everything gets well again. The oracles (oracle.h) stand outside the core, in
+ * the dullest code possible.
+ */
+#ifndef MOONWATCH_SIM_SIM_H
+#define MOONWATCH_SIM_SIM_H
+
+#include "base/err.h"
+#include "base/options.h"
+#include "base/time.h"
+#include "core/core.h"
+#include "sim/upstream.h"
+
+/* X(code, name): what can go wrong, each for a while. */
+#define SIM_FAULT_LIST(X)                                                                          \
+    X(FAULT_DOWN, "down")         /* unreachable */                                                \
+    X(FAULT_ERRORS, "errors")     /* 5xx now and then */                                           \
+    X(FAULT_REFUSED, "refused")   /* 429, with and without Retry-After */                          \
+    X(FAULT_SLOW, "slow")         /* seconds instead of milliseconds */                            \
+    X(FAULT_LOST, "lost")         /* a request never ends */                                       \
+    X(FAULT_PARTIAL, "partial")   /* pairs missing from answers */                                 \
+    X(FAULT_EMPTY, "empty")       /* [] */                                                         \
+    X(FAULT_WRONG, "wrong")       /* pairs of tokens that were not asked for */                    \
+    X(FAULT_TWICE, "twice")       /* an answer comes again */                                      \
+    X(FAULT_STORE, "store")       /* nothing becomes durable */                                    \
+    X(FAULT_SETTINGS, "settings") /* intervals change while running */                             \
+    X(FAULT_CLOCK, "clock")       /* a shell whose clock goes back */                              \
+    X(FAULT_RESTART, "restart")   /* the engine dies; its table is what survives */
+
+enum sim_fault {
+#define X(code, name) code,
+    SIM_FAULT_LIST(X)
+#undef X
+        SIM_FAULT_COUNT
+};
+
+const char *sim_fault_name(enum sim_fault fault);
+
+struct sim_setup {
+    uint64_t seed;
+    double hours;
+    uint32_t tokens;    /* 0: drawn, 10 … 5,000 */
+    unsigned faults;    /* a bit each; 0: none */
+    uint32_t active;    /* > 0: this many always active tokens and `tokens` − this quiet ones, */
+    double hours_old;   /*      known for so long, all refreshed lately, at the start */
+    double down_from_s; /* the upstream is down from here … */
+    double down_to_s;   /* … to here; both 0: not */
+    struct options *options; /* NULL: the defaults */
+};
+
+struct sim_result {
+    char verdict[256]; /* "ok", or what broke, when */
+    uint64_t trace_hash;
+    double simulated_s;
+    uint64_t events, actions;
+    uint64_t faults_injected;
+    uint64_t refused;                              /* 429 for going over the limit */
+    struct core_stats stats;                       /* at the end */
+    double addresses_per_request[LANE_KIND_COUNT]; /* while anybody was due */
+    double on_time[GROUP_COUNT];                   /* share */
+    double fresh_again_after_s; /* of an outage: until every token was answered since; −1 never */
+    double least_s;             /* what the budget allows at best for that */
+};
+
+enum err sim_run(const struct sim_setup *setup, struct sim_result *out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,173 @@
+/* The simulator's upstream. See the header. */
+#include "sim/upstream.h"
+
+#include <math.h>
+#include <string.h>
+
+#define REGIME_S     1800.0
+#define POOLS_OF_ALL 8
+
+/* An address carries what it is: bytes 0-3 token, 4 life, 5 pool + 1 (0: the mint), 6-31 hash. */
+#define BYTE_LIFE 4
+#define BYTE_POOL 5
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    uint64_t h = (a ^ 0x9e3779b97f4a7c15ULL) + b * 0xbf58476d1ce4e5b9ULL;
+    h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    h = (h ^ (h >> 27)) * 0x94d049bb133111ebULL;
+    return h ^ (h >> 31);
+}
+
+static double unit(uint64_t a, uint64_t b)
+{
+    return (double)(mix(a, b) >> 11) * 0x1p-53;
+}
+
+void upstream_init(struct upstream *upstream, uint64_t seed, uint32_t limit_per_minute)
+{
+    memset(upstream, 0, sizeof *upstream);
+    upstream->seed = seed;
+    upstream->limit_per_minute =
+        limit_per_minute < UPSTREAM_WINDOW_MAX ? limit_per_minute : UPSTREAM_WINDOW_MAX;
+}
+
+static struct address address_of(uint64_t seed, uint32_t n, uint8_t life, uint8_t pool)
+{
+    struct address address;
+    uint64_t h = mix(mix(seed, n), pool);
+    for (unsigned i = 0; i < 4; i++, h = mix(h, i))
+        memcpy(&address.bytes[i * 8], &h, 8);
+    memcpy(address.bytes, &n, sizeof n);
+    address.bytes[BYTE_LIFE] = life;
+    address.bytes[BYTE_POOL] = pool;
+    return address;
+}
+
+struct address upstream_mint(const struct upstream *upstream, uint32_t n, enum upstream_life life)
+{
+    return address_of(upstream->seed, n, (uint8_t)life, 0);
+}
+
+static uint64_t token_key(const struct upstream *upstream, const struct address *address)
+{
+    uint32_t n;
+    memcpy(&n, address->bytes, sizeof n);
+    return mix(upstream->seed, n);
+}
+
+/* 3.4 on average, median 3, at most 8, as recorded of fresh graduates. */
+unsigned upstream_pool_count(const struct upstream *upstream, const struct address *mint)
+{
+    static const uint8_t counts[] = {1, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 8};
+    uint8_t count = counts[mix(token_key(upstream, mint), 1) % sizeof counts];
+    /* One pool can't qualify. */
+    return mint->bytes[BYTE_LIFE] == LIFE_ACTIVE && count < 2 ? 2 : count;
+}
+
+enum feed_outcome upstream_admit(struct upstream *upstream, enum lane_kind lane, instant now)
+{
+    struct upstream_window *window = &upstream->windows[lane];
+    /* The oldest of the last `limit` requests must be over a minute ago. */
+    uint32_t limit = upstream->limit_per_minute;
+    uint32_t oldest = (window->next + UPSTREAM_WINDOW_MAX - limit) % UPSTREAM_WINDOW_MAX;
+    bool is_over = !instant_is_never(window->sent[oldest]) &&
+                   instant_diff(now, window->sent[oldest]).us < 60 * 1000000LL;
+    if (is_over) {
+        upstream->refused++;
+        return FEED_RATE_LIMITED;
+    }
+    window->sent[window->next] = now;
+    window->next = (window->next + 1) % UPSTREAM_WINDOW_MAX;
+    upstream->accepted++;
+    return FEED_OK;
+}
+
+/* ---- markets ---- */
+
+enum regime { QUIET, TRADING, HOT };
+
+static enum regime regime_at(uint64_t key, enum upstream_life life, instant now)
+{
+    if (life == LIFE_QUIET)
+        return QUIET;
+    uint64_t epoch = (uint64_t)((double)now.us / 1e6 / REGIME_S);
+    double draw = unit(key, 1000 + epoch);
+    if (life == LIFE_ACTIVE)
+        return draw < 0.7 ? TRADING : HOT;
+    return draw < 0.6 ? QUIET : draw < 0.9 ? TRADING : HOT;
+}
+
+/* A smooth wave between 0.5 and 1.5. */
+static double wave(uint64_t key, uint64_t which, instant now)
+{
+    double period = 120 + 1800 * unit(key, which);
+    double phase = unit(key, which + 1);
+    return 1 + 0.5 * sin(6.283185307179586 * ((double)now.us / 1e6 / period + phase));
+}
+
+static void set_venue(struct pair *pair, unsigned pool)
+{
+    static const char *const venues[] = {"pumpswap", "raydium", "meteora", "orca"};
+    memcpy(pair->dex, venues[pool % 4], strlen(venues[pool % 4]) + 1);
+    strcpy(pair->quote_symbol, pool % 4 == 3 ? "USDC" : "SOL");
+    memset(&pair->quote, pool % 4 == 3 ? 3 : 2, sizeof pair->quote);
+}
+
+static void set_figures(struct pair *pair, uint64_t key, unsigned pool, enum regime regime,
+                        instant now)
+{
+    static const double liquidity[] = {60, 9000, 60000}; /* by regime, of an external pool */
+    static const double trades[] = {0, 150, 900};        /* an hour */
+    double size = 0.3 + 1.4 * unit(key, 10 + pool);
+    double busy = wave(key, 20 + 2 * pool, now);
+    double hourly = trades[regime] * size;
+    pair->liquidity_usd = pool == 0 ? 20000 * size : liquidity[regime] * size * wave(key, 50, now);
+    pair->price_usd = 1e-5 + unit(key, 40) * wave(key, 60, now);
+    pair->market_cap_usd = pair->price_usd * 1e9;
+    pair->buys_h1 = (int64_t)(hourly * 0.6);
+    pair->sells_h1 = (int64_t)(hourly * 0.4);
+    pair->buys_m5 = (int64_t)(hourly / 12 * busy * 0.6);
+    pair->sells_m5 = (int64_t)(hourly / 12 * busy * 0.4);
+    pair->volume_h1_usd = hourly * 80;
+    pair->volume_m5_usd = hourly / 12 * busy * 80;
+    pair->volume_h24_usd = hourly * 80 * 20;
+    pair->change_m5_percent = regime == QUIET ? NAN : 10 * (busy - 1);
+    pair->change_m15_percent = NAN;
+    pair->change_h1_percent = regime == QUIET ? NAN : 25 * (wave(key, 60, now) - 1);
+}
+
+static void set_pair(const struct upstream *upstream, const struct address *address, unsigned pool,
+                     instant now, struct pair *out)
+{
+    uint64_t key = token_key(upstream, address);
+    enum upstream_life life = (enum upstream_life)address->bytes[BYTE_LIFE];
+    uint32_t n;
+    memcpy(&n, address->bytes, sizeof n);
+    memset(out, 0, sizeof *out);
+    out->base = address_of(upstream->seed, n, (uint8_t)life, 0);
+    out->pool = address_of(upstream->seed, n, (uint8_t)life, (uint8_t)(pool + 1));
+    strcpy(out->base_name, "Token");
+    strcpy(out->base_symbol, "TKN");
+    set_venue(out, pool);
+    set_figures(out, key, pool, regime_at(key, life, now), now);
+}
+
+size_t upstream_answer(const struct upstream *upstream, enum lane_kind lane,
+                       const struct address *addresses, size_t count, instant now, struct pair *out)
+{
+    size_t pairs = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct address *address = &addresses[i];
+        if (lane == LANE_REFRESH) {
+            set_pair(upstream, address, address->bytes[BYTE_POOL] - 1U, now, &out[pairs++]);
+        } else if (lane == LANE_SCREEN) {
+            set_pair(upstream, address, 0, now, &out[pairs++]);
+        } else {
+            unsigned pools = upstream_pool_count(upstream, address);
+            for (unsigned pool = 0; pool < pools && pool < POOLS_OF_ALL; pool++)
+                set_pair(upstream, address, pool, now, &out[pairs++]);
+        }
+    }
+    return pairs;
+}

@@ -1,0 +1,53 @@
+/*
+ * The simulator's upstream: a market that answers instantly about any of its tokens at any virtual
+ * time, from a seed, in O(1) and without state that ages. Each token has a few pools and a REGIME
+ * (quiet, trading, hot) that changes every half hour, so that tokens qualify, fade and come alive
+ * again. It counts requests as the real one does (a sliding minute, per kind) and refuses beyond.
+ * It answers pairs, not bytes: the parser has tests of its own.
+ */
+#ifndef MOONWATCH_SIM_UPSTREAM_H
+#define MOONWATCH_SIM_UPSTREAM_H
+
+#include "base/prng.h"
+#include "base/time.h"
+#include "core/lane_kind.h"
+#include "core/outcome.h"
+#include "core/pair.h"
+#include <stdbool.h>
+
+#define UPSTREAM_PAIRS_MAX  (REQUEST_ADDRESSES_MAX * 8)
+#define UPSTREAM_WINDOW_MAX 4096 /* requests remembered a kind: the largest limit a minute */
+
+enum upstream_life {
+    LIFE_CHANGING, /* regimes come and go */
+    LIFE_ACTIVE,   /* always qualifies */
+    LIFE_QUIET,    /* never does, and scores nothing */
+};
+
+struct upstream_window {
+    instant sent[UPSTREAM_WINDOW_MAX]; /* a ring of the last accepted requests */
+    uint32_t next;
+};
+
+struct upstream {
+    uint64_t seed;
+    uint32_t limit_per_minute; /* a kind; ≤ UPSTREAM_WINDOW_MAX */
+    struct upstream_window windows[LANE_KIND_COUNT];
+    uint64_t refused, accepted;
+};
+
+void upstream_init(struct upstream *upstream, uint64_t seed, uint32_t limit_per_minute);
+
+/* The mint of the n-th token; its life is part of it. */
+struct address upstream_mint(const struct upstream *upstream, uint32_t n, enum upstream_life life);
+unsigned upstream_pool_count(const struct upstream *upstream, const struct address *mint);
+
+/* Counts a request at `now`: FEED_OK or FEED_RATE_LIMITED. */
+enum feed_outcome upstream_admit(struct upstream *upstream, enum lane_kind lane, instant now);
+
+/* The pairs of an answer; at most UPSTREAM_PAIRS_MAX. */
+size_t upstream_answer(const struct upstream *upstream, enum lane_kind lane,
+                       const struct address *addresses, size_t count, instant now,
+                       struct pair *out);
+
+#endif
