@@ -1,0 +1,130 @@
+/* What clients ask of the engine through the api. */
+#include "engine/parts.h"
+
+#include "base/log.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define COMMANDS_A_TURN 64 /* then the loop looks at the others */
+
+static void refuse(struct engine *engine, const struct command *command, const char *message)
+{
+    struct reply reply = {.result = RESULT_INVALID, .tag = command->tag};
+    snprintf(reply.message, sizeof reply.message, "%s", message);
+    engine_reply(engine, &reply);
+}
+
+static void do_add_token(struct engine *engine, const struct command *command)
+{
+    struct event event = {.kind = EVENT_TOKEN_SEEN};
+    event.token_seen.mint = command->mint;
+    event.token_seen.name = command->name;
+    event.token_seen.symbol = command->symbol;
+    event.token_seen.tag = command->tag;
+    engine_step(engine, &event);
+}
+
+static void do_refresh(struct engine *engine, const struct command *command)
+{
+    struct event event = {.kind = EVENT_REFRESH_WANTED};
+    event.refresh_wanted.mint = command->mint;
+    event.refresh_wanted.tag = command->tag;
+    engine_step(engine, &event);
+}
+
+/* In force at once, in every part: they all read the core's copy or the page's. */
+static void do_set(struct engine *engine, const struct command *command)
+{
+    char why[OPTION_MESSAGE_SIZE];
+    struct options options = engine->options;
+    enum option_id id = option_find(command->setting);
+    if (id == OPTION_COUNT || !(option_row(id)->flags & OPTION_SETTING)) {
+        refuse(engine, command, "no such setting");
+        return;
+    }
+    if (options.origins[id] > OPTION_FROM_STORE) {
+        snprintf(why, sizeof why, "%s is set by the %s, which is stronger; remove it there",
+                 command->setting, option_source_name(options.origins[id]));
+        refuse(engine, command, why);
+        return;
+    }
+    if (options_set(&options, command->setting, command->value, OPTION_FROM_STORE, why) != OK ||
+        options_check(&options, why) != OK) {
+        refuse(engine, command, why);
+        return;
+    }
+    engine->options = options;
+    engine_publish_options(engine);
+    log_info("settings", "changed", LOG_STRING("name", command->setting),
+             LOG_STRING("value", command->value));
+    struct event event = {.kind = EVENT_OPTIONS};
+    event.options.options = &engine->options;
+    engine_step(engine, &event);
+    writer_put_setting(engine->writer, command->setting, command->value, command->tag);
+}
+
+static void do_job(struct engine *engine, const struct command *command, enum job job)
+{
+    struct event event = {.kind = EVENT_JOB_WANTED};
+    event.job_wanted.job = job;
+    engine_step(engine, &event);
+    struct reply reply = {.result = RESULT_DONE, .tag = command->tag};
+    engine_reply(engine, &reply);
+}
+
+static void on_command(struct engine *engine, struct command *command)
+{
+    /* The sender may be another process: no text is believed to end. */
+    command->name[sizeof command->name - 1] = '\0';
+    command->symbol[sizeof command->symbol - 1] = '\0';
+    command->setting[sizeof command->setting - 1] = '\0';
+    command->value[sizeof command->value - 1] = '\0';
+    switch ((enum command_kind)command->kind) {
+    case COMMAND_ADD_TOKEN:
+        do_add_token(engine, command);
+        return;
+    case COMMAND_REFRESH:
+        do_refresh(engine, command);
+        return;
+    case COMMAND_SET:
+        do_set(engine, command);
+        return;
+    case COMMAND_RECALCULATE:
+        do_job(engine, command, JOB_RECALCULATE);
+        return;
+    case COMMAND_ARCHIVE:
+        do_job(engine, command, JOB_ARCHIVER);
+        return;
+    case COMMAND_ACTIVATION:
+        do_job(engine, command, JOB_ACTIVATION);
+        return;
+    case COMMAND_EXPORT:
+        do_job(engine, command, JOB_EXPORT);
+        return;
+    case COMMAND_COUNT:
+        break;
+    }
+    refuse(engine, command, "no such command");
+}
+
+void engine_on_commands(uv_poll_t *poll, int status, int events)
+{
+    struct engine *engine = poll->data;
+    (void)events;
+    if (status < 0)
+        return;
+    for (int i = 0; i < COMMANDS_A_TURN && !engine->is_stopping; i++) {
+        struct command command;
+        ssize_t size = recv(engine->command_fd, &command, sizeof command, MSG_DONTWAIT);
+        if (size == (ssize_t)sizeof command) {
+            on_command(engine, &command);
+            continue;
+        }
+        if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
+            uv_poll_stop(poll); /* the api is gone */
+        if (size <= 0)
+            return;
+        log_error("api", "a command of the wrong size was ignored", LOG_INT("bytes", size));
+    }
+}

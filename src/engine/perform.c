@@ -1,0 +1,115 @@
+/* Each kind of action of the core. */
+#include "engine/parts.h"
+
+#include "base/log.h"
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <sys/socket.h>
+
+void engine_reply(struct engine *engine, const struct reply *reply)
+{
+    /* A full socket: the api does not read. Its loss; it answers its client by a deadline. */
+    if (send(engine->command_fd, reply, sizeof *reply, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        log_warning("api", "a reply was lost", LOG_STRING("error", strerror(errno)));
+}
+
+static void perform_reply(struct engine *engine, const struct action *action)
+{
+    static const uint32_t results[] = {
+        [REPLY_CREATED] = RESULT_CREATED,
+        [REPLY_KNOWN] = RESULT_KNOWN,
+        [REPLY_DONE] = RESULT_DONE,
+        [REPLY_NOT_FOUND] = RESULT_NOT_FOUND,
+        [REPLY_UNAVAILABLE] = RESULT_UNAVAILABLE,
+    };
+    struct reply reply = {
+        .result = results[action->reply.result],
+        .tag = action->reply.tag,
+        .snapshot_id = action->reply.snapshot_id,
+        .score = action->reply.score,
+    };
+    if (action->reply.message != NULL)
+        snprintf(reply.message, sizeof reply.message, "%s", action->reply.message);
+    engine_reply(engine, &reply);
+}
+
+static void perform_fetch(struct engine *engine, const struct action *action)
+{
+    enum err err = feed_send(engine->feed, action->fetch.lane, action->fetch.addresses,
+                             action->fetch.count, action->fetch.request);
+    if (err != OK) /* its deadline in the core brings the tokens back */
+        log_error("feed", "cannot send; trying again when its deadline has passed",
+                  LOG_STRING("error", err_text(err)));
+}
+
+static void perform_snapshot(struct engine *engine, const struct action *action)
+{
+    const struct token_table *table = engine->memory.table;
+    const struct token_state *state = &token_slot(table, action->snapshot.id)->state;
+    struct store_snapshot snapshot = {
+        .id = action->snapshot.snapshot_id,
+        .previous = action->snapshot.previous,
+        .token = action->snapshot.id,
+        .at = state->scored_at,
+        .score = state->score,
+        .score_raw = state->score_raw,
+        .raw = state->raw,
+        .smoothed = state->smoothed,
+        .metrics = state->metrics,
+    };
+    snprintf(snapshot.primary_dex, sizeof snapshot.primary_dex, "%s",
+             token_table_dex_name(table, state->metrics.primary_dex));
+    writer_add_snapshot(engine->writer, &snapshot);
+}
+
+static void perform_history(struct engine *engine, const struct action *action)
+{
+    struct store_event event = {
+        .token = action->history.id,
+        .at = engine->actions.now,
+    };
+    snprintf(event.kind, sizeof event.kind, "%s", action->history.event);
+    snprintf(event.reason, sizeof event.reason, "%s", action->history.reason);
+    writer_add_event(engine->writer, &event);
+    char mint[ADDRESS_TEXT_MAX + 1];
+    address_format(&token_slot(engine->memory.table, action->history.id)->mint, mint);
+    log_info("life", action->history.event, LOG_STRING("mint", mint),
+             LOG_STRING("reason", action->history.reason));
+}
+
+void engine_perform(struct engine *engine, const struct action *action)
+{
+    switch (action->kind) {
+    case ACTION_FETCH:
+        perform_fetch(engine, action);
+        return;
+    case ACTION_CANCEL:
+        feed_cancel(engine->feed, action->cancel.request);
+        return;
+    case ACTION_ADD_TOKEN:
+        writer_add_token(engine->writer, action->add_token.id, action->add_token.tag);
+        return;
+    case ACTION_SAVE:
+        writer_mark_dirty(engine->writer, action->save.id);
+        return;
+    case ACTION_SNAPSHOT:
+        perform_snapshot(engine, action);
+        return;
+    case ACTION_HISTORY:
+        perform_history(engine, action);
+        return;
+    case ACTION_REPLY:
+        perform_reply(engine, action);
+        return;
+    case ACTION_EXPORT:
+        engine_export(engine);
+        return;
+    case ACTION_RETENTION:
+        writer_delete_history(engine->writer, action->retention.snapshots_before,
+                              action->retention.events_before);
+        return;
+    case ACTION_KIND_COUNT:
+        return;
+    }
+}

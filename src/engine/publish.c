@@ -1,0 +1,146 @@
+/* From everywhere onto the status page, once a second. */
+#include "engine/parts.h"
+
+#include "base/clock.h"
+#include <string.h>
+
+_Static_assert(GROUP_COUNT <= PAGE_GROUPS, "the page has room for all groups");
+_Static_assert(LANE_KIND_COUNT <= PAGE_LANES, "the page has room for all lanes");
+_Static_assert(FEED_OUTCOME_COUNT <= PAGE_OUTCOMES, "the page has room for all outcomes");
+_Static_assert(PAIR_ISSUE_COUNT <= PAGE_PAIR_ISSUES, "the page has room for all issues");
+_Static_assert(SOURCE_COUNT_COUNT <= PAGE_SOURCE_COUNT, "the page has room for all counts");
+_Static_assert(JOB_COUNT <= PAGE_JOBS, "the page has room for all jobs");
+
+static void put(_Atomic uint64_t *where, uint64_t value)
+{
+    atomic_store_explicit(where, value, memory_order_relaxed);
+}
+
+static void put_counter(struct engine *engine, enum counter counter, uint64_t value)
+{
+    put(&engine->page->counters[counter], value);
+}
+
+static void publish_groups(struct engine *engine, const struct core_stats *stats)
+{
+    for (int i = 0; i < GROUP_COUNT; i++) {
+        const struct group_stats *from = &stats->groups[i];
+        struct page_group *to = &engine->page->groups[i];
+        put(&to->tokens, from->tokens);
+        put(&to->refreshes, from->refreshes);
+        put(&to->refreshes_on_time, from->refreshes_on_time);
+        put(&to->target_us, (uint64_t)from->target.us);
+        put(&to->last_answer_us, (uint64_t)from->last_answer_at.us);
+        put(&to->oldest_age_us, (uint64_t)from->oldest_age.us);
+        put(&to->overdue, from->deferred);
+    }
+}
+
+static void publish_lanes(struct engine *engine, const struct core_stats *stats)
+{
+    for (int i = 0; i < LANE_KIND_COUNT; i++) {
+        const struct lane_stats *from = &stats->lanes[i];
+        struct page_lane *to = &engine->page->lanes[i];
+        uint64_t allowed;
+        memcpy(&allowed, &from->allowed_per_minute, sizeof allowed);
+        put(&to->requests, from->requests);
+        put(&to->addresses, from->addresses);
+        for (int k = 0; k < FEED_OUTCOME_COUNT; k++)
+            put(&to->outcomes[k], from->outcomes[k]);
+        put(&to->in_flight, from->in_flight);
+        put(&to->allowed_per_minute_bits, allowed);
+        put(&to->used_last_minute, from->used_last_minute);
+        put(&to->latency_us, (uint64_t)from->latency.us);
+        put(&to->deferred, from->deferred);
+        put(&to->paused_until_us, (uint64_t)from->rest_until.us);
+    }
+}
+
+static void publish_jobs(struct engine *engine, const struct core_stats *stats)
+{
+    for (int i = 0; i < JOB_COUNT; i++) {
+        put(&engine->page->jobs[i].runs, stats->jobs[i].runs);
+        put(&engine->page->jobs[i].last_run_us, (uint64_t)stats->jobs[i].last_run_at.us);
+        put(&engine->page->jobs[i].interval_us, (uint64_t)stats->jobs[i].interval.us);
+    }
+}
+
+static void publish_core(struct engine *engine)
+{
+    const struct core_stats *stats = core_stats(engine->core);
+    publish_groups(engine, stats);
+    publish_lanes(engine, stats);
+    publish_jobs(engine, stats);
+    put_counter(engine, COUNTER_STEPS, stats->steps);
+    put_counter(engine, COUNTER_TOKENS_ADDED, stats->tokens_added);
+    put_counter(engine, COUNTER_TOKENS_KNOWN, stats->tokens_known);
+    put_counter(engine, COUNTER_TOKENS_REFUSED, stats->tokens_refused);
+    put_counter(engine, COUNTER_SNAPSHOTS, stats->snapshots);
+    put_counter(engine, COUNTER_ACTIVATED, stats->activated);
+    put_counter(engine, COUNTER_DEMOTED, stats->demoted);
+    put_counter(engine, COUNTER_ARCHIVED, stats->archived);
+    put_counter(engine, COUNTER_REACTIVATED, stats->reactivated);
+    put_counter(engine, COUNTER_TOKENS_WITHOUT_DATA, stats->without_data);
+}
+
+static void publish_feed(struct engine *engine)
+{
+    struct feed_stats feed;
+    const struct core_stats *stats = core_stats(engine->core);
+    feed_stats(engine->feed, &feed);
+    put_counter(engine, COUNTER_BYTES_RECEIVED, feed.bytes_received);
+    put_counter(engine, COUNTER_CONNECTIONS, feed.connections_opened);
+    for (int i = 0; i < PAIR_ISSUE_COUNT; i++)
+        put(&engine->page->pair_issues[i], feed.issues[i] + stats->issues[i]);
+}
+
+static void publish_store(struct engine *engine)
+{
+    struct writer_stats stats;
+    writer_stats(engine->writer, &stats);
+    put_counter(engine, COUNTER_STORE_COMMITS, stats.commits);
+    put_counter(engine, COUNTER_STORE_FAILURES, stats.failures);
+    put_counter(engine, COUNTER_STORE_ROWS, stats.rows);
+    put_counter(engine, COUNTER_SNAPSHOTS_DROPPED, stats.snapshots_dropped);
+    put_counter(engine, COUNTER_EVENTS_DROPPED, stats.events_dropped);
+    page_set(engine->page, GAUGE_STORE_QUEUE, stats.queue_depth);
+    page_set(engine->page, GAUGE_STORE_DIRTY, stats.dirty_tokens);
+    if (stats.commits > 0)
+        page_set(engine->page, GAUGE_STORE_COMMIT_SECONDS, stats.commit_seconds_last);
+    page_set(engine->page, GAUGE_STORE_SIZE, (double)stats.size_bytes);
+    page_set(engine->page, GAUGE_STORE_OK, stats.state == WRITER_OK);
+}
+
+static void publish_source(struct engine *engine)
+{
+    struct source_stats stats;
+    source_stats(engine->source, &stats);
+    for (int i = 0; i < SOURCE_COUNT_COUNT; i++)
+        put(&engine->page->source_counts[i], stats.counts[i]);
+    page_set(engine->page, GAUGE_SOURCE_LIVE, stats.state == SOURCE_LIVE);
+    if (strcmp(engine->page->source_message, stats.message) == 0)
+        return;
+    page_text_begin(engine->page);
+    memcpy(engine->page->source_message, stats.message, sizeof engine->page->source_message);
+    page_text_end(engine->page);
+}
+
+void engine_publish(struct engine *engine)
+{
+    put(&engine->page->heartbeat_us, (uint64_t)clock_now().us);
+    publish_core(engine);
+    publish_feed(engine);
+    publish_store(engine);
+    publish_source(engine);
+    page_set(engine->page, GAUGE_CPU_SECONDS, duration_to_s(clock_process_cpu()));
+    page_set(engine->page, GAUGE_TABLE_BYTES, (double)token_table_bytes_used(engine->memory.table));
+    page_set(engine->page, GAUGE_TABLE_CAPACITY, token_table_capacity(engine->memory.table));
+    page_set(engine->page, GAUGE_CLOCK_OFFSET, duration_to_s(clock_offset()));
+}
+
+void engine_publish_options(struct engine *engine)
+{
+    page_text_begin(engine->page);
+    engine->page->options = engine->options;
+    page_text_end(engine->page);
+}
