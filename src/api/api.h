@@ -24,8 +24,8 @@ struct api_world {
     const struct options *options;
 };
 
-/* Listens on options->listen and answers until api_stop(). NULL with a sentence in `why` (address in
- * use, not loopback without a token…). */
+/* Listens on options->listen and answers until api_stop(). NULL with a sentence in `why` (address
+ * in use, not loopback without a token…). */
 struct api *api_start(const struct api_world *world, char why[512]);
 uint16_t api_port(const struct api *api); /* the one bound, when port 0 was asked for */
 void api_stop(struct api *api);

@@ -1,0 +1,255 @@
+/* See engine_link.h. */
+#include "api/engine_link.h"
+
+#include "api/answer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINK_TICK_MS       100 /* how late a deadline may be noticed */
+#define REPLIES_PER_WAKE   256 /* read in one go before deadlines are looked at */
+#define PENDING_INDEX_MASK (LINK_PENDING_MAX - 1)
+
+_Static_assert((LINK_PENDING_MAX & PENDING_INDEX_MASK) == 0, "a tag holds its index in low bits");
+
+struct pending {
+    uint64_t tag; /* 0: free */
+    struct link_waiter waiter;
+};
+
+struct engine_link {
+    pthread_mutex_t lock;
+    pthread_t thread;
+    bool thread_runs;
+    bool shut;
+    int fd;
+    int wake_fd;
+    uint64_t serial;
+    uint32_t free_count;
+    uint16_t free_list[LINK_PENDING_MAX];
+    struct pending pending[LINK_PENDING_MAX];
+};
+
+static void pending_finish(struct engine_link *link, struct pending *pending,
+                           const struct reply *reply)
+{
+    struct link_waiter waiter = pending->waiter;
+    pending->tag = 0;
+    link->free_list[link->free_count++] = (uint16_t)(pending - link->pending);
+    if (waiter.on_reply != NULL)
+        waiter.on_reply(waiter.context, waiter.note, reply);
+}
+
+static void finish_without_answer(struct engine_link *link, struct pending *pending,
+                                  const char *why)
+{
+    struct reply reply = {.result = RESULT_UNAVAILABLE, .tag = pending->tag, .score = NAN};
+    snprintf(reply.message, sizeof reply.message, "%s", why);
+    pending_finish(link, pending, &reply);
+}
+
+static void finish_overdue(struct engine_link *link, instant now)
+{
+    for (int i = 0; i < LINK_PENDING_MAX; i++) {
+        struct pending *pending = &link->pending[i];
+        if (pending->tag != 0 && instant_before(pending->waiter.deadline, now))
+            finish_without_answer(link, pending, "the engine did not answer in time");
+    }
+}
+
+static void finish_all(struct engine_link *link, const char *why)
+{
+    for (int i = 0; i < LINK_PENDING_MAX; i++) {
+        if (link->pending[i].tag != 0)
+            finish_without_answer(link, &link->pending[i], why);
+    }
+}
+
+static void on_reply(struct engine_link *link, struct reply *reply, size_t size)
+{
+    if (size != sizeof *reply)
+        return;
+    struct pending *pending = &link->pending[reply->tag & PENDING_INDEX_MASK];
+    if (reply->tag == 0 || pending->tag != reply->tag)
+        return; /* too late: its wait has ended */
+    reply->message[sizeof reply->message - 1] = '\0';
+    pending_finish(link, pending, reply);
+}
+
+/* False once the engine has closed its end. */
+static bool read_replies(struct engine_link *link)
+{
+    for (int i = 0; i < REPLIES_PER_WAKE; i++) {
+        struct reply reply;
+        ssize_t size = recv(link->fd, &reply, sizeof reply, MSG_DONTWAIT);
+        if (size < 0)
+            return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+        if (size == 0)
+            return false;
+        on_reply(link, &reply, (size_t)size);
+    }
+    return true;
+}
+
+static void *link_run(void *argument)
+{
+    struct engine_link *link = argument;
+    bool alive = true;
+    while (true) {
+        struct pollfd fds[] = {{.fd = link->wake_fd, .events = POLLIN},
+                               {.fd = alive ? link->fd : -1, .events = POLLIN}};
+        poll(fds, 2, LINK_TICK_MS);
+        engine_link_lock(link);
+        if (alive && fds[1].revents != 0 && !read_replies(link)) {
+            alive = false;
+            log_error("api", "the engine closed its command socket; writes answer 503");
+            link->shut = true;
+            finish_all(link, "the engine is not running");
+        }
+        finish_overdue(link, clock_now());
+        bool ends = fds[0].revents != 0;
+        engine_link_unlock(link);
+        if (ends)
+            return NULL;
+    }
+}
+
+struct engine_link *engine_link_create(int fd)
+{
+    struct engine_link *link = calloc(1, sizeof *link);
+    if (link == NULL)
+        return NULL;
+    link->fd = fd;
+    pthread_mutex_init(&link->lock, NULL);
+    for (int i = LINK_PENDING_MAX - 1; i >= 0; i--)
+        link->free_list[link->free_count++] = (uint16_t)i;
+    link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (link->wake_fd < 0 || pthread_create(&link->thread, NULL, link_run, link) != 0) {
+        engine_link_destroy(link);
+        return NULL;
+    }
+    link->thread_runs = true;
+    return link;
+}
+
+void engine_link_shut(struct engine_link *link)
+{
+    if (link == NULL || !link->thread_runs)
+        return;
+    engine_link_lock(link);
+    link->shut = true;
+    finish_all(link, "shutting down");
+    engine_link_unlock(link);
+    eventfd_write(link->wake_fd, 1);
+    pthread_join(link->thread, NULL);
+    link->thread_runs = false;
+}
+
+void engine_link_destroy(struct engine_link *link)
+{
+    if (link == NULL)
+        return;
+    engine_link_shut(link);
+    if (link->wake_fd >= 0)
+        close(link->wake_fd);
+    close(link->fd);
+    pthread_mutex_destroy(&link->lock);
+    free(link);
+}
+
+void engine_link_lock(struct engine_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+}
+
+void engine_link_unlock(struct engine_link *link)
+{
+    pthread_mutex_unlock(&link->lock);
+}
+
+enum err engine_link_send(struct engine_link *link, struct command *command,
+                          const struct link_waiter *waiter)
+{
+    if (link->shut)
+        return ERR_UNAVAILABLE;
+    if (link->free_count == 0)
+        return ERR_BUSY;
+    uint16_t index = link->free_list[link->free_count - 1];
+    command->tag = ++link->serial * LINK_PENDING_MAX | index;
+    if (send(link->fd, command, sizeof *command, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == EINTR
+                   ? ERR_BUSY
+                   : ERR_UNAVAILABLE;
+    link->free_count--;
+    link->pending[index] = (struct pending){.tag = command->tag, .waiter = *waiter};
+    return OK;
+}
+
+void engine_link_forget(struct engine_link *link, const void *context)
+{
+    for (int i = 0; i < LINK_PENDING_MAX; i++) {
+        if (link->pending[i].tag != 0 && link->pending[i].waiter.context == context)
+            link->pending[i].waiter.on_reply = NULL;
+    }
+}
+
+/* ---- one command for one request ---- */
+
+static void request_on_reply(void *context, uint64_t note, const struct reply *reply)
+{
+    (void)note;
+    struct request *request = context;
+    request->reply = *reply;
+    MHD_resume_connection(request->connection);
+}
+
+void engine_ask(struct request *request, struct command *command, duration patience,
+                request_step *next)
+{
+    struct engine_link *link = request->api->link;
+    struct link_waiter waiter = {.on_reply = request_on_reply,
+                                 .context = request,
+                                 .deadline = instant_add(clock_now(), patience)};
+    engine_link_lock(link);
+    enum err err = engine_link_send(link, command, &waiter);
+    if (err == OK) {
+        request->next = next;
+        request->waits = true;
+        MHD_suspend_connection(request->connection);
+    }
+    engine_link_unlock(link);
+    if (err == ERR_BUSY)
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too many writes are under way; try again");
+    else if (err != OK)
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the engine is not running");
+}
+
+bool refuse_unless_done(struct request *request, unsigned invalid_status)
+{
+    const char *message = request->reply.message;
+    switch (request->reply.result) {
+    case RESULT_DONE:
+    case RESULT_CREATED:
+    case RESULT_KNOWN:
+        return false;
+    case RESULT_NOT_FOUND:
+        refuse(request, MHD_HTTP_NOT_FOUND, "%s", message[0] != '\0' ? message : "not found");
+        return true;
+    case RESULT_INVALID:
+        refuse(request, invalid_status, "%s", message[0] != '\0' ? message : "invalid value");
+        return true;
+    default:
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%s",
+               message[0] != '\0' ? message : "not available now");
+        return true;
+    }
+}

@@ -1,0 +1,28 @@
+/*
+ * What arbitrage bots read: the pools of the best tokens. The same for GET /notarb/pools and for
+ * the export file, so both are written here.
+ */
+#ifndef MOONWATCH_API_NOTARB_H
+#define MOONWATCH_API_NOTARB_H
+
+#include "base/json.h"
+#include "core/token_table.h"
+
+#define NOTARB_TOKENS_MAX 3
+#define NOTARB_POOLS_MAX  3 /* a token; most liquid first, none on a bonding curve */
+
+struct notarb_token {
+    struct token token;
+    unsigned pool_count; /* 1 … NOTARB_POOLS_MAX */
+    struct address pools[NOTARB_POOLS_MAX];
+};
+
+/* The tokens with the highest scores, at least `min_score`, that are not archived and have a pool
+ * to trade in. Returns how many. */
+unsigned notarb_choose(const struct token_table *table, double min_score,
+                       struct notarb_token out[NOTARB_TOKENS_MAX]);
+
+/* [["pool",…],…] */
+void notarb_write_pools(struct json *json, const struct notarb_token *tokens, unsigned count);
+
+#endif

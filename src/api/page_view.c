@@ -1,0 +1,44 @@
+/* See page_view.h. */
+#include "api/page_view.h"
+
+#include "api/answer.h"
+#include <math.h>
+#include <string.h>
+
+static void end_texts(struct page_texts *texts)
+{
+    texts->store_message[PAGE_TEXT_SIZE - 1] = '\0';
+    texts->source_message[PAGE_TEXT_SIZE - 1] = '\0';
+    texts->feed_message[PAGE_TEXT_SIZE - 1] = '\0';
+}
+
+bool page_view(struct request *request, struct page_texts *out)
+{
+    if (!page_read_texts(request->api->world.page, out)) {
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the engine ended while it wrote its state");
+        return false;
+    }
+    end_texts(out);
+    return true;
+}
+
+uint64_t page_word(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+double page_bits(const _Atomic uint64_t *bits)
+{
+    uint64_t word = page_word(bits);
+    double value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+double heartbeat_age_s(const struct status_page *page, instant now)
+{
+    uint64_t beat = page_word(&page->heartbeat_us);
+    if (beat == 0)
+        return NAN;
+    return duration_to_s(instant_diff(now, (instant){(int64_t)beat}));
+}

@@ -1,0 +1,195 @@
+/* See pick.h. */
+#include "api/pick.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define WINDOW_START 64
+
+/* What a token is ordered by, in one number, smaller first: the score's rank above, the id below.
+ */
+typedef uint64_t pick_key;
+
+static uint32_t score_rank(float score, enum pick_sort sort)
+{
+    if (isnan(score))
+        return sort == PICK_SCORE_ASCENDING ? 0 : UINT32_MAX;
+    score += 0.0f; /* −0 is 0 */
+    uint32_t bits;
+    memcpy(&bits, &score, sizeof bits);
+    uint32_t ascending = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    return sort == PICK_SCORE_ASCENDING ? ascending : ~ascending;
+}
+
+static bool is_listed(const struct pick_query *query, unsigned status, float score)
+{
+    if (status >= TOKEN_STATUS_COUNT || (query->statuses >> status & 1) == 0)
+        return false;
+    if (status == TOKEN_ACTIVE)
+        return true;
+    return isnan(score) ? query->min_score <= 0 : score >= (float)query->min_score;
+}
+
+/* ---- the first `capacity` keys: a heap whose root is the last of them ---- */
+
+struct window {
+    pick_key *keys;
+    size_t count, capacity;
+    enum { WINDOW_HEAP, WINDOW_ALL } kind;
+};
+
+static void sift_down(struct window *window, size_t at)
+{
+    pick_key key = window->keys[at];
+    while (2 * at + 1 < window->count) {
+        size_t child = 2 * at + 1;
+        if (child + 1 < window->count && window->keys[child + 1] > window->keys[child])
+            child++;
+        if (window->keys[child] <= key)
+            break;
+        window->keys[at] = window->keys[child];
+        at = child;
+    }
+    window->keys[at] = key;
+}
+
+static void sift_up(struct window *window, size_t at)
+{
+    pick_key key = window->keys[at];
+    while (at > 0 && window->keys[(at - 1) / 2] < key) {
+        window->keys[at] = window->keys[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    window->keys[at] = key;
+}
+
+static void window_add(struct window *window, pick_key key)
+{
+    if (window->count < window->capacity) {
+        window->keys[window->count++] = key;
+        if (window->kind == WINDOW_HEAP)
+            sift_up(window, window->count - 1);
+    } else if (window->capacity > 0 && key < window->keys[0]) {
+        window->keys[0] = key;
+        sift_down(window, 0);
+    }
+}
+
+static uint32_t scan(const struct token_table *table, uint32_t count,
+                     const struct pick_query *query, struct window *window)
+{
+    uint32_t total = 0;
+    for (token_id id = 1; id <= count; id++) {
+        float score = token_column_score(table, id);
+        if (!is_listed(query, token_column_status(table, id), score))
+            continue;
+        total++;
+        window_add(window, (pick_key)score_rank(score, query->sort) << 32 | id);
+    }
+    return total;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    pick_key x = *(const pick_key *)a, y = *(const pick_key *)b;
+    return (x > y) - (x < y);
+}
+
+static pick_key median(pick_key a, pick_key b, pick_key c)
+{
+    if (a > b) {
+        pick_key swap = a;
+        a = b;
+        b = swap;
+    }
+    return c <= a ? a : c >= b ? b : c;
+}
+
+/* Quickselect (Hoare): afterwards the `rank` smallest keys come first. Keys differ by their ids. */
+static void select_first(pick_key *keys, size_t count, size_t rank)
+{
+    size_t low = 0, high = count;
+    while (high - low > 1) {
+        pick_key pivot = median(keys[low], keys[low + (high - low) / 2], keys[high - 1]);
+        size_t left = low, right = high - 1;
+        while (left <= right) {
+            while (keys[left] < pivot)
+                left++;
+            while (keys[right] > pivot)
+                right--;
+            if (left > right)
+                break;
+            pick_key swap = keys[left];
+            keys[left++] = keys[right];
+            keys[right] = swap;
+            if (right == 0)
+                break;
+            right--;
+        }
+        if (rank <= right)
+            high = right + 1;
+        else if (rank >= left)
+            low = left;
+        else
+            return;
+    }
+}
+
+static void window_sort(struct window *window, const struct pick_query *query)
+{
+    size_t first = 0, count = window->count;
+    if (window->kind == WINDOW_ALL) {
+        first = query->offset < count ? query->offset : count;
+        select_first(window->keys, count, first);
+        if (count - first > query->limit) {
+            select_first(window->keys + first, count - first, query->limit);
+            count = first + query->limit;
+        }
+    }
+    qsort(window->keys + first, count - first, sizeof window->keys[0], compare_keys);
+}
+
+static struct pick *pick_finish(struct window *window, const struct pick_query *query,
+                                uint32_t total)
+{
+    struct pick *pick = malloc(sizeof *pick + query->limit * sizeof pick->ids[0]);
+    if (pick == NULL)
+        return NULL;
+    window_sort(window, query);
+    pick->total = total;
+    pick->count = 0;
+    for (uint64_t i = query->offset; i < window->count && pick->count < query->limit; i++)
+        pick->ids[pick->count++] = (token_id)window->keys[i];
+    return pick;
+}
+
+struct pick *pick_tokens(const struct token_table *table, const struct pick_query *query)
+{
+    /* No window need hold more than there are tokens; those that come meanwhile are left out. */
+    uint32_t tokens = token_table_count(table);
+    uint64_t wanted = query->offset >= tokens ? 0 : query->offset + query->limit;
+    struct window window = {.capacity = wanted < tokens ? wanted : tokens, .kind = WINDOW_HEAP};
+    if (window.capacity > PICK_HEAP_MAX) {
+        window.capacity = tokens;
+        window.kind = WINDOW_ALL;
+    }
+    window.keys = malloc((window.capacity + WINDOW_START) * sizeof window.keys[0]);
+    if (window.keys == NULL)
+        return NULL;
+    uint32_t total = scan(table, tokens, query, &window);
+    struct pick *pick = pick_finish(&window, query, total);
+    free(window.keys);
+    return pick;
+}
+
+bool token_look(const struct token_table *table, token_id id, struct token *out,
+                struct pool pools[POOLS_MAX])
+{
+    if (!token_read(table, id, out, pools))
+        return false;
+    out->name[sizeof out->name - 1] = '\0';
+    out->symbol[sizeof out->symbol - 1] = '\0';
+    if (out->pool_count > POOLS_MAX)
+        out->pool_count = POOLS_MAX;
+    return out->status < TOKEN_STATUS_COUNT;
+}

@@ -1,0 +1,94 @@
+/* See query.h. */
+#include "api/query.h"
+
+#include "api/answer.h"
+#include "api/router.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUE_SIZE 128 /* of a number or a list of statuses */
+
+bool query_text(struct request *request, const char *name, char *out, size_t size)
+{
+    const char *raw = NULL;
+    size_t length = 0;
+    if (MHD_lookup_connection_value_n(request->connection, MHD_GET_ARGUMENT_KIND, name,
+                                      strlen(name), &raw, &length) != MHD_YES ||
+        raw == NULL || length == 0)
+        return true;
+    if (percent_decode(raw, length, out, size))
+        return true;
+    refuse(request, MHD_HTTP_BAD_REQUEST, "%s is malformed or too long", name);
+    return false;
+}
+
+bool query_integer(struct request *request, const char *name, struct query_range range,
+                   int64_t *value)
+{
+    char text[VALUE_SIZE] = "";
+    if (!query_text(request, name, text, sizeof text))
+        return false;
+    if (text[0] == '\0')
+        return true;
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno == 0 && *end == '\0' && number >= range.low && number <= range.high) {
+        *value = number;
+        return true;
+    }
+    if (range.high == INT64_MAX)
+        refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
+               "%s must be a whole number, at least %" PRId64, name, range.low);
+    else
+        refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
+               "%s must be a whole number from %" PRId64 " to %" PRId64, name, range.low,
+               range.high);
+    return false;
+}
+
+bool query_number(struct request *request, const char *name, double *value)
+{
+    char text[VALUE_SIZE] = "";
+    if (!query_text(request, name, text, sizeof text))
+        return false;
+    if (text[0] == '\0')
+        return true;
+    char *end;
+    double number = strtod(text, &end);
+    if (*end == '\0' && isfinite(number)) {
+        *value = number;
+        return true;
+    }
+    refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s must be a number", name);
+    return false;
+}
+
+bool query_statuses(struct request *request, unsigned *mask)
+{
+    char text[VALUE_SIZE] = "";
+    if (!query_text(request, "status", text, sizeof text))
+        return false;
+    if (text[0] == '\0' && !query_text(request, "statuses", text, sizeof text))
+        return false;
+    if (text[0] == '\0')
+        return true;
+    unsigned found = 0;
+    for (const char *at = text; at != NULL;) {
+        size_t length = strcspn(at, ",");
+        enum token_status status;
+        if (!token_status_parse(at, length, &status)) {
+            refuse(request, MHD_HTTP_BAD_REQUEST,
+                   "unknown status '%.*s'; known are monitoring, active and archived", (int)length,
+                   at);
+            return false;
+        }
+        found |= 1u << status;
+        at = at[length] == ',' ? at + length + 1 : NULL;
+    }
+    *mask = found;
+    return true;
+}

@@ -1,0 +1,68 @@
+/* See readiness.h. */
+#include "api/readiness.h"
+
+#include "api/page_view.h"
+#include "core/token_table.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+__attribute__((format(printf, 2, 3))) static void add_reason(struct readiness *out,
+                                                             const char *format, ...)
+{
+    if (out->count == READINESS_REASONS_MAX)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(out->reasons[out->count++], READINESS_REASON_SIZE, format, arguments);
+    va_end(arguments);
+}
+
+static void judge_engine(const struct status_page *page, const struct page_texts *texts,
+                         instant now, struct readiness *out)
+{
+    double age = heartbeat_age_s(page, now);
+    if (isnan(age))
+        add_reason(out, "the engine has not started");
+    else if (age > HEARTBEAT_LATE_S)
+        add_reason(out, "the engine has not moved for %.0f s", age);
+    if (!texts->options.scheduler_enabled)
+        add_reason(out, "the scheduler is off (scheduler_enabled = false): nothing is fetched");
+}
+
+static void judge_store(const struct status_page *page, const struct page_texts *texts,
+                        struct readiness *out)
+{
+    if (page_get(page, GAUGE_STORE_OK) == 0)
+        add_reason(out, "the store takes no writes: %s", texts->store_message);
+}
+
+/* Late when nothing came for several targets, counted from the start where nothing ever came. */
+static void judge_group(const struct status_page *page, const struct page_texts *texts,
+                        enum token_group group, struct readiness *out, instant now)
+{
+    const struct page_group *state = &page->groups[group];
+    double target = (double)page_word(&state->target_us) / 1e6;
+    uint64_t last_us = page_word(&state->last_answer_us);
+    double started_s = page_get(page, GAUGE_START_TIME);
+    double since = last_us != 0 ? (double)last_us / 1e6 : started_s;
+    double silence = (double)now.us / 1e6 - since;
+    if (page_word(&state->tokens) == 0 || !texts->options.scheduler_enabled)
+        return;
+    if (isnan(silence))
+        add_reason(out, "no %s token has been refreshed yet", token_group_name(group));
+    else if (silence > fmax(GROUP_LATE_TARGETS * target, GROUP_LATE_MIN_S))
+        add_reason(out, "no %s token was refreshed for %.0f s (target %.0f s)%s%s",
+                   token_group_name(group), silence, target,
+                   texts->feed_message[0] != '\0' ? ": " : "", texts->feed_message);
+}
+
+void readiness_judge(const struct status_page *page, const struct page_texts *texts, instant now,
+                     struct readiness *out)
+{
+    out->count = 0;
+    judge_engine(page, texts, now, out);
+    judge_store(page, texts, out);
+    judge_group(page, texts, GROUP_HOT, out, now);
+    judge_group(page, texts, GROUP_COLD, out, now);
+}

@@ -1,0 +1,99 @@
+/* GET /tokens: a page of tokens by score. */
+#include "api/answer.h"
+#include "api/handlers.h"
+#include "api/page_view.h"
+#include "api/pick.h"
+#include "api/query.h"
+#include "api/token_json.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define LIMIT_DEFAULT 50
+#define LIMIT_MAX     100
+#define SORT_SIZE     32
+
+#define STATUSES_ALIVE (1u << TOKEN_ACTIVE | 1u << TOKEN_MONITORING)
+
+static const char *const sort_names[] = {
+    [PICK_SCORE_DESCENDING] = "score_desc",
+    [PICK_SCORE_ASCENDING] = "score_asc",
+};
+
+static bool query_sort(struct request *request, enum pick_sort *sort)
+{
+    char text[SORT_SIZE] = "";
+    if (!query_text(request, "sort", text, sizeof text))
+        return false;
+    if (text[0] == '\0')
+        return true;
+    for (int i = PICK_SCORE_DESCENDING; i <= PICK_SCORE_ASCENDING; i++) {
+        if (strcmp(text, sort_names[i]) == 0) {
+            *sort = (enum pick_sort)i;
+            return true;
+        }
+    }
+    refuse(request, MHD_HTTP_BAD_REQUEST, "unknown sort; known are score_desc and score_asc");
+    return false;
+}
+
+static bool read_query(struct request *request, struct pick_query *query)
+{
+    struct page_texts texts;
+    if (!page_view(request, &texts))
+        return false;
+    int64_t limit = LIMIT_DEFAULT, offset = 0;
+    *query = (struct pick_query){.statuses = STATUSES_ALIVE,
+                                 .min_score = texts.options.min_score,
+                                 .sort = PICK_SCORE_DESCENDING};
+    if (!query_integer(request, "limit", (struct query_range){1, LIMIT_MAX}, &limit) ||
+        !query_integer(request, "offset", (struct query_range){0, INT64_MAX}, &offset) ||
+        !query_number(request, "min_score", &query->min_score) ||
+        !query_sort(request, &query->sort) || !query_statuses(request, &query->statuses))
+        return false;
+    query->limit = (uint32_t)limit;
+    query->offset = (uint64_t)offset;
+    return true;
+}
+
+static void json_meta(struct json *json, const struct pick_query *query, const struct pick *pick)
+{
+    uint64_t shown_until = query->offset + query->limit;
+    json_object_open(json, "meta");
+    json_int(json, "total", pick->total);
+    json_int(json, "limit", query->limit);
+    json_int(json, "offset", (int64_t)query->offset);
+    json_int(json, "page", (int64_t)(query->offset / query->limit + 1));
+    json_int(json, "page_size", query->limit);
+    json_bool(json, "has_prev", query->offset > 0);
+    json_bool(json, "has_next", shown_until < pick->total);
+    json_string(json, "sort", sort_names[query->sort]);
+    json_double(json, "min_score", query->min_score);
+    json_object_close(json);
+}
+
+void handle_token_list(struct request *request)
+{
+    const struct token_table *table = request->api->world.table;
+    struct pick_query query;
+    if (!read_query(request, &query))
+        return;
+    struct pick *pick = pick_tokens(table, &query);
+    if (pick == NULL) {
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+        return;
+    }
+    struct json json = {0};
+    json_object_open(&json, NULL);
+    json_int(&json, "total", pick->total);
+    json_array_open(&json, "items");
+    for (uint32_t i = 0; i < pick->count; i++) {
+        struct token token;
+        if (token_look(table, pick->ids[i], &token, NULL))
+            json_token_item(&json, table, &token);
+    }
+    json_array_close(&json);
+    json_meta(&json, &query, pick);
+    json_object_close(&json);
+    free(pick);
+    answer_json(request, MHD_HTTP_OK, &json);
+}

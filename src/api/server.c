@@ -1,0 +1,336 @@
+/* Starting, stopping, and each request's way through route, guard, body and handler. See api.h. */
+#include "api/answer.h"
+#include "api/engine_link.h"
+#include "api/freshness.h"
+#include "api/guard.h"
+#include "api/history.h"
+#include "api/listen.h"
+#include "api/router.h"
+#include "api/web.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONNECTIONS_MAX             512
+#define CONNECTIONS_PER_ADDRESS_MAX 256        /* one client cannot take them all */
+#define CONNECTION_MEMORY           (16 << 10) /* request line, headers, and what is being read */
+#define IDLE_TIMEOUT_SEC            15
+#define BODY_FORGOTTEN_MAX          (64 << 10)   /* of routes that take no body */
+#define BODY_STREAM_MAX             (64LL << 20) /* 1.4 million mints */
+#define BODY_DRAIN_FACTOR           4 /* a body this many times too large is cut off unread */
+
+/* Stands for every request for /health, which needs nothing of its own. */
+static char health_request;
+
+/* ---- a request's life ---- */
+
+static struct request *request_create(struct api *api, struct MHD_Connection *connection)
+{
+    struct request *request = calloc(1, sizeof *request);
+    if (request == NULL)
+        return NULL;
+    request->api = api;
+    request->connection = connection;
+    return request;
+}
+
+static void request_destroy(struct request *request)
+{
+    if (request->state_free != NULL)
+        request->state_free(request);
+    answer_drop(request);
+    free(request->body);
+    free(request);
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **request_context,
+                         enum MHD_RequestTerminationCode how)
+{
+    (void)context, (void)connection, (void)how;
+    if (*request_context != NULL && *request_context != &health_request)
+        request_destroy(*request_context);
+    *request_context = NULL;
+}
+
+static void count_answer(struct api *api, unsigned status)
+{
+    page_add(api->world.page, COUNTER_API_REQUESTS, 1);
+    if (status >= 400)
+        page_add(api->world.page, COUNTER_API_REFUSED, 1);
+}
+
+/* Sends what the handler answered. Without an answer, and not waiting, there was no memory. */
+static enum MHD_Result request_send(struct request *request)
+{
+    if (request->response == NULL)
+        return MHD_NO;
+    count_answer(request->api, request->status);
+    enum MHD_Result result =
+        MHD_queue_response(request->connection, request->status, request->response);
+    answer_drop(request);
+    return result;
+}
+
+/* ---- bodies ---- */
+
+static uint64_t body_max(const struct route *route)
+{
+    switch (route->body) {
+    case BODY_JSON:
+        return BODY_JSON_MAX;
+    case BODY_STREAM:
+        return BODY_STREAM_MAX;
+    case BODY_NONE:
+        break;
+    }
+    return BODY_FORGOTTEN_MAX;
+}
+
+static uint64_t body_announced(struct request *request)
+{
+    const char *text = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
+                                                   MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return text != NULL ? strtoull(text, NULL, 10) : 0;
+}
+
+static void refuse_body(struct request *request)
+{
+    refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "the body is over %" PRIu64 " bytes%s",
+           request->body_max, request->on_body != NULL ? "; what came before was taken" : "");
+}
+
+static void body_append(struct request *request, const char *data, size_t size)
+{
+    char *larger = realloc(request->body, request->body_length + size + 1);
+    if (larger == NULL) {
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+        return;
+    }
+    memcpy(larger + request->body_length, data, size);
+    request->body = larger;
+    request->body_length += size;
+    larger[request->body_length] = '\0';
+}
+
+/* Returns how much of the piece was taken. What comes after a refusal is read and forgotten. */
+static size_t body_take(struct request *request, const char *data, size_t size)
+{
+    if (request->response == NULL && request->body_seen + size > request->body_max)
+        refuse_body(request);
+    size_t taken = size;
+    if (request->response == NULL && request->on_body != NULL)
+        taken = request->on_body(request, data, size);
+    else if (request->response == NULL && request->route->body == BODY_JSON)
+        body_append(request, data, size);
+    request->body_seen += taken;
+    return taken;
+}
+
+/* ---- a request's way ---- */
+
+static void request_route(struct request *request, const char *method, const char *path)
+{
+    struct route_result found;
+    route_find(method, path, &found);
+    switch (found.match) {
+    case ROUTE_FOUND:
+        request->route = found.route;
+        memcpy(request->argument, found.argument, sizeof request->argument);
+        break;
+    case ROUTE_UNKNOWN:
+        refuse(request, MHD_HTTP_NOT_FOUND, "no such resource");
+        break;
+    case ROUTE_MALFORMED:
+        refuse(request, MHD_HTTP_BAD_REQUEST, "the path is malformed");
+        break;
+    case ROUTE_NOT_METHOD:
+        refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "this resource takes %s", found.allow);
+        if (request->response != NULL)
+            MHD_add_response_header(request->response, MHD_HTTP_HEADER_ALLOW, found.allow);
+        break;
+    }
+}
+
+/* The headers are in: everything that can be refused without the body is. A refusal whose body is
+ * small is sent after reading it, so that the client is still there to hear it. */
+static enum MHD_Result request_begin(struct request *request, const char *method, const char *path)
+{
+    request->body_max = BODY_FORGOTTEN_MAX;
+    request_route(request, method, path);
+    const struct route *route = request->route;
+    if (route != NULL && (route->access == ACCESS_READ || guard_allows_write(request))) {
+        request->body_max = body_max(route);
+        if (body_announced(request) > request->body_max)
+            refuse_body(request);
+        else if (route->body == BODY_STREAM)
+            route->handler(request);
+    }
+    if (request->response != NULL && body_announced(request) > BODY_FORGOTTEN_MAX)
+        return request_send(request);
+    return MHD_YES;
+}
+
+static enum MHD_Result request_run(struct request *request)
+{
+    if (request->response == NULL) {
+        request_step *step = request->next != NULL ? request->next : request->route->handler;
+        request->next = NULL;
+        step(request);
+    }
+    /* From here on a waiting request may be gone to another thread. */
+    return request->waits ? MHD_YES : request_send(request);
+}
+
+static bool is_health(const char *method, const char *path)
+{
+    return strcmp(path, "/health") == 0 &&
+           (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0);
+}
+
+/* An answer before the second call would end the connection. */
+static enum MHD_Result health_answer(struct api *api, struct MHD_Connection *connection,
+                                     size_t *size)
+{
+    if (*size > 0) {
+        *size = 0;
+        return MHD_YES;
+    }
+    count_answer(api, MHD_HTTP_OK);
+    return MHD_queue_response(connection, MHD_HTTP_OK, api->health);
+}
+
+static enum MHD_Result on_access(void *context, struct MHD_Connection *connection, const char *path,
+                                 const char *method, const char *version, const char *data,
+                                 size_t *size, void **request_context)
+{
+    (void)version;
+    struct api *api = context;
+    struct request *request = *request_context;
+    if (request == NULL && is_health(method, path)) {
+        *request_context = &health_request;
+        return MHD_YES;
+    }
+    if (*request_context == &health_request)
+        return health_answer(api, connection, size);
+    if (request == NULL) {
+        request = request_create(api, connection);
+        if (request == NULL)
+            return MHD_NO;
+        *request_context = request;
+        return request_begin(request, method, path);
+    }
+    request->waits = false;
+    if (*size == 0)
+        return request_run(request);
+    *size -= body_take(request, data, *size);
+    return request->body_seen > request->body_max * BODY_DRAIN_FACTOR ? MHD_NO : MHD_YES;
+}
+
+/* Escapes stay: the router and query.c decode strictly, and after splitting. */
+static size_t keep_escapes(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context, (void)connection;
+    return strlen(text);
+}
+
+__attribute__((format(printf, 2, 0))) static void on_library_log(void *context, const char *format,
+                                                                 va_list arguments)
+{
+    (void)context;
+    char line[512];
+    vsnprintf(line, sizeof line, format, arguments);
+    line[strcspn(line, "\n")] = '\0';
+    log_debug("api", "HTTP library", LOG_STRING("says", line));
+}
+
+/* ---- start and stop ---- */
+
+static bool daemon_start(struct api *api, int listen_fd, int family)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    if (family == AF_INET6)
+        flags |= MHD_USE_IPv6;
+    api->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_access, api, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, CONNECTIONS_PER_ADDRESS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SEC, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+    return api->daemon != NULL;
+}
+
+static struct MHD_Response *health_make(void)
+{
+    static const char text[] = "{\"status\":\"ok\"}";
+    return response_make(text, sizeof text - 1, CONTENT_JSON, MHD_RESPMEM_PERSISTENT);
+}
+
+static bool parts_make(struct api *api)
+{
+    api->history = history_create(api->world.store_url, api->world.page);
+    api->freshness = freshness_create();
+    api->web = web_create();
+    api->health = health_make();
+    return api->history != NULL && api->freshness != NULL && api->web != NULL &&
+           api->health != NULL;
+}
+
+struct api *api_start(const struct api_world *world, char why[512])
+{
+    struct engine_link *link = engine_link_create(world->command_fd);
+    struct api *api = calloc(1, sizeof *api);
+    if (link == NULL || api == NULL) {
+        engine_link_destroy(link);
+        free(api);
+        snprintf(why, 512, "no memory or threads for the HTTP API");
+        return NULL;
+    }
+    api->world = *world;
+    api->link = link;
+    api->options = *world->options;
+    api->world.options = &api->options;
+    api->started_at = clock_now();
+
+    struct listen_socket listening;
+    if (!listen_open(api->options.listen, api->options.api_token[0] != '\0', &listening, why)) {
+        api_stop(api);
+        return NULL;
+    }
+    api->port = listening.port;
+    if (!parts_make(api) || !daemon_start(api, listening.fd, listening.family)) {
+        close(listening.fd);
+        api_stop(api);
+        snprintf(why, 512, "the HTTP server could not be started on %s", world->options->listen);
+        return NULL;
+    }
+    return api;
+}
+
+uint16_t api_port(const struct api *api)
+{
+    return api->port;
+}
+
+/* What waits is answered first: the library must not be stopped with suspended connections. */
+void api_stop(struct api *api)
+{
+    if (api == NULL)
+        return;
+    engine_link_shut(api->link);
+    history_shut(api->history);
+    if (api->daemon != NULL)
+        MHD_stop_daemon(api->daemon);
+    engine_link_destroy(api->link);
+    history_destroy(api->history);
+    freshness_destroy(api->freshness);
+    web_destroy(api->web);
+    if (api->health != NULL)
+        MHD_destroy_response(api->health);
+    free(api);
+}

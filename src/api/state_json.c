@@ -1,0 +1,104 @@
+/* See state_json.h. */
+#include "api/state_json.h"
+
+#include "api/page_view.h"
+#include "api/token_json.h"
+#include "core/lane_kind.h"
+#include <math.h>
+
+_Static_assert(GROUP_COUNT == PAGE_GROUPS, "the page has a place for every group");
+_Static_assert(LANE_KIND_COUNT == PAGE_LANES, "the page has a place for every lane");
+
+double group_share_on_time(const struct page_group *group)
+{
+    uint64_t refreshes = page_word(&group->refreshes);
+    return refreshes == 0 ? NAN : (double)page_word(&group->refreshes_on_time) / (double)refreshes;
+}
+
+static void json_ages(struct json *json, const struct group_ages *ages)
+{
+    json_object_open(json, "age_s");
+    json_double(json, "p50", ages->p50_s);
+    json_double(json, "p95", ages->p95_s);
+    json_double(json, "p99", ages->p99_s);
+    json_double(json, "max", ages->max_s);
+    json_object_close(json);
+}
+
+static void json_group(struct json *json, const char *name, const struct page_group *group,
+                       const struct group_ages *ages)
+{
+    json_object_open(json, name);
+    json_int(json, "tokens", ages->tokens);
+    json_double(json, "target_s", (double)page_word(&group->target_us) / 1e6);
+    json_ages(json, ages);
+    json_int(json, "never_refreshed", ages->never);
+    json_double(json, "share_on_time", group_share_on_time(group));
+    json_int(json, "deferred", (int64_t)page_word(&group->overdue));
+    json_double(json, "oldest_age_s", (double)page_word(&group->oldest_age_us) / 1e6);
+    json_int(json, "refreshes", (int64_t)page_word(&group->refreshes));
+    json_instant(json, "last_refresh_at", (instant){(int64_t)page_word(&group->last_answer_us)});
+    json_object_close(json);
+}
+
+void json_groups(struct json *json, const struct status_page *page,
+                 const struct freshness_scan *scan)
+{
+    json_object_open(json, "groups");
+    for (int i = 0; i < GROUP_COUNT; i++)
+        json_group(json, token_group_name((enum token_group)i), &page->groups[i], &scan->groups[i]);
+    json_object_close(json);
+}
+
+static void json_budget(struct json *json, const char *name, const struct page_lane *lane)
+{
+    uint64_t requests = page_word(&lane->requests), addresses = page_word(&lane->addresses);
+    json_object_open(json, name);
+    json_double(json, "allowed_per_minute", page_bits(&lane->allowed_per_minute_bits));
+    json_int(json, "used_last_minute", (int64_t)page_word(&lane->used_last_minute));
+    json_int(json, "in_flight", (int64_t)page_word(&lane->in_flight));
+    json_int(json, "deferred", (int64_t)page_word(&lane->deferred));
+    json_double(json, "latency_ms", (double)page_word(&lane->latency_us) / 1e3);
+    json_int(json, "requests", (int64_t)requests);
+    json_int(json, "addresses", (int64_t)addresses);
+    json_double(json, "addresses_per_request",
+                requests > 0 ? (double)addresses / (double)requests : NAN);
+    json_instant(json, "paused_until", (instant){(int64_t)page_word(&lane->paused_until_us)});
+    json_object_close(json);
+}
+
+void json_budgets(struct json *json, const struct status_page *page)
+{
+    json_object_open(json, "budgets");
+    for (int i = 0; i < LANE_KIND_COUNT; i++)
+        json_budget(json, lane_kind_name((enum lane_kind)i), &page->lanes[i]);
+    json_object_close(json);
+}
+
+static void json_gauge_bool(struct json *json, const char *key, const struct status_page *page,
+                            enum gauge gauge)
+{
+    double value = page_get(page, gauge);
+    if (isnan(value))
+        json_null(json, key);
+    else
+        json_bool(json, key, value != 0);
+}
+
+void json_states(struct json *json, const struct status_page *page, const struct page_texts *texts,
+                 instant now)
+{
+    json_bool(json, "scheduler_enabled", texts->options.scheduler_enabled);
+    json_double(json, "heartbeat_age_s", heartbeat_age_s(page, now));
+    json_object_open(json, "store");
+    json_gauge_bool(json, "ok", page, GAUGE_STORE_OK);
+    json_text(json, "message", texts->store_message);
+    json_object_close(json);
+    json_object_open(json, "source");
+    json_gauge_bool(json, "live", page, GAUGE_SOURCE_LIVE);
+    json_text(json, "message", texts->source_message);
+    json_object_close(json);
+    json_object_open(json, "feed");
+    json_text(json, "message", texts->feed_message);
+    json_object_close(json);
+}

@@ -1,0 +1,27 @@
+/* Groups, budgets and states of the engine as JSON: shared by /health/freshness and the dashboard.
+ */
+#ifndef MOONWATCH_API_STATE_JSON_H
+#define MOONWATCH_API_STATE_JSON_H
+
+#include "api/freshness.h"
+#include "base/json.h"
+#include "page/status_page.h"
+
+/* {"hot":{tokens, target_s, age_s{p50,p95,p99,max}, never_refreshed, share_on_time, deferred,
+ * oldest_age_s, refreshes, last_refresh_at},…} */
+void json_groups(struct json *json, const struct status_page *page,
+                 const struct freshness_scan *scan);
+
+/* {"refresh":{allowed_per_minute, used_last_minute, in_flight, deferred, latency_ms, requests,
+ * addresses, fill, paused_until},…} */
+void json_budgets(struct json *json, const struct status_page *page);
+
+/* {"scheduler_enabled","heartbeat_age_s","store":{ok,message},"source":{live,message},
+ * "feed":{message}} */
+void json_states(struct json *json, const struct status_page *page, const struct page_texts *texts,
+                 instant now);
+
+/* The share of refreshes on time since the start; NaN without any. */
+double group_share_on_time(const struct page_group *group);
+
+#endif
