@@ -1,0 +1,187 @@
+/* Choosing pages: filters, order, and every window against sorting everything. */
+#include "api/freshness.h"
+#include "api/pick.h"
+#include "base/prng.h"
+#include "world.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define ALIVE (1u << TOKEN_ACTIVE | 1u << TOKEN_MONITORING)
+
+static struct world world;
+
+static struct pick *pick(const struct pick_query *query)
+{
+    struct pick *found = pick_tokens(world.memory.table, query);
+    assert_non_null(found);
+    return found;
+}
+
+static void assert_picks(const struct pick_query *query, uint32_t total, const token_id *ids,
+                         uint32_t count)
+{
+    struct pick *found = pick(query);
+    assert_int_equal(found->total, total);
+    assert_int_equal(found->count, count);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(found->ids[i], ids[i]);
+    free(found);
+}
+
+/* ids 1 … 8 */
+static void fill(void)
+{
+    world_add(&world, 1, TOKEN_ACTIVE, 0.05);      /* listed whatever its score */
+    world_add(&world, 2, TOKEN_MONITORING, 0.10);  /* exactly the minimum */
+    world_add(&world, 3, TOKEN_MONITORING, 0.099); /* just under it */
+    world_add(&world, 4, TOKEN_ARCHIVED, 0.9);
+    world_add(&world, 5, TOKEN_MONITORING, NAN);
+    world_add(&world, 6, TOKEN_ACTIVE, NAN);
+    world_add(&world, 7, TOKEN_MONITORING, 0.7);
+    world_add(&world, 8, TOKEN_ACTIVE, 0.7); /* the same score: by id */
+}
+
+static void test_filters(void **state)
+{
+    (void)state;
+    fill();
+    struct pick_query query = {.statuses = ALIVE, .min_score = 0.1, .limit = 100};
+    assert_picks(&query, 5, (token_id[]){7, 8, 2, 1, 6}, 5);
+    query.sort = PICK_SCORE_ASCENDING;
+    assert_picks(&query, 5, (token_id[]){6, 1, 2, 7, 8}, 5);
+    query.min_score = 0;
+    assert_picks(&query, 7, (token_id[]){5, 6, 1, 3, 2, 7, 8}, 7);
+    query.sort = PICK_SCORE_DESCENDING;
+    assert_picks(&query, 7, (token_id[]){7, 8, 2, 3, 1, 5, 6}, 7);
+    query.min_score = 0.7;
+    assert_picks(&query, 4, (token_id[]){7, 8, 1, 6}, 4);
+    query.min_score = -5;
+    query.statuses = 1u << TOKEN_ARCHIVED;
+    assert_picks(&query, 1, (token_id[]){4}, 1);
+    query.statuses = 0;
+    assert_picks(&query, 0, NULL, 0);
+}
+
+static void test_pages(void **state)
+{
+    (void)state;
+    struct pick_query query = {.statuses = ALIVE, .min_score = 0.1, .offset = 1, .limit = 2};
+    assert_picks(&query, 5, (token_id[]){8, 2}, 2);
+    query.offset = 4;
+    assert_picks(&query, 5, (token_id[]){6}, 1);
+    query.offset = 5;
+    assert_picks(&query, 5, NULL, 0);
+    query.offset = UINT64_MAX;
+    assert_picks(&query, 5, NULL, 0);
+    query.offset = INT64_MAX;
+    query.limit = 100;
+    assert_picks(&query, 5, NULL, 0);
+}
+
+struct ranked {
+    float score;
+    token_id id;
+};
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    if (x->score != y->score && !isnan(x->score) && !isnan(y->score))
+        return x->score > y->score ? -1 : 1;
+    if (isnan(x->score) != isnan(y->score))
+        return isnan(x->score) ? 1 : -1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* More tokens than the heap takes, many with the same score; near pages and far ones. */
+static void test_against_sorting(void **state)
+{
+    (void)state;
+    struct prng prng;
+    prng_seed(&prng, 42);
+    struct token_table *table = world.memory.table;
+    for (uint32_t i = token_table_count(table); i < 20000; i++)
+        world_add(&world, i + 100, TOKEN_MONITORING,
+                  prng_below(&prng, 50) == 0 ? NAN : (double)prng_below(&prng, 5000) / 1000 - 1);
+    uint32_t count = token_table_count(table);
+    struct ranked *all = malloc(count * sizeof *all);
+    uint32_t listed = 0;
+    for (token_id id = 1; id <= count; id++)
+        if (token_column_status(table, id) != TOKEN_ARCHIVED)
+            all[listed++] = (struct ranked){token_column_score(table, id), id};
+    qsort(all, listed, sizeof *all, by_rank);
+    static const uint64_t offsets[] = {0, 1, 99, 5000, 8191, 8192, 8193, 12345, 19950, 19990};
+    for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
+        struct pick_query query = {
+            .statuses = ALIVE, .min_score = -10, .offset = offsets[i], .limit = 50};
+        struct pick *found = pick(&query);
+        assert_int_equal(found->total, listed);
+        for (uint32_t k = 0; k < found->count; k++)
+            assert_int_equal(found->ids[k], all[offsets[i] + k].id);
+        free(found);
+    }
+    free(all);
+}
+
+static void test_ages(void **state)
+{
+    (void)state;
+    struct token_table *table = world.memory.table;
+    struct freshness *freshness = freshness_create();
+    instant now = {1780000000000000};
+    uint32_t count = token_table_count(table);
+    for (token_id id = 1; id <= count; id++) {
+        token_set_group(table, id, id <= 1000 ? GROUP_HOT : GROUP_COLD);
+        token_table_links(table, LINKS_PRICE)[id].stamp =
+            id <= 1000 ? instant_add(now, duration_ms(-(int64_t)id * 100)) : INSTANT_NEVER;
+    }
+    const struct freshness_scan *scan = freshness_look(freshness, table, now);
+    assert_int_equal(scan->tokens, count);
+    assert_int_equal(scan->groups[GROUP_HOT].tokens, 1000);
+    assert_int_equal(scan->groups[GROUP_HOT].never, 0);
+    assert_true(fabs(scan->groups[GROUP_HOT].p50_s / 50 - 1) < 0.022);
+    assert_true(fabs(scan->groups[GROUP_HOT].p95_s / 95 - 1) < 0.022);
+    assert_true(fabs(scan->groups[GROUP_HOT].p99_s / 99 - 1) < 0.022);
+    assert_true(scan->groups[GROUP_HOT].max_s == 100);
+    assert_int_equal(scan->groups[GROUP_COLD].never, count - 1000);
+    assert_true(isnan(scan->groups[GROUP_COLD].p50_s));
+    assert_int_equal(scan->groups[GROUP_ARCHIVED].tokens, 0);
+    /* Kept for a second, then made anew. */
+    token_set_group(table, 1, GROUP_ARCHIVED);
+    scan = freshness_look(freshness, table, instant_add(now, duration_ms(500)));
+    assert_int_equal(scan->groups[GROUP_HOT].tokens, 1000);
+    scan = freshness_look(freshness, table, instant_add(now, duration_ms(1000)));
+    assert_int_equal(scan->groups[GROUP_HOT].tokens, 999);
+    freshness_destroy(freshness);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    world_start(&world, "");
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    world_stop(&world);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_against_sorting),
+        cmocka_unit_test(test_ages),
+    };
+    return cmocka_run_group_tests_name("pick", tests, start, stop);
+}

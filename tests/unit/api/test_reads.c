@@ -1,0 +1,649 @@
+/* Every read of the API over a socket: shapes, types, nulls, limits, errors. */
+#include "base/clock.h"
+#include "world.h"
+
+#include <jansson.h> /* and so not base/json.h */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct world world;
+
+/* ---- asking ---- */
+
+static json_t *get_as(const char *target, int status)
+{
+    struct answer_read answer = http_ask(&world, "GET", target, NULL, NULL);
+    if (answer.status != status)
+        fail_msg("GET %s: %d %s", target, answer.status, answer.body);
+    assert_string_equal(http_header(&answer, "Content-Type"), "application/json");
+    assert_string_equal(http_header(&answer, "X-Content-Type-Options"), "nosniff");
+    assert_non_null(strstr(http_header(&answer, "Content-Security-Policy"), "frame-ancestors"));
+    assert_null(http_header(&answer, "Access-Control-Allow-Origin"));
+    json_error_t error;
+    json_t *json = json_loads(answer.body, JSON_REJECT_DUPLICATES, &error);
+    if (json == NULL)
+        fail_msg("GET %s: %s in %s", target, error.text, answer.body);
+    http_free(&answer);
+    return json;
+}
+
+static json_t *get(const char *target)
+{
+    return get_as(target, 200);
+}
+
+static void assert_refused(const char *target, int status, const char *says)
+{
+    json_t *json = get_as(target, status);
+    const char *detail = json_string_value(json_object_get(json, "detail"));
+    if (detail == NULL || strstr(detail, says) == NULL)
+        fail_msg("GET %s says '%s'", target, detail);
+    assert_int_equal(json_object_size(json), 1);
+    json_decref(json);
+}
+
+/* The keys of `json` are exactly those in the space-separated list. */
+static void assert_keys(const json_t *json, const char *keys)
+{
+    char copy[512];
+    size_t count = 0;
+    assert_true(json_is_object(json));
+    snprintf(copy, sizeof copy, "%s", keys);
+    for (char *key = strtok(copy, " "); key != NULL; key = strtok(NULL, " "), count++)
+        if (json_object_get(json, key) == NULL)
+            fail_msg("no '%s'", key);
+    assert_int_equal(json_object_size(json), count);
+}
+
+static double number(const json_t *json, const char *key)
+{
+    const json_t *member = json_object_get(json, key);
+    if (!json_is_number(member))
+        fail_msg("'%s' is no number", key);
+    return json_number_value(member);
+}
+
+static const char *string(const json_t *json, const char *key)
+{
+    const json_t *member = json_object_get(json, key);
+    if (!json_is_string(member))
+        fail_msg("'%s' is no text", key);
+    return json_string_value(member);
+}
+
+static void assert_null_member(const json_t *json, const char *key)
+{
+    if (!json_is_null(json_object_get(json, key)))
+        fail_msg("'%s' is not null", key);
+}
+
+static void assert_time(const json_t *json, const char *key)
+{
+    instant t;
+    assert_true(iso_time_parse(string(json, key), &t));
+}
+
+/* ---- the simple ones ---- */
+
+static void test_health(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct answer_read answer =
+            http_ask(&world, "GET", i == 0 ? "/health" : "/health/?x=1", NULL, NULL);
+        assert_int_equal(answer.status, 200);
+        assert_string_equal(answer.body, "{\"status\":\"ok\"}");
+        assert_null(http_header(&answer, "Connection"));
+        http_free(&answer);
+    }
+}
+
+static void test_version(void **state)
+{
+    (void)state;
+    json_t *json = get("/version/");
+    assert_keys(json, "name version env");
+    assert_string_equal(string(json, "name"), "moonwatch");
+    assert_string_equal(string(json, "env"), "test");
+    json_decref(json);
+}
+
+/* ---- tokens ---- */
+
+#define ITEM_KEYS                                                                                  \
+    "mint_address name symbol status score liquidity_usd delta_p_5m delta_p_15m n_5m primary_dex " \
+    "fetched_at scored_at last_processed_at solscan_url raw_components smoothed_components "       \
+    "scoring_model created_at"
+#define COMPONENT_KEYS "tx_accel vol_momentum token_freshness orderflow_imbalance"
+#define METRIC_KEYS                                                                                \
+    "L_tot delta_p_5m delta_p_15m n_5m tx_count_5m tx_count_1h volume_5m volume_1h "               \
+    "buys_volume_5m sells_volume_5m hours_since_creation primary_dex primary_liq_usd ws_pairs "    \
+    "usdc_pairs pools fetched_at"
+
+static void test_list_shape(void **state)
+{
+    (void)state;
+    json_t *json = get("/tokens");
+    assert_keys(json, "total items meta");
+    json_t *meta = json_object_get(json, "meta");
+    assert_keys(meta, "total limit offset page page_size has_prev has_next sort min_score");
+    assert_int_equal(number(json, "total"), 4);
+    assert_int_equal(number(meta, "total"), 4);
+    assert_int_equal(number(meta, "limit"), 50);
+    assert_int_equal(number(meta, "page"), 1);
+    assert_true(json_is_false(json_object_get(meta, "has_prev")));
+    assert_true(json_is_false(json_object_get(meta, "has_next")));
+    assert_string_equal(string(meta, "sort"), "score_desc");
+    assert_true(number(meta, "min_score") == 0.1);
+    json_t *item = json_array_get(json_object_get(json, "items"), 0);
+    assert_keys(item, ITEM_KEYS);
+    assert_string_equal(string(item, "symbol"), "T1");
+    assert_string_equal(string(item, "status"), "active");
+    assert_true(number(item, "score") == 0.9);
+    assert_true(number(item, "liquidity_usd") == 45232.9);
+    assert_int_equal(number(item, "n_5m"), 140);
+    assert_string_equal(string(item, "primary_dex"), "raydium");
+    assert_string_equal(string(item, "scoring_model"), "hybrid_momentum");
+    assert_keys(json_object_get(item, "raw_components"), COMPONENT_KEYS);
+    assert_keys(json_object_get(item, "smoothed_components"), COMPONENT_KEYS);
+    assert_true(number(json_object_get(item, "smoothed_components"), "orderflow_imbalance") ==
+                -0.2);
+    static const char *const times[] = {"fetched_at", "scored_at", "last_processed_at",
+                                        "created_at"};
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        assert_time(item, times[i]);
+    char mint[ADDRESS_TEXT_MAX + 1], url[128];
+    world_mint_text(1, mint);
+    assert_string_equal(string(item, "mint_address"), mint);
+    snprintf(url, sizeof url, "https://solscan.io/token/%s", mint);
+    assert_string_equal(string(item, "solscan_url"), url);
+    json_decref(json);
+}
+
+static void test_list_unknown(void **state)
+{
+    (void)state;
+    json_t *json = get("/tokens?min_score=0&sort=score_asc&limit=1&nonsense=%zz");
+    json_t *item = json_array_get(json_object_get(json, "items"), 0);
+    assert_keys(item, ITEM_KEYS);
+    static const char *const unknown[] = {"score",
+                                          "liquidity_usd",
+                                          "delta_p_5m",
+                                          "delta_p_15m",
+                                          "n_5m",
+                                          "primary_dex",
+                                          "fetched_at",
+                                          "scored_at",
+                                          "last_processed_at",
+                                          "raw_components",
+                                          "smoothed_components"};
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
+        assert_null_member(item, unknown[i]);
+    json_decref(json);
+}
+
+static void assert_symbols(const char *target, const char *symbols)
+{
+    json_t *json = get(target);
+    char found[256] = "";
+    size_t index;
+    json_t *item;
+    json_array_foreach(json_object_get(json, "items"), index, item)
+    {
+        strcat(found, index > 0 ? " " : "");
+        strcat(found, string(item, "symbol"));
+    }
+    if (strcmp(found, symbols) != 0)
+        fail_msg("%s: %s", target, found);
+    json_decref(json);
+}
+
+static void test_list_queries(void **state)
+{
+    (void)state;
+    assert_symbols("/tokens", "T1 T3 T2 T6");
+    assert_symbols("/tokens?sort=score_asc", "T6 T2 T3 T1");
+    assert_symbols("/tokens?min_score=0.5", "T1 T3 T6");
+    assert_symbols("/tokens?min_score=-1", "T1 T3 T2 T4 T6 T7");
+    assert_symbols("/tokens?status=archived", "T5");
+    assert_symbols("/tokens?statuses=archived,active", "T1 T5 T6");
+    assert_symbols("/tokens?statuses=monitoring", "T3 T2");
+    assert_symbols("/tokens?status=active&statuses=archived", "T1 T6");
+    assert_symbols("/tokens?limit=1&offset=1", "T3");
+    assert_symbols("/tokens/?offset=1000", "");
+    assert_symbols("/tokens?status=&limit=", "T1 T3 T2 T6");
+    assert_symbols("/tokens?%6cimit=0", "T1 T3 T2 T6"); /* a name that is not encoded otherwise */
+    json_t *json = get("/tokens?limit=2&offset=2");
+    json_t *meta = json_object_get(json, "meta");
+    assert_int_equal(number(meta, "page"), 2);
+    assert_int_equal(number(meta, "page_size"), 2);
+    assert_true(json_is_true(json_object_get(meta, "has_prev")));
+    assert_true(json_is_false(json_object_get(meta, "has_next")));
+    json_decref(json);
+}
+
+static void test_list_refusals(void **state)
+{
+    (void)state;
+    static const char *const out_of_range[] = {"limit=0",
+                                               "limit=101",
+                                               "limit=-1",
+                                               "limit=x",
+                                               "limit=1.5",
+                                               "limit=5x",
+                                               "offset=-1",
+                                               "offset=x",
+                                               "min_score=x",
+                                               "min_score=nan",
+                                               "min_score=inf",
+                                               "min_score=1e999",
+                                               "limit=99999999999999999999",
+                                               "min_score=1,5"};
+    for (size_t i = 0; i < sizeof out_of_range / sizeof out_of_range[0]; i++) {
+        char target[64];
+        snprintf(target, sizeof target, "/tokens?%s", out_of_range[i]);
+        assert_refused(target, 422, " must be ");
+    }
+    assert_refused("/tokens?sort=name", 400, "score_desc");
+    assert_refused("/tokens?status=dead", 400, "unknown status 'dead'");
+    assert_refused("/tokens?statuses=active,,archived", 400, "unknown status ''");
+    assert_refused("/tokens?statuses=active,%22%3Cx", 400, "unknown status");
+    assert_refused("/tokens?limit=%zz", 400, "malformed");
+    assert_refused("/tokens?limit=%ff", 400, "malformed");
+    assert_refused("/tokens?limit=5%00", 400, "malformed");
+}
+
+static void token_target(char out[128], uint32_t number, const char *rest)
+{
+    char mint[ADDRESS_TEXT_MAX + 1];
+    world_mint_text(number, mint);
+    snprintf(out, 128, "/tokens/%s%s", mint, rest);
+}
+
+static void test_token(void **state)
+{
+    (void)state;
+    char target[128];
+    token_target(target, 1, "");
+    json_t *json = get(target);
+    assert_keys(json, "mint_address name symbol status score liquidity_usd metrics score_history "
+                      "pools solscan_url");
+    json_t *metrics = json_object_get(json, "metrics");
+    assert_keys(metrics, METRIC_KEYS);
+    assert_true(number(metrics, "L_tot") == 45232.9);
+    assert_int_equal(number(metrics, "ws_pairs"), 2);
+    assert_int_equal(number(metrics, "usdc_pairs"), 1);
+    assert_int_equal(number(metrics, "pools"), 3);
+    assert_time(metrics, "fetched_at");
+    json_t *history = json_object_get(json, "score_history");
+    assert_int_equal(json_array_size(history), 5);
+    assert_keys(json_array_get(history, 0), "created_at score metrics");
+    assert_true(number(json_array_get(history, 0), "score") == 0.5);
+    assert_keys(json_object_get(json_array_get(history, 0), "metrics"), METRIC_KEYS);
+    assert_string_equal(
+        string(json_object_get(json_array_get(history, 0), "metrics"), "primary_dex"), "orca");
+    assert_true(number(json_array_get(history, 4), "score") == 0.1);
+    json_t *pools = json_object_get(json, "pools");
+    assert_int_equal(json_array_size(pools), 4);
+    static const char *const dexes[] = {"raydium", "pumpswap", "meteora", "pumpfun"};
+    for (size_t i = 0; i < 4; i++) {
+        json_t *pool = json_array_get(pools, i);
+        assert_keys(pool, "address dex quote solscan_url");
+        assert_string_equal(string(pool, "dex"), dexes[i]);
+        assert_non_null(strstr(string(pool, "solscan_url"), "https://solscan.io/address/"));
+    }
+    json_decref(json);
+}
+
+static void test_token_history(void **state)
+{
+    (void)state;
+    char target[128];
+    token_target(target, 1, "?history_limit=2");
+    json_t *json = get(target);
+    assert_int_equal(json_array_size(json_object_get(json, "score_history")), 2);
+    json_decref(json);
+    token_target(target, 1, "?history_limit=201");
+    assert_refused(target, 422, "from 1 to 200");
+    token_target(target, 1, "?history_limit=0");
+    assert_refused(target, 422, "from 1 to 200");
+    /* A snapshot that is not committed yet is waited for, but not for ever. */
+    atomic_store(&world.page->newest_snapshot, 1);
+    token_target(target, 1, "");
+    json = get(target);
+    assert_int_equal(json_array_size(json_object_get(json, "score_history")), 5);
+    json_decref(json);
+    atomic_store(&world.page->newest_snapshot, 1000000);
+}
+
+static void test_token_without_data(void **state)
+{
+    (void)state;
+    char target[128];
+    token_target(target, 7, "/");
+    json_t *json = get(target);
+    assert_null_member(json, "score");
+    assert_keys(json_object_get(json, "metrics"), METRIC_KEYS);
+    assert_null_member(json_object_get(json, "metrics"), "pools");
+    assert_null_member(json_object_get(json, "metrics"), "L_tot");
+    assert_int_equal(json_array_size(json_object_get(json, "score_history")), 0);
+    assert_int_equal(json_array_size(json_object_get(json, "pools")), 0);
+    json_decref(json);
+}
+
+static void test_token_unknown(void **state)
+{
+    (void)state;
+    char target[128];
+    token_target(target, 999, "");
+    assert_refused(target, 404, "token not found");
+    token_target(target, 999, "/pools");
+    assert_refused(target, 404, "token not found");
+    assert_refused("/tokens/nonsense", 404, "token not found");
+    assert_refused("/tokens/%E6%9C%88", 404, "token not found");
+    assert_refused("/tokens/%ff", 400, "malformed");
+}
+
+static void test_pools(void **state)
+{
+    (void)state;
+    char target[128];
+    token_target(target, 1, "/pools");
+    json_t *json = get(target);
+    assert_int_equal(json_array_size(json), 4);
+    json_decref(json);
+}
+
+static void test_csv(void **state)
+{
+    (void)state;
+    struct answer_read answer = http_ask(&world, "GET", "/tokens.csv", NULL, NULL);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(http_header(&answer, "Content-Type"), "text/csv; charset=utf-8");
+    assert_non_null(strstr(answer.body, "mint_address,name,symbol,status,score"));
+    assert_non_null(strstr(answer.body, ",\"Token 1\",\"T1\",active,0.9,45232.9,"));
+    assert_non_null(strstr(answer.body, "\"'=cmd|\"\"x\"\"\""));
+    size_t lines = 0;
+    for (const char *at = answer.body; (at = strstr(at, "\r\n")) != NULL; at += 2)
+        lines++;
+    assert_int_equal(lines, 8);
+    http_free(&answer);
+}
+
+/* ---- settings, bots, state ---- */
+
+static void test_settings(void **state)
+{
+    (void)state;
+    json_t *json = get("/settings/");
+    size_t settings = 0;
+    for (enum option_id id = 0; id < OPTION_COUNT; id++) {
+        const struct option_row *row = option_row(id);
+        bool is_setting = (row->flags & OPTION_SETTING) != 0;
+        settings += is_setting;
+        assert_int_equal(json_object_get(json, row->name) != NULL, is_setting);
+    }
+    assert_int_equal(json_object_size(json), settings);
+    assert_string_equal(string(json, "hot_interval_sec"), "15");
+    assert_null(json_object_get(json, "api_token"));
+    json_decref(json);
+    json = get("/settings/defaults");
+    assert_int_equal(json_object_size(json), settings);
+    json_decref(json);
+    json = get("/settings/min_score");
+    assert_keys(json, "key value");
+    assert_string_equal(string(json, "key"), "min_score");
+    json_decref(json);
+    json = get("/settings/weights/");
+    assert_keys(json, "hybrid_momentum legacy active_model");
+    assert_keys(json_object_get(json, "hybrid_momentum"), "w_tx w_vol w_fresh w_oi");
+    json_decref(json);
+    assert_refused("/settings/nonsense", 404, "no setting 'nonsense'");
+    assert_refused("/settings/api_token", 404, "start only");
+}
+
+static void test_notarb(void **state)
+{
+    (void)state;
+    json_t *json = get("/notarb/pools");
+    /* T1 0.9 and T3 0.6 reach 0.5; none of the pools on the bonding curve; most liquid first. */
+    assert_int_equal(json_array_size(json), 2);
+    assert_int_equal(json_array_size(json_array_get(json, 0)), 3);
+    struct address most_liquid = world_mint(1 * 10 + 2 + 0x40000000);
+    char text[ADDRESS_TEXT_MAX + 1];
+    address_format(&most_liquid, text);
+    assert_string_equal(json_string_value(json_array_get(json_array_get(json, 0), 0)), text);
+    json_decref(json);
+    json = get("/notarb/markets.json");
+    assert_keys(json, "metadata tokens");
+    json_t *metadata = json_object_get(json, "metadata");
+    assert_keys(metadata, "generated_at generator min_score_threshold total_tokens");
+    assert_time(metadata, "generated_at");
+    assert_true(number(metadata, "min_score_threshold") == 0.5);
+    assert_int_equal(number(metadata, "total_tokens"), 2);
+    assert_keys(json_array_get(json_object_get(json, "tokens"), 0),
+                "mint_address symbol name score pools");
+    json_decref(json);
+    json_decref(get("/notarb/markets"));
+    json = get("/notarb/file-info");
+    assert_keys(json, "path exists size_bytes modified_at");
+    assert_true(json_is_false(json_object_get(json, "exists")));
+    json_decref(json);
+}
+
+static void test_freshness(void **state)
+{
+    (void)state;
+    json_t *json = get("/health/freshness");
+    json_t *hot = json_object_get(json_object_get(json, "groups"), "hot");
+    assert_keys(json_object_get(hot, "age_s"), "p50 p95 p99 max");
+    assert_true(number(hot, "target_s") == 15);
+    assert_true(number(hot, "share_on_time") == 0.995);
+    json_t *refresh = json_object_get(json_object_get(json, "budgets"), "refresh");
+    assert_true(number(refresh, "allowed_per_minute") == 294);
+    assert_int_equal(number(refresh, "used_last_minute"), 120);
+    assert_true(number(refresh, "addresses_per_request") == 29);
+    assert_non_null(json_object_get(json_object_get(json, "groups"), "archived"));
+    json_decref(json);
+}
+
+static void assert_not_ready(const char *says)
+{
+    json_t *json = get_as("/ready", 503);
+    if (strstr(string(json, "detail"), says) == NULL)
+        fail_msg("not ready: %s", string(json, "detail"));
+    json_decref(json);
+}
+
+static void test_ready(void **state)
+{
+    (void)state;
+    world_fill_page(&world);
+    json_t *json = get("/ready");
+    assert_string_equal(string(json, "status"), "ready");
+    json_decref(json);
+    instant long_ago = instant_add(clock_now(), duration_s(-200));
+
+    atomic_store(&world.page->groups[GROUP_HOT].tokens, 3);
+    atomic_store(&world.page->groups[GROUP_HOT].last_answer_us, (uint64_t)long_ago.us);
+    assert_not_ready("no hot token was refreshed for 200 s (target 15 s)");
+    world_fill_page(&world);
+    page_set(world.page, GAUGE_STORE_OK, 0);
+    assert_not_ready("the store takes no writes");
+    world_fill_page(&world);
+    atomic_store(&world.page->heartbeat_us, (uint64_t)long_ago.us);
+    assert_not_ready("the engine has not moved for 200 s");
+    world_fill_page(&world);
+    world.options.scheduler_enabled = false;
+    world_fill_page(&world);
+    assert_not_ready("the scheduler is off");
+    world.options.scheduler_enabled = true;
+    world_fill_page(&world);
+    /* /health tells none of it. */
+    struct answer_read answer = http_ask(&world, "GET", "/health", NULL, NULL);
+    assert_int_equal(answer.status, 200);
+    http_free(&answer);
+}
+
+static void test_metrics(void **state)
+{
+    (void)state;
+    struct answer_read answer = http_ask(&world, "GET", "/metrics", NULL, NULL);
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(http_header(&answer, "Content-Type"), "version=0.0.4"));
+    for (enum counter i = 0; i < COUNTER_COUNT; i++) {
+        char line[256];
+        snprintf(line, sizeof line, "# TYPE moonwatch_%s counter\nmoonwatch_%s ", counter_name(i),
+                 counter_name(i));
+        if (strstr(answer.body, line) == NULL)
+            fail_msg("no counter %s", counter_name(i));
+    }
+    static const char *const samples[] = {
+        "\nmoonwatch_store_ok 1\n",
+        "\nmoonwatch_tokens{status=\"active\"} 2\n",
+        "\nmoonwatch_refreshes_on_time_total{group=\"hot\"} 995\n",
+        "\nmoonwatch_requests_total{kind=\"screen\",outcome=\"rate_limited\"} 0\n",
+        "\nmoonwatch_requests_allowed_per_minute{kind=\"discover\"} 294\n",
+        "\nmoonwatch_pair_issues_total{issue=\"not_asked\"} 0\n",
+        "\nmoonwatch_source_frames_total{kind=\"junk\"} 0\n"};
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
+        if (strstr(answer.body, samples[i]) == NULL)
+            fail_msg("no sample %s", samples[i]);
+    /* Nobody has set it: left out, not 0. */
+    assert_null(strstr(answer.body, "moonwatch_loop_lag_seconds"));
+    http_free(&answer);
+}
+
+static void test_live(void **state)
+{
+    (void)state;
+    json_t *json = get("/app/live.json");
+    assert_int_equal(json_array_size(json_object_get(json, "tokens")), 6);
+    json_decref(json);
+    json = get("/app/live.json?search=t3");
+    assert_int_equal(json_array_size(json_object_get(json, "tokens")), 1);
+    json_decref(json);
+    char target[128] = "/app/live.json?search=";
+    world_mint_text(5, target + strlen(target));
+    json = get(target);
+    assert_int_equal(json_array_size(json_object_get(json, "tokens")), 1);
+    json_decref(json);
+    assert_refused("/app/live.json?limit=501", 422, "from 1 to 500");
+}
+
+/* ---- errors and the page ---- */
+
+static void test_not_found(void **state)
+{
+    (void)state;
+    assert_refused("/nonsense", 404, "no such resource");
+    assert_refused("/app/secret", 404, "no such resource");
+    assert_refused("/app/..%2f..%2fetc%2fpasswd", 404, "no such resource");
+    assert_refused("/tokens/a%", 400, "malformed");
+}
+
+static void test_method(void **state)
+{
+    (void)state;
+    struct answer_read answer = http_ask(&world, "DELETE", "/tokens", NULL, NULL);
+    assert_int_equal(answer.status, 405);
+    assert_string_equal(http_header(&answer, "Allow"), "GET, HEAD, POST");
+    assert_non_null(strstr(answer.body, "{\"detail\":"));
+    http_free(&answer);
+    answer = http_ask(&world, "OPTIONS", "/health", NULL, NULL);
+    assert_int_equal(answer.status, 405);
+    http_free(&answer);
+}
+
+static void test_page(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"/", "/app/", "/app", "/app/index.html"};
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        struct answer_read answer = http_ask(&world, "GET", targets[i], NULL, NULL);
+        assert_int_equal(answer.status, 200);
+        assert_string_equal(http_header(&answer, "Content-Type"), "text/html; charset=utf-8");
+        assert_null(strstr(http_header(&answer, "Content-Security-Policy"), "unsafe"));
+        http_free(&answer);
+    }
+    struct answer_read answer = http_ask(&world, "GET", "/app/app.js", NULL, NULL);
+    char header[128];
+    snprintf(header, sizeof header, "If-None-Match: %s\r\n", http_header(&answer, "ETag"));
+    assert_string_equal(http_header(&answer, "Content-Type"), "text/javascript; charset=utf-8");
+    http_free(&answer);
+    answer = http_ask(&world, "GET", "/app/app.js", header, NULL);
+    assert_int_equal(answer.status, 304);
+    http_free(&answer);
+}
+
+static void test_head(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"/health", "/tokens", "/", "/metrics"};
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        int fd = http_connect(&world);
+        char text[128];
+        int length = snprintf(text, sizeof text, "HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n", targets[i]);
+        http_send(fd, text, (size_t)length);
+        struct answer_read answer = http_read(fd, "HEAD");
+        assert_int_equal(answer.status, 200);
+        assert_true(strtol(http_header(&answer, "Content-Length"), NULL, 10) > 0);
+        http_free(&answer);
+        /* No body came: the next answer starts right behind. */
+        http_send(fd, "GET /version HTTP/1.1\r\nHost: x\r\n\r\n", 36);
+        answer = http_read(fd, "GET");
+        assert_int_equal(answer.status, 200);
+        http_free(&answer);
+        close(fd);
+    }
+}
+
+static int start(void **state)
+{
+    (void)state;
+    world_start(&world, "");
+    world_add(&world, 1, TOKEN_ACTIVE, 0.9);
+    world_add(&world, 2, TOKEN_MONITORING, 0.2);
+    world_add(&world, 3, TOKEN_MONITORING, 0.6);
+    token_id low = world_add(&world, 4, TOKEN_MONITORING, 0.01);
+    world_add(&world, 5, TOKEN_ARCHIVED, 0.8);
+    world_add(&world, 6, TOKEN_ACTIVE, -0.1);
+    world_add(&world, 7, TOKEN_MONITORING, NAN);
+    struct token *token = token_write_begin(world.memory.table, low);
+    snprintf(token->name, sizeof token->name, "=cmd|\"x\"");
+    token_write_end(world.memory.table, low);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    world_stop(&world);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_health),        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_list_shape),    cmocka_unit_test(test_list_unknown),
+        cmocka_unit_test(test_list_queries),  cmocka_unit_test(test_list_refusals),
+        cmocka_unit_test(test_token),         cmocka_unit_test(test_token_history),
+        cmocka_unit_test(test_token_unknown), cmocka_unit_test(test_token_without_data),
+        cmocka_unit_test(test_pools),         cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_settings),      cmocka_unit_test(test_notarb),
+        cmocka_unit_test(test_freshness),     cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_metrics),       cmocka_unit_test(test_live),
+        cmocka_unit_test(test_not_found),     cmocka_unit_test(test_method),
+        cmocka_unit_test(test_page),          cmocka_unit_test(test_head),
+    };
+    return cmocka_run_group_tests_name("reads", tests, start, stop);
+}

@@ -1,0 +1,112 @@
+/* Paths and methods to routes; percent-decoding; and the table itself. */
+#include "api/router.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct route_case {
+    const char *method, *path;
+    enum route_match match;
+    const char *pattern, *argument; /* of ROUTE_FOUND; `argument` is Allow for ROUTE_NOT_METHOD */
+};
+
+static const struct route_case cases[] = {
+    {"GET", "/health", ROUTE_FOUND, "/health", ""},
+    {"GET", "/health/", ROUTE_FOUND, "/health", ""},
+    {"HEAD", "/health", ROUTE_FOUND, "/health", ""},
+    {"GET", "/", ROUTE_FOUND, "/", ""},
+    {"GET", "/app/", ROUTE_FOUND, "/app", ""},
+    {"GET", "/app/app.js", ROUTE_FOUND, "/app/{file}", "app.js"},
+    {"GET", "/app/live.json", ROUTE_FOUND, "/app/live.json", ""},
+    {"GET", "/tokens", ROUTE_FOUND, "/tokens", ""},
+    {"GET", "/tokens/", ROUTE_FOUND, "/tokens", ""},
+    {"GET", "/tokens/abc", ROUTE_FOUND, "/tokens/{mint}", "abc"},
+    {"GET", "/tokens/a%62c/", ROUTE_FOUND, "/tokens/{mint}", "abc"},
+    {"GET", "/tokens/a%2Fb", ROUTE_FOUND, "/tokens/{mint}", "a/b"},
+    {"GET", "/tokens/abc/pools", ROUTE_FOUND, "/tokens/{mint}/pools", "abc"},
+    {"POST", "/tokens/abc/refresh/", ROUTE_FOUND, "/tokens/{mint}/refresh", "abc"},
+    {"POST", "/tokens/import", ROUTE_FOUND, "/tokens/import", ""},
+    {"GET", "/settings/weights", ROUTE_FOUND, "/settings/weights", ""},
+    {"GET", "/settings/defaults", ROUTE_FOUND, "/settings/defaults", ""},
+    {"PUT", "/settings/min_score", ROUTE_FOUND, "/settings/{key}", "min_score"},
+    {"GET", "", ROUTE_UNKNOWN, NULL, NULL},
+    {"GET", "health", ROUTE_UNKNOWN, NULL, NULL},
+    {"GET", "/Health", ROUTE_UNKNOWN, NULL, NULL},
+    {"GET", "/health//", ROUTE_UNKNOWN, NULL, NULL},
+    {"GET", "//health", ROUTE_UNKNOWN, NULL, NULL},
+    {"GET", "/health%00", ROUTE_UNKNOWN, NULL, NULL},
+    {"GET", "/%68ealth", ROUTE_UNKNOWN, NULL, NULL},
+    {"GET", "/tokens/abc/pools/x", ROUTE_UNKNOWN, NULL, NULL},
+    {"GET", "/tokens/../health", ROUTE_UNKNOWN, NULL, NULL},
+    {"GET", "http://127.0.0.1/health", ROUTE_UNKNOWN, NULL, NULL},
+    {"POST", "/health", ROUTE_NOT_METHOD, NULL, "GET, HEAD"},
+    {"DELETE", "/tokens", ROUTE_NOT_METHOD, NULL, "GET, HEAD, POST"},
+    {"DELETE", "/settings/x", ROUTE_NOT_METHOD, NULL, "GET, HEAD, PUT"},
+    {"OPTIONS", "/tokens/abc/refresh", ROUTE_NOT_METHOD, NULL, "POST"},
+    {"get", "/health", ROUTE_NOT_METHOD, NULL, "GET, HEAD"},
+    {"GET", "/tokens/a%", ROUTE_MALFORMED, NULL, NULL},
+    {"GET", "/tokens/a%4", ROUTE_MALFORMED, NULL, NULL},
+    {"GET", "/tokens/a%zz", ROUTE_MALFORMED, NULL, NULL},
+    {"GET", "/tokens/a%00b", ROUTE_MALFORMED, NULL, NULL},
+    {"GET", "/tokens/%ff", ROUTE_MALFORMED, NULL, NULL},
+    {"GET", "/tokens/%0a", ROUTE_MALFORMED, NULL, NULL},
+};
+
+static void test_routes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct route_result found;
+        route_find(cases[i].method, cases[i].path, &found);
+        if (found.match != cases[i].match)
+            fail_msg("%s %s: match %d", cases[i].method, cases[i].path, found.match);
+        if (cases[i].match == ROUTE_FOUND) {
+            assert_string_equal(found.route->pattern, cases[i].pattern);
+            assert_string_equal(found.argument, cases[i].argument);
+        }
+        if (cases[i].match == ROUTE_NOT_METHOD)
+            assert_string_equal(found.allow, cases[i].argument);
+    }
+}
+
+static void test_long_argument(void **state)
+{
+    (void)state;
+    char path[1024] = "/tokens/";
+    struct route_result found;
+    memset(path + 8, 'a', 500);
+    route_find("GET", path, &found);
+    assert_int_equal(found.match, ROUTE_MALFORMED);
+}
+
+/* Every row can be reached: none is shadowed by one before it. */
+static void test_table(void **state)
+{
+    (void)state;
+    size_t count;
+    const struct route *routes = route_table(&count);
+    for (size_t i = 0; i < count; i++) {
+        struct route_result found;
+        route_find(routes[i].method, routes[i].pattern, &found);
+        assert_int_equal(found.match, ROUTE_FOUND);
+        if (found.route != &routes[i])
+            fail_msg("%s %s is shadowed by %s", routes[i].method, routes[i].pattern,
+                     found.route->pattern);
+        assert_true(routes[i].access == ACCESS_WRITE || strcmp(routes[i].method, "GET") == 0);
+        assert_true(strlen(routes[i].sentence) > 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_long_argument),
+        cmocka_unit_test(test_table),
+    };
+    return cmocka_run_group_tests_name("router", tests, NULL, NULL);
+}

@@ -1,0 +1,76 @@
+/*
+ * The world around the api under test: a token table, a status page, an engine that is a thread
+ * answering commands as the test says, a store whose history is made up (fake_store.c), and an HTTP
+ * client of plain sockets, so that a test can send what no library would.
+ */
+#ifndef MOONWATCH_TESTS_API_WORLD_H
+#define MOONWATCH_TESTS_API_WORLD_H
+
+#include "api/api.h"
+#include "page/command.h"
+#include "page/table_memory.h"
+#include <pthread.h>
+
+struct fake_engine {
+    int fd;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t heard;
+    struct world *world;
+    bool is_mute;      /* takes commands and answers nothing */
+    bool is_deaf;      /* does not even read */
+    uint32_t result;   /* what it answers; RESULT_CREATED by default */
+    char message[128]; /* with it */
+    uint64_t commands; /* heard so far */
+    struct command last;
+};
+
+struct world {
+    struct table_memory memory;
+    struct status_page *page;
+    struct options options;
+    struct fake_engine engine;
+    struct api *api;
+    uint16_t port;
+};
+
+/* `api_token` "" for none. Starts everything on a free port of 127.0.0.1. */
+void world_start(struct world *world, const char *api_token);
+void world_start_at(struct world *world, const char *api_token, const char *listen);
+void world_stop(struct world *world);
+
+/* Puts the default options and a healthy engine on the page. */
+void world_fill_page(struct world *world);
+
+/* A mint made of a number. */
+struct address world_mint(uint32_t number);
+void world_mint_text(uint32_t number, char out[ADDRESS_TEXT_MAX + 1]);
+
+/* Adds a token with data and the given score; NaN: without data yet. */
+token_id world_add(struct world *world, uint32_t number, enum token_status status, double score);
+
+/* Waits until the engine has heard `count` commands; false after 10 s. */
+bool engine_heard(struct world *world, uint64_t count);
+
+/* ---- HTTP ---- */
+
+struct answer_read {
+    int status; /* 0: the connection ended before an answer */
+    char *head; /* status line and headers; NUL-terminated */
+    char *body; /* dechunked; NUL-terminated */
+    size_t body_length;
+};
+
+int http_connect(const struct world *world);
+void http_send(int fd, const char *bytes, size_t length);
+/* One answer from a connection; `method` tells whether a body follows. */
+struct answer_read http_read(int fd, const char *method);
+void http_free(struct answer_read *answer);
+/* The value of a header, in a static buffer; NULL: absent. */
+const char *http_header(const struct answer_read *answer, const char *name);
+
+/* One request on a connection of its own. `headers` are whole lines or NULL. */
+struct answer_read http_ask(const struct world *world, const char *method, const char *target,
+                            const char *headers, const char *body);
+
+#endif
