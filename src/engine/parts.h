@@ -31,6 +31,7 @@ struct engine {
     bool is_stopping;
     unsigned closing; /* parts whose handles are still to be closed */
     bool memory_is_short;
+    bool export_failed;
     instant second_expected_at;
     struct actions actions;
 };
