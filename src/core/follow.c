@@ -176,9 +176,9 @@ void follow_discover_now(struct core *core, token_id id)
 static void set_names(struct token *draft, const char *name, const char *symbol)
 {
     if (draft->name[0] == '\0' && name != NULL)
-        text_copy(draft->name, sizeof draft->name, name, strnlen(name, 4096));
+        text_copy(draft->name, sizeof draft->name, name, strlen(name));
     if (draft->symbol[0] == '\0' && symbol != NULL)
-        text_copy(draft->symbol, sizeof draft->symbol, symbol, strnlen(symbol, 4096));
+        text_copy(draft->symbol, sizeof draft->symbol, symbol, strlen(symbol));
 }
 
 static void add_token(struct core *core, token_id id, const struct event *event)
