@@ -1,0 +1,38 @@
+# The front door. `make` alone says what there is.
+
+PORT ?= 8000
+
+.PHONY: help
+help:
+	@echo 'make run      build and run against the bundled market; http://127.0.0.1:$(PORT) (PORT=… for another)'
+	@echo 'make build    build/moonwatch and build/moonwatch-market'
+	@echo 'make test     build and run every test, plainly and under sanitizers'
+	@echo 'make lint     formatting, both compilers, clang-tidy, shellcheck, the purity of src/core'
+	@echo 'make format   clang-format over all sources'
+	@echo
+	@echo 'What is missing on Debian 12 is installed first (as root or with sudo).'
+
+.PHONY: build
+build:
+	@tools/setup run
+	@tools/configure build --buildtype=release
+	@ninja -C build moonwatch moonwatch-market
+
+.PHONY: run
+run: build
+	@tools/run-demo $(PORT)
+
+.PHONY: test
+test:
+	@tools/setup run
+	@tools/test
+
+.PHONY: lint
+lint:
+	@tools/setup run lint
+	@tools/lint
+
+.PHONY: format
+format:
+	@tools/setup lint
+	@tools/sources | xargs clang-format -i
