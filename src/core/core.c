@@ -171,6 +171,7 @@ static void sample_groups(struct core *core)
 
 static void sample_lanes(struct core *core)
 {
+    int64_t second = core->now.us / 1000000;
     for (int i = 0; i < LANE_KIND_COUNT; i++) {
         struct lane_state *lane = &core->lanes[i];
         struct lane_stats *stats = &core->stats.lanes[i];
@@ -181,7 +182,8 @@ static void sample_lanes(struct core *core)
                                 : INSTANT_NEVER;
         stats->used_last_minute = 0;
         for (int k = 0; k < MINUTE_SLOTS; k++)
-            stats->used_last_minute += lane->used[k];
+            if (lane->used[k].second > second - MINUTE_SLOTS)
+                stats->used_last_minute += lane->used[k].count;
         stats->deferred = 0;
         for (unsigned group = 0; group < LANE_GROUPS_MAX; group++)
             if (follow_group_mask(i) >> group & 1)
@@ -191,14 +193,8 @@ static void sample_lanes(struct core *core)
 
 static void sample(struct core *core)
 {
-    int64_t second = core->now.us / 1000000, before = core->stats.sampled_at.us / 1000000;
-    if (second - before > MINUTE_SLOTS)
-        before = second - MINUTE_SLOTS;
     sample_groups(core);
     sample_lanes(core);
-    for (int64_t s = before + 1; s <= second; s++)
-        for (int i = 0; i < LANE_KIND_COUNT; i++)
-            core->lanes[i].used[s % MINUTE_SLOTS] = 0;
     for (int i = 0; i < JOB_COUNT; i++) {
         core->stats.jobs[i].last_run_at = core->jobs[i].last_run_at;
         core->stats.jobs[i].interval = jobs_interval(core, i);

@@ -111,6 +111,17 @@ static void add_addresses(const struct core *core, struct request *request, toke
         }
 }
 
+static void count_used(struct lane_state *lane, instant now)
+{
+    int64_t second = now.us / 1000000;
+    int slot = (int)(second % MINUTE_SLOTS);
+    if (lane->used[slot].second != second) {
+        lane->used[slot].second = second;
+        lane->used[slot].count = 0;
+    }
+    lane->used[slot].count++;
+}
+
 /* Sends one request of this lane, if anybody in it is due. */
 static bool send_one(struct core *core, enum lane_kind lane)
 {
@@ -131,7 +142,7 @@ static bool send_one(struct core *core, enum lane_kind lane)
     state->token_cost +=
         COST_ALPHA * ((double)request->address_count / (double)count - state->token_cost);
     budget_take(&state->budget, core->now);
-    state->used[core->now.us / 1000000 % MINUTE_SLOTS]++;
+    count_used(state, core->now);
 
     struct lane_stats *stats = &core->stats.lanes[lane];
     stats->requests++;

@@ -45,10 +45,13 @@ struct want {
 struct lane_state {
     struct budget budget;
     instant struck_at;
-    double latency_s;            /* smoothed */
-    double token_cost;           /* addresses a token, smoothed */
-    bool is_feasible;            /* the budget can keep every target of this lane */
-    uint32_t used[MINUTE_SLOTS]; /* requests sent in each of the last seconds */
+    double latency_s;  /* smoothed */
+    double token_cost; /* addresses a token, smoothed */
+    bool is_feasible;  /* the budget can keep every target of this lane */
+    struct {
+        int64_t second;
+        uint32_t count;
+    } used[MINUTE_SLOTS]; /* requests sent in each of the last seconds */
 };
 
 struct job_state {
