@@ -237,6 +237,9 @@ static ssize_t on_want_bytes(wslay_event_context_ptr frames, uint8_t *out, size_
         websocket->head_used += n;
         return (ssize_t)n;
     }
+    if (wslay_event_get_queued_msg_count(websocket->frames) > WEBSOCKET_QUEUE_MAX) {
+        websocket->turn_bytes = WEBSOCKET_READ_TURN; /* answer first */
+    }
     if (websocket->turn_bytes >= WEBSOCKET_READ_TURN) {
         return no_bytes(websocket, CURLE_AGAIN);
     }
@@ -327,6 +330,10 @@ static void on_frame_message(wslay_event_context_ptr frames,
 static void fail_broken(struct websocket *websocket)
 {
     char text[CURL_ERROR_SIZE + 64];
+    if (!websocket->at_end && websocket->broken == CURLE_OK) {
+        fail(websocket, WEBSOCKET_BAD_FRAME, "frames that break the protocol");
+        return;
+    }
     if (websocket->at_end) {
         snprintf(text, sizeof text, "the peer dropped the connection");
     } else {
@@ -550,8 +557,8 @@ static bool send_request(struct websocket *websocket)
             curl_easy_send(websocket->easy, websocket->request + websocket->request_sent,
                            websocket->request_length - websocket->request_sent, &sent);
         if (code != CURLE_OK) {
-            websocket->broken = code;
             if (code != CURLE_AGAIN) {
+                websocket->broken = code;
                 fail_broken(websocket);
             }
             return false;
