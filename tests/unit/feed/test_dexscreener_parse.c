@@ -15,6 +15,14 @@
 
 #define FLIPS_PER_BODY 2000
 
+static void *allocate(size_t size)
+{
+    void *memory = calloc(1, size);
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
 struct fixture {
     struct answer_parser *parser;
     struct parsed_answer answer;
@@ -415,7 +423,7 @@ static void test_over_limit(void **state)
 {
     struct fixture *f = *state;
     size_t wanted = ANSWER_PAIRS_MAX + 20, size = wanted * 256;
-    char *body = malloc(size), *at = body;
+    char *body = allocate(size), *at = body;
     at += sprintf(at, "[");
     for (size_t i = 0; i < wanted; i++) {
         struct address pool = {{1, (uint8_t)(i >> 8), (uint8_t)i}};
@@ -437,7 +445,7 @@ static void test_depth_and_size(void **state)
     struct fixture *f = *state;
     enum { DEPTH = 200000, TEXT = 3000000 };
     size_t size = TEXT + 4096;
-    char *body = malloc(size);
+    char *body = allocate(size);
 
     memset(body, '[', DEPTH);
     assert_in_range(parse_n(f, body, DEPTH), FEED_MALFORMED, FEED_WRONG_SHAPE);
