@@ -13,6 +13,7 @@
 #define HEAD_MAX       704
 #define TAIL_MAX       960
 #define MAIN_POOL      0xff /* the slot of a token's main pair, whichever pool that is */
+#define WAYS           4    /* places that a pair may be prepared in */
 #define INFO_SHARE     0.72
 #define HEADER_SHARE   0.98
 #define BOOSTS_SHARE   0.03
@@ -34,7 +35,6 @@ static const struct {
     [QUOTE_OTHER] = {"PREANxuXjsy2pvisWWMNB6YaJNzr7681wJJr2rHsfTh", "Predict", "PRE"}};
 
 struct prepared {
-    uint64_t owner; /* token and pool, plus one; 0: empty */
     instant holds_until;
     struct pool_life pool;
     uint16_t head_length;
@@ -46,7 +46,9 @@ struct prepared {
 struct bodies {
     const struct model *model;
     struct prepared *prepared;
+    uint64_t owners[BODIES_PREPARED]; /* of them: token and pool, plus one; 0: nobody */
     struct json scratch;
+    unsigned victim;
 };
 
 struct bodies *bodies_create(const struct model *model)
@@ -248,17 +250,28 @@ static uint64_t owner_of(uint32_t token, uint8_t pool)
     return ((uint64_t)token << 8 | pool) + 1;
 }
 
-static struct prepared *slot_of(struct bodies *bodies, uint32_t token, uint8_t pool)
+/* The owner's place; if it has none, the one that it would take (then the place's owner differs).
+ */
+static size_t place_of(struct bodies *bodies, uint64_t owner)
 {
-    return &bodies->prepared[chance_mix(owner_of(token, pool)) % BODIES_PREPARED];
+    size_t set = chance_mix(owner) % BODIES_PREPARED / WAYS * WAYS;
+    const uint64_t *owners = &bodies->owners[set];
+    for (unsigned i = 0; i < WAYS; i++)
+        if (owners[i] == owner)
+            return set + i;
+    for (unsigned i = 0; i < WAYS; i++)
+        if (owners[i] == 0)
+            return set + i;
+    return set + bodies->victim++ % WAYS;
 }
 
 static const struct prepared *prepare(struct bodies *bodies, uint32_t token, uint8_t pool,
                                       instant now)
 {
     uint64_t owner = owner_of(token, pool);
-    struct prepared *prepared = slot_of(bodies, token, pool);
-    if (prepared->owner == owner && instant_before(now, prepared->holds_until))
+    size_t place = place_of(bodies, owner);
+    struct prepared *prepared = &bodies->prepared[place];
+    if (bodies->owners[place] == owner && instant_before(now, prepared->holds_until))
         return prepared;
     struct token_life life;
     model_token(bodies->model, token, &life);
@@ -268,7 +281,7 @@ static const struct prepared *prepare(struct bodies *bodies, uint32_t token, uin
         chosen = model_main_pool(bodies->model, &life, now, &holds_until);
     model_pool(bodies->model, &life, chosen, &prepared->pool);
     prepare_texts(bodies, prepared);
-    prepared->owner = owner;
+    bodies->owners[place] = owner;
     prepared->holds_until = holds_until;
     return prepared;
 }
@@ -438,9 +451,10 @@ static char *write_pair(struct bodies *bodies, const struct prepared *prepared, 
 
 bool body_pool_exists(struct bodies *bodies, const struct identity *pool, instant now)
 {
-    const struct prepared *prepared = slot_of(bodies, pool->token, pool->pool);
-    if (prepared->owner == owner_of(pool->token, pool->pool))
-        return !instant_before(now, prepared->pool.created_at);
+    uint64_t owner = owner_of(pool->token, pool->pool);
+    size_t place = place_of(bodies, owner);
+    if (bodies->owners[place] == owner)
+        return !instant_before(now, bodies->prepared[place].pool.created_at);
     if (pool->token >= model_token_count(bodies->model))
         return false;
     struct token_life token;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #define BODY_PAIR_MAX   3072  /* bytes of one pair at most, whatever the damage */
-#define BODIES_PREPARED 32768 /* pairs kept prepared; a power of two; 1.9 kB each, once used */
+#define BODIES_PREPARED 65536 /* pairs kept prepared; a power of two; 1.9 kB each, once used */
 
 /* What may be wrong with a pair on purpose. */
 enum body_damage {

@@ -139,6 +139,37 @@ enum err model_graduate(struct model *model, instant now, uint32_t *token)
     return OK;
 }
 
+/* ---- noise ---- */
+
+/* A value of `key` at each whole number, straight lines between them; −0.5 … 0.5. */
+static double noise(uint64_t key, double x)
+{
+    double whole = floor(x);
+    uint64_t n = (uint64_t)(int64_t)whole;
+    double left = chance_unit(key, n);
+    double right = chance_unit(key, n + 1);
+    return left + (right - left) * (x - whole) - 0.5;
+}
+
+/* Buying and the price share their noise, so that rises come with buying. The slopes of `bought`
+ * stay within 0.49 around a half: neither buys nor sells ever shrink. */
+static void walk(const struct token_life *token, double n, double *price_log, double *bought)
+{
+    uint64_t key = stream_key(token->key, STREAM_WALK);
+    double sum = 0;
+    double balance = 0;
+    double scale = 1;
+    for (unsigned octave = 0; octave <= token->walk_octaves; octave++, scale *= 2) {
+        double x = noise(key + octave, n / scale);
+        double tails = x * (1 + 12 * x * x * x * x);
+        sum += sqrt(scale) * tails;
+        if (octave >= 3 && octave < 11 && octave % 2 == 1)
+            balance += 0.12 * scale * x;
+    }
+    *price_log = 1.6 * token->walk * sum / sqrt(token->trades);
+    *bought = 0.505 * n + balance;
+}
+
 /* ---- what is fixed ---- */
 
 /* A count with the given mean, by inversion (Knuth, TAOCP 2, 3.4.1). */
@@ -190,6 +221,7 @@ void model_token(const struct model *model, uint32_t token, struct token_life *o
     if (chance_unit(key, TRAIT_MAJOR) < MAJOR_SHARE)
         become_major(out);
     out->walk_octaves = (unsigned)clamp(log2(out->trades / 2), 3, WALK_OCTAVES_MAX);
+    walk(out, 0, &out->walk_start, &out->bought_start);
 }
 
 static void choose_venue(struct pool_life *pool)
@@ -305,16 +337,6 @@ unsigned model_main_pool(const struct model *model, const struct token_life *tok
 
 /* ---- what moves ---- */
 
-/* A value of `key` at each whole number, straight lines between them; −0.5 … 0.5. */
-static double noise(uint64_t key, double x)
-{
-    double whole = floor(x);
-    uint64_t n = (uint64_t)(int64_t)whole;
-    double left = chance_unit(key, n);
-    double right = chance_unit(key, n + 1);
-    return left + (right - left) * (x - whole) - 0.5;
-}
-
 /* Time runs between 0.1 and 1.9 times its pace: the slopes of the noises stay under 0.9. */
 static double burst_time(uint64_t key, double age_s)
 {
@@ -396,30 +418,12 @@ static struct trades trades_until(const struct course *course, instant t)
 
 /* A pool's state after its last trade before a moment: all of it are functions of trade counts. */
 struct reading {
-    double trades; /* whole numbers */
+    double trades;      /* whole numbers */
+    double life_trades; /* those outside revivals */
     double buys;
     double volume_usd;
     double price_log;
 };
-
-/* Buying and the price share their noise, so that rises come with buying. The slopes of `bought`
- * stay within 0.49 around a half: neither buys nor sells ever shrink. */
-static void walk(const struct pool_life *pool, double n, double *price_log, double *bought)
-{
-    uint64_t key = stream_key(pool->token.key, STREAM_WALK);
-    double sum = 0;
-    double balance = 0;
-    double scale = 1;
-    for (unsigned octave = 0; octave <= pool->token.walk_octaves; octave++, scale *= 2) {
-        double x = noise(key + octave, n / scale);
-        double tails = x * (1 + 12 * x * x * x * x);
-        sum += sqrt(scale) * tails;
-        if (octave >= 3 && octave < 11 && octave % 2 == 1)
-            balance += 0.12 * scale * x;
-    }
-    *price_log = 1.6 * pool->token.walk * sum / sqrt(pool->token.trades);
-    *bought = 0.505 * n + balance;
-}
 
 /* Sizes vary from stretch to stretch; the slopes stay under 0.9. */
 static double traded(const struct pool_life *pool, double n)
@@ -448,21 +452,24 @@ static void add_revivals(const struct course *course, const struct trades *trade
     }
 }
 
-static struct reading read_market(const struct course *course, instant t)
+/* `known` is a reading of another moment: where nobody traded in between, it is the answer. */
+static struct reading read_market(const struct course *course, instant t,
+                                  const struct reading *known)
 {
     const struct pool_life *pool = course->pool;
+    const struct token_life *token = &pool->token;
     struct trades trades = trades_until(course, t);
-    struct reading out = {.trades = floor(trades.life * pool->share)};
+    struct reading out = {.life_trades = floor(trades.life * pool->share)};
+    if (known != NULL && course->revivals == 0 && known->life_trades == out.life_trades)
+        return *known;
+    out.trades = out.life_trades;
     double n = out.trades / pool->share;
     double bought;
-    walk(pool, n, &out.price_log, &bought);
-    double unbiased;
-    double at_start;
-    walk(pool, 0, &at_start, &unbiased);
-    out.buys = floor((bought - unbiased) * pool->share);
+    walk(token, n, &out.price_log, &bought);
+    out.buys = floor((bought - token->bought_start) * pool->share);
     out.volume_usd = traded(pool, n) * pool->share;
-    out.price_log += pool->token.market_cap_log - at_start +
-                     pool->token.fade * clamp(n / pool->token.trades, 0, 1) +
+    out.price_log += token->market_cap_log - token->walk_start +
+                     token->fade * clamp(n / token->trades, 0, 1) +
                      pool->spread * noise(stream_key(pool->key, STREAM_SPREAD), out.trades * 0.37);
     add_revivals(course, &trades, &out);
     return out;
@@ -482,9 +489,10 @@ static struct reading read_curve(const struct pool_life *pool, instant t)
     return out;
 }
 
-static struct reading read_pool(const struct course *course, instant t)
+static struct reading read_pool(const struct course *course, instant t, const struct reading *known)
 {
-    return course->pool->dex == DEX_PUMPFUN ? read_curve(course->pool, t) : read_market(course, t);
+    return course->pool->dex == DEX_PUMPFUN ? read_curve(course->pool, t)
+                                            : read_market(course, t, known);
 }
 
 /* The price of SOL sways around 150 USD by some per cent a day. */
@@ -519,7 +527,7 @@ void model_figures(const struct model *model, const struct pool_life *pool, inst
     static const double window_s[WINDOW_COUNT] = {300, 3600, 21600, 86400};
     struct course course;
     course_init(&course, pool, now);
-    struct reading present = read_pool(&course, now);
+    struct reading present = read_pool(&course, now, NULL);
     double quote_price = quote_usd(model, pool, now);
     out->market_cap_usd = exp(present.price_log);
     out->price_usd = out->market_cap_usd / SUPPLY;
@@ -531,7 +539,7 @@ void model_figures(const struct model *model, const struct pool_life *pool, inst
         if (!is_whole_life) {
             instant from = instant_add(now, duration_s(-window_s[i]));
             is_whole_life = !instant_before(pool->created_at, from);
-            before = read_pool(&course, is_whole_life ? pool->created_at : from);
+            before = read_pool(&course, is_whole_life ? pool->created_at : from, &before);
             if (is_whole_life && pool->has_odd_start)
                 before.price_log -= log(ODD_START_FACTOR);
         }

@@ -74,6 +74,8 @@ struct token_life {
     double liquidity_usd;  /* of its first pool, at graduation */
     double walk;           /* deviation of its price over all its trades, ln */
     unsigned walk_octaves;
+    double walk_start; /* where the walk is at the first trade, and its share of buying */
+    double bought_start;
 };
 
 void model_token(const struct model *model, uint32_t token, struct token_life *out);
