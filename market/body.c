@@ -171,8 +171,7 @@ static void put_link(struct json *json, const char *kind, const char *value, con
 static void put_links(struct json *json, uint64_t key)
 {
     static const char *const socials[][2] = {{"twitter", "https://x.com/"},
-                                             {"telegram", "https://t.me/"},
-                                             {"tiktok", "https://www.tiktok.com/@"}};
+                                             {"telegram", "https://t.me/"}};
     char handle[24];
     char url[96];
     handle_of_token(key, handle);
@@ -181,7 +180,7 @@ static void put_links(struct json *json, uint64_t key)
     put_link(json, "label", "Website", url);
     json_array_close(json);
     json_array_open(json, "socials");
-    unsigned count = 1 + chance_at(key, 77) % 3;
+    unsigned count = 1 + chance_at(key, 77) % 2;
     for (unsigned i = 0; i < count; i++) {
         snprintf(url, sizeof url, "%s%s", socials[i][1], handle);
         put_link(json, "type", socials[i][0], url);

@@ -11,7 +11,7 @@
 #define MAJOR_SHARE       0.002
 #define WALK_OCTAVES_MAX  20
 #define REVIVAL_S         86400.0 /* each day is a new chance, and a revival ends within a day */
-#define REVIVAL_CHANCE    0.10
+#define REVIVAL_CHANCE    0.025
 #define REVIVALS_AT_ONCE  3 /* days that a window of 24 h can touch */
 #define REVIVAL_STEEPNESS 40.0
 #define CURVE_TRADES      900.0
@@ -39,6 +39,7 @@ enum trait {
     TRAIT_LIQUIDITY,
     TRAIT_CURVE,
     TRAIT_POOLS,
+    TRAIT_WALK,
     TRAIT_DEX = 64,
     TRAIT_LABEL,
     TRAIT_QUOTE,
@@ -161,7 +162,7 @@ static void walk(const struct token_life *token, double n, double *price_log, do
     double scale = 1;
     for (unsigned octave = 0; octave <= token->walk_octaves; octave++, scale *= 2) {
         double x = noise(key + octave, n / scale);
-        double tails = x * (1 + 12 * x * x * x * x);
+        double tails = x * (0.5 + 40 * x * x * x * x);
         sum += sqrt(scale) * tails;
         if (octave >= 3 && octave < 11 && octave % 2 == 1)
             balance += 0.12 * scale * x;
@@ -199,6 +200,18 @@ static void become_major(struct token_life *life)
     life->walk = 0.3;
 }
 
+/* Some are emptied within minutes, most fade within hours, the others wander or run. */
+static void choose_fate(struct token_life *life)
+{
+    double kind = chance_unit(life->key, TRAIT_FADES);
+    double normal = chance_normal(life->key, TRAIT_FADE);
+    life->fade_bend = kind < 0.68 ? 0.8 : 1;
+    life->fade = kind < 0.07   ? -4.6 + 0.3 * normal
+                 : kind < 0.68 ? -3.1 + 0.75 * normal
+                               : 0.1 + 0.7 * normal;
+    life->fade_scale_s = log_normal(life->key, TRAIT_SCALE, kind < 0.07 ? 300 : 900, 0.9);
+}
+
 void model_token(const struct model *model, uint32_t token, struct token_life *out)
 {
     uint64_t key = chance_at(model->settings.seed ^ UINT64_C(0x70c3), token);
@@ -210,14 +223,12 @@ void model_token(const struct model *model, uint32_t token, struct token_life *o
     out->pools =
         2 + poisson(chance_unit(key, TRAIT_POOLS), model->settings.pools_mean - 2, POOLS_MAX - 2);
     out->market_cap_log = log(log_normal(key, TRAIT_CAP, 50000, 0.45));
-    out->fade = chance_unit(key, TRAIT_FADES) < 0.7 ? -2.7 + 0.75 * chance_normal(key, TRAIT_FADE)
-                                                    : 0.8 * chance_normal(key, TRAIT_FADE);
-    out->fade_scale_s = log_normal(key, TRAIT_SCALE, 900, 0.9);
+    choose_fate(out);
     out->trades = clamp(log_normal(key, TRAIT_TRADES, 9000, 1.3), 20, 3e6);
     out->trades_per_s = log_normal(key, TRAIT_BASELINE, 40 / 86400.0, 1.5);
     out->trade_usd = log_normal(key, TRAIT_SIZE, 115, 0.7);
     out->liquidity_usd = log_normal(key, TRAIT_LIQUIDITY, 24000, 0.45);
-    out->walk = 1.1;
+    out->walk = log_normal(key, TRAIT_WALK, 0.7, 0.6);
     if (chance_unit(key, TRAIT_MAJOR) < MAJOR_SHARE)
         become_major(out);
     out->walk_octaves = (unsigned)clamp(log2(out->trades / 2), 3, WALK_OCTAVES_MAX);
@@ -469,7 +480,7 @@ static struct reading read_market(const struct course *course, instant t,
     out.buys = floor((bought - token->bought_start) * pool->share);
     out.volume_usd = traded(pool, n) * pool->share;
     out.price_log += token->market_cap_log - token->walk_start +
-                     token->fade * clamp(n / token->trades, 0, 1) +
+                     token->fade * pow(clamp(n / token->trades, 0, 1), token->fade_bend) +
                      pool->spread * noise(stream_key(pool->key, STREAM_SPREAD), out.trades * 0.37);
     add_revivals(course, &trades, &out);
     return out;
@@ -540,7 +551,7 @@ void model_figures(const struct model *model, const struct pool_life *pool, inst
             instant from = instant_add(now, duration_s(-window_s[i]));
             is_whole_life = !instant_before(pool->created_at, from);
             before = read_pool(&course, is_whole_life ? pool->created_at : from, &before);
-            if (is_whole_life && pool->has_odd_start)
+            if (is_whole_life && pool->has_odd_start && before.trades < present.trades)
                 before.price_log -= log(ODD_START_FACTOR);
         }
         out->buys[i] = (uint32_t)(present.buys - before.buys);

@@ -67,6 +67,7 @@ struct token_life {
     unsigned pools;        /* that it will have one day */
     double market_cap_log; /* at graduation, ln USD */
     double fade;           /* what becomes of it in two days, ln */
+    double fade_bend;      /* power of its course: under 1, early */
     double fade_scale_s;   /* the age at which its activity begins to fade */
     double trades;         /* in its first two days */
     double trades_per_s;   /* that never fade: bots and holders */
