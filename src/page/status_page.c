@@ -24,6 +24,13 @@
 #define FENCE(order) atomic_thread_fence(order)
 #endif
 
+/* clang goes on instrumenting atomics under no_sanitize_thread. */
+#ifdef __clang__
+#define UNINSTRUMENTED __attribute__((disable_sanitizer_instrumentation, noinline))
+#else
+#define UNINSTRUMENTED __attribute__((no_sanitize_thread))
+#endif
+
 static const char *const counter_names[] = {
 #define X(id, name, help) [id] = name,
     COUNTER_LIST(X)
@@ -112,7 +119,7 @@ void page_text_end(struct status_page *page)
 /* Copies what a writer may be changing; the sequence tells afterwards whether it did. Word by word
  * and atomically, so that it is no data race, and hidden from the sanitizer, which sees the
  * writer's plain stores. */
-__attribute__((no_sanitize_thread)) static void copy_words(void *to, const void *from, size_t size)
+UNINSTRUMENTED static void copy_words(void *to, const void *from, size_t size)
 {
     _Static_assert(PAGE_TEXT_SIZE % 4 == 0 && sizeof(struct options) % 4 == 0, "whole words");
     _Static_assert(offsetof(struct status_page, store_message) % 4 == 0, "aligned words");
