@@ -71,16 +71,31 @@ function property(element, name, value) {
 
 // ---- the header ----
 
+function setState(id, level, title) {
+  const element = document.getElementById(id);
+  mark(element, "data-level", level);
+  mark(element, "title", title || null);
+}
+
+// The feed's message is its last failure, which may be long over: the answers tell how it is now.
+function showFeed(live) {
+  const now = Date.parse(live.now);
+  const groups = Object.values(live.groups);
+  const last = Math.max(0, ...groups.map((g) => Date.parse(g.last_refresh_at) || 0));
+  const target = Math.min(...groups.filter((g) => g.tokens > 0 && g.target_s > 0).map((g) => g.target_s));
+  const isPaused = Object.values(live.budgets).some((b) => Date.parse(b.paused_until) > now);
+  const failure = live.feed.message ? ` Last failure: ${live.feed.message}` : "";
+  if (!live.scheduler_enabled) setState("state-feed", "warn", "The scheduler is off.");
+  else if (last === 0) setState("state-feed", Number.isFinite(target) ? "warn" : null, "No answer yet." + failure);
+  else if (now - last > Math.max(30, 3 * target) * 1000) setState("state-feed", "bad", `No answer for ${seconds((now - last) / 1000)}.` + failure);
+  else if (isPaused) setState("state-feed", "warn", "Resting after a refusal." + failure);
+  else setState("state-feed", "good", "Answers come in." + failure);
+}
+
 function showStates(live) {
-  const set = (id, level, title) => {
-    const element = document.getElementById(id);
-    mark(element, "data-level", level);
-    mark(element, "title", title || null);
-  };
-  const paused = Object.values(live.budgets).some((b) => b.paused_until && Date.parse(b.paused_until) > Date.parse(live.now));
-  set("state-feed", live.feed.message ? "bad" : paused ? "warn" : "good", live.feed.message || (paused ? "resting after a refusal" : "answers come in"));
-  set("state-source", live.source.live ? "good" : live.source.live === false ? "warn" : null, live.source.message);
-  set("state-store", live.store.ok ? "good" : live.store.ok === false ? "bad" : null, live.store.message);
+  showFeed(live);
+  setState("state-source", live.source.live ? "good" : live.source.live === false ? "warn" : null, live.source.message);
+  setState("state-store", live.store.ok ? "good" : live.store.ok === false ? "bad" : null, live.store.message);
 }
 
 function showNotice(message) {
@@ -263,10 +278,8 @@ function showLive(live) {
 }
 
 function showLink(level, title) {
-  const element = $("#state-link");
-  mark(element, "data-level", level);
-  mark(element, "title", title);
-  text($("b", element), level === "good" ? "Live" : "Disconnected");
+  setState("state-link", level, title);
+  text($("#state-link b"), level === "good" ? "Live" : "Disconnected");
   document.body.toggleAttribute("data-stale", level !== "good");
 }
 

@@ -115,7 +115,7 @@ static bool is_acceptable(struct request *request, enum option_id id, const char
     struct page_texts texts;
     if (!page_view(request, &texts))
         return false;
-    enum option_source source = texts.options.source[id];
+    enum option_source source = (enum option_source)texts.options.origins[id];
     if (source > OPTION_FROM_STORE) {
         refuse(request, MHD_HTTP_CONFLICT,
                "%s was given by %s, which outranks settings: change it there", option_row(id)->name,

@@ -598,7 +598,8 @@ static void test_head(void **state)
         assert_true(strtol(http_header(&answer, "Content-Length"), NULL, 10) > 0);
         http_free(&answer);
         /* No body came: the next answer starts right behind. */
-        http_send(fd, "GET /version HTTP/1.1\r\nHost: x\r\n\r\n", 36);
+        static const char next[] = "GET /version HTTP/1.1\r\nHost: x\r\n\r\n";
+        http_send(fd, next, sizeof next - 1);
         answer = http_read(fd, "GET");
         assert_int_equal(answer.status, 200);
         http_free(&answer);

@@ -314,6 +314,7 @@ static bool read_more(struct reading *reading, size_t most)
     if (poll(&poll_fd, 1, PATIENCE_MS) != 1)
         return false;
     reading->text = realloc(reading->text, reading->length + most + 1);
+    reading->text[reading->length] = '\0';
     ssize_t got = recv(reading->fd, reading->text + reading->length, most, 0);
     if (got <= 0)
         return false;
@@ -375,7 +376,7 @@ static void read_until_close(int fd, struct answer_read *answer)
 
 const char *http_header(const struct answer_read *answer, const char *name)
 {
-    static char value[512];
+    static _Thread_local char value[512];
     size_t length = strlen(name);
     const char *line = answer->head;
     while (line != NULL && (line = strstr(line, "\r\n")) != NULL) {

@@ -66,7 +66,7 @@ void http_send(int fd, const char *bytes, size_t length);
 /* One answer from a connection; `method` tells whether a body follows. */
 struct answer_read http_read(int fd, const char *method);
 void http_free(struct answer_read *answer);
-/* The value of a header, in a static buffer; NULL: absent. */
+/* The value of a header, in a buffer of the thread's; NULL: absent. */
 const char *http_header(const struct answer_read *answer, const char *name);
 
 /* One request on a connection of its own. `headers` are whole lines or NULL. */
