@@ -50,6 +50,7 @@ struct stream {
     instant next_creation;
     instant last_tick;
     uint32_t creations;
+    bool is_silent; /* the fault: sockets are neither read nor written */
 };
 
 static void update_poll(struct subscriber *subscriber);
@@ -398,7 +399,9 @@ static void on_tick(uv_timer_t *timer)
     if (stream->subscribers != NULL &&
         faults_strike_type(stream->settings.faults, FAULT_STREAM_DROP, now, &fault))
         stream_drop_all(stream);
-    if (faults_strike_type(stream->settings.faults, FAULT_STREAM_SILENT, now, &fault)) {
+    stream->is_silent =
+        faults_strike_type(stream->settings.faults, FAULT_STREAM_SILENT, now, &fault);
+    if (stream->is_silent) {
         fall_silent(stream, now);
         return;
     }
@@ -431,6 +434,8 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 static void update_poll(struct subscriber *subscriber)
 {
     int events = UV_READABLE;
+    if (subscriber->stream->is_silent)
+        return;
     if (wslay_event_want_write(subscriber->frames))
         events |= UV_WRITABLE;
     else
@@ -479,7 +484,7 @@ static void on_upgrade(void *context, int socket, const void *extra, size_t extr
     stream->subscribers = subscriber;
     stream->settings.stats->stream_accepted++;
     stream->settings.stats->stream_subscribers++;
-    if (extra_length > 0)
+    if (extra_length > 0 && !stream->is_silent)
         on_socket(&subscriber->poll, 0, UV_READABLE);
     else
         update_poll(subscriber);

@@ -17,7 +17,7 @@
 #define STREAM_SUBSCRIBERS_MAX   256
 #define STREAM_QUEUE_MAX         65536 /* bytes of frames that wait for one subscriber's socket */
 #define STREAM_LAG_MAX           4096  /* live events */
-#define STREAM_STALL_S           10
+#define STREAM_STALL_S           5
 #define STREAM_MESSAGE_MAX       4096 /* bytes that a client may send in one message */
 #define STREAM_TICK_MS           20
 #define CREATIONS_PER_GRADUATION 21 /* 128 creations to 6 migrations in the recorded session */

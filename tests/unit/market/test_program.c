@@ -714,6 +714,34 @@ static void silence_has_no_pong(void **state)
     client_close(&client);
 }
 
+static int64_t websocket_count(const char *name)
+{
+    struct answer answer = control("GET", "/stats", NULL);
+    json_t *stats = json_loadb(answer.body, answer.length, 0, NULL);
+    assert_non_null(stats);
+    int64_t count = json_integer_value(json_object_get(json_object_get(stats, "websocket"), name));
+    json_decref(stats);
+    free(answer.body);
+    return count;
+}
+
+static void who_does_not_read_is_dropped(void **state)
+{
+    struct client client;
+    (void)state;
+    start_market((const char *const[]){"--tokens", "500000", "--replay-rate", "1000000", NULL});
+    client_open(&client);
+    client_say(&client, WSLAY_TEXT_FRAME, "{\"method\":\"subscribeMigration\"}");
+    double end = seconds_now() + WAIT_S;
+    while (websocket_count("dropped") == 0 && seconds_now() < end)
+        poll(NULL, 0, 50);
+    assert_int_equal(websocket_count("dropped"), 1);
+    assert_int_equal(websocket_count("subscribers"), 0);
+    assert_true(websocket_count("events") < 500000);
+    client_close(&client);
+    stop_market(SIGTERM);
+}
+
 static void graduations_and_creations_come_by_themselves(void **state)
 {
     struct client client;
@@ -802,6 +830,7 @@ int main(int count, char *arguments[])
         WITH_MARKET(a_subscriber_is_told_of_the_past_and_the_present),
         WITH_MARKET(faults_of_the_stream),
         WITH_MARKET(silence_has_no_pong),
+        cmocka_unit_test(who_does_not_read_is_dropped),
         cmocka_unit_test(graduations_and_creations_come_by_themselves),
         WITH_MARKET(bad_starts_fail_clearly),
         cmocka_unit_test(it_ends_with_clients_waiting)};
