@@ -172,6 +172,7 @@ struct reader {
     /* of the pair at hand */
     struct pair *pair = nullptr;
     pair_issue issue = PAIR_ISSUE_COUNT;
+    uint32_t ignored_fields = 0;
     bool is_other_chain = false;
     bool has_pool = false;
     bool has_base = false;
@@ -190,7 +191,7 @@ void complain(reader &r, const field &field, pair_issue issue)
     if (field.weight == NEEDED)
         refuse(r, issue);
     else
-        r.out->issues[PAIR_FIELD_IGNORED]++;
+        r.ignored_fields++;
 }
 
 template <typename T> T &member(reader &r, const field &field)
@@ -302,8 +303,10 @@ error_code read_object(reader &r, const field_list &fields, ondemand::object obj
 error_code read_field(reader &r, const field &field, ondemand::value value)
 {
     token token;
-    SIMDJSON_TRY(peek(value, token));
     r.anything_like_a_pair |= field.kind == POOL || field.children.rows == base_fields;
+    if (r.is_other_chain)
+        return simdjson::SUCCESS;
+    SIMDJSON_TRY(peek(value, token));
     if (token.kind == TOKEN_NULL)
         return simdjson::SUCCESS;
     switch (field.kind) {
@@ -396,6 +399,7 @@ void begin_pair(reader &r, struct pair *pair)
     r.pair = pair;
     *pair = EMPTY_PAIR;
     r.issue = PAIR_ISSUE_COUNT;
+    r.ignored_fields = 0;
     r.is_other_chain = r.has_pool = r.has_base = false;
 }
 
@@ -441,6 +445,8 @@ void remark(struct parsed_answer *out, const struct pair &pair)
 void finish_pair(reader &r)
 {
     pair_issue issue = judge_pair(r);
+    if (issue != PAIR_OTHER_CHAIN)
+        r.out->issues[PAIR_FIELD_IGNORED] += r.ignored_fields;
     if (issue != PAIR_ISSUE_COUNT) {
         r.out->issues[issue]++;
         return;
