@@ -11,12 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HANDSHAKE_KEY_BYTES   16
-#define HANDSHAKE_KEY_TEXT    25 /* base64 of 16 bytes, with the NUL */
-#define HANDSHAKE_ACCEPT_TEXT 29 /* base64 of SHA-1's 20 bytes, with the NUL */
-#define HANDSHAKE_REQUEST_MAX 2048
-#define HANDSHAKE_ANSWER_MAX  8192 /* bytes of status line and headers; servers send 200 to 1,000  \
-                                    */
+#define HANDSHAKE_KEY_BYTES    16
+#define HANDSHAKE_KEY_TEXT     25 /* base64 of 16 bytes, with the NUL */
+#define HANDSHAKE_ACCEPT_TEXT  29 /* base64 of SHA-1's 20 bytes, with the NUL */
+#define HANDSHAKE_REQUEST_MAX  2048
+#define HANDSHAKE_ANSWER_MAX   8192 /* bytes of status line and headers; usual are 200 to 1,000 */
 #define HANDSHAKE_HEADERS_MAX  100
 #define HANDSHAKE_DETAIL_SIZE  256
 #define HANDSHAKE_RETRY_MAX_S  3600 /* a Retry-After beyond this counts as this */

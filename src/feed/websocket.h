@@ -24,8 +24,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define WEBSOCKET_READ_TURN 262144 /* bytes; about a millisecond of work, then others get a turn   \
-                                    */
+#define WEBSOCKET_READ_TURN 262144 /* bytes; about a millisecond, then others get a turn */
 #define WEBSOCKET_QUEUE_MAX 64     /* frames waiting for the peer to read; pongs mostly */
 
 struct websocket_options {
