@@ -8,8 +8,11 @@
 
 static void set_rate(struct budget *budget, double per_minute)
 {
-    budget->per_second = per_minute / 60;
-    budget->burst = fmax(BUDGET_BURST_MIN, budget->per_second * BUDGET_BURST_SECONDS);
+    budget->burst = per_minute < BUDGET_BURST_FROM
+                        ? 1
+                        : fmax(BUDGET_BURST_MIN, per_minute / 60 * BUDGET_BURST_SECONDS);
+    /* A minute that begins with what was saved up must not see more than the limit either. */
+    budget->per_second = (per_minute + 1 - budget->burst) / 60;
 }
 
 static void fill(struct budget *budget, instant now)

@@ -12,6 +12,7 @@
 
 #define BUDGET_BURST_MIN     2.0 /* requests; evens out the loop's own delays */
 #define BUDGET_BURST_SECONDS 0.02
+#define BUDGET_BURST_FROM    60.0 /* requests a minute; slower ones go one at a time */
 
 struct budget {
     double per_second;
