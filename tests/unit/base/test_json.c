@@ -171,7 +171,7 @@ static void test_strings_of_anything(void **state)
             size_t taken = text_decode(json.text + i, json.length - 1 - i, &character);
             assert_true(character >= 0x20 && character != '"');
             assert_true(character != 0xfffd || taken == 3); /* written, not found */
-            i += taken + (character == '\\'); /* what is escaped is skipped */
+            i += taken + (character == '\\');               /* what is escaped is skipped */
         }
     }
     json_finish(&json);

@@ -17,10 +17,10 @@
 
 #include <cmocka.h>
 
-#define CAPTURE_SIZE     65536
-#define THREADS          4
-#define LINES_A_THREAD   500
-#define FILLER_SIZE      6000
+#define CAPTURE_SIZE   65536
+#define THREADS        4
+#define LINES_A_THREAD 500
+#define FILLER_SIZE    6000
 
 static int real_stderr = -1;
 

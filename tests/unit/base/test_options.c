@@ -329,8 +329,8 @@ struct bad_file {
 
 static const struct bad_file bad_files[] = {
     {"hot_interval_sec 10\n", ":1: ", "\"key = value\" is expected"},
-    {"# one\nhot_interval_sec = 10\n\nhot_intervl_sec = 3\n", ":4: ",
-     "did you mean \"hot_interval_sec\"?"},
+    {"# one\nhot_interval_sec = 10\n\nhot_intervl_sec = 3\n",
+     ":4: ", "did you mean \"hot_interval_sec\"?"},
     {"hot_interval_sec = 10\ncold_interval_sec = x\n", ":2: ", "from 1 to 86400"},
     {"db = \"never closed\n", ":1: ", "quotes"},
     {"db = \"closed\" and more\n", ":1: ", "quotes"},

@@ -115,7 +115,7 @@ static void test_error_texts(void **state)
     assert_string_equal(err_text(OK), "ok");
     assert_string_equal(err_text(ERR_FENCED), "a newer engine has taken over");
     assert_string_equal(err_text((enum err)9999), "unknown error");
-    assert_string_equal(err_text((enum err)-1), "unknown error");
+    assert_string_equal(err_text((enum err) - 1), "unknown error");
 }
 
 int main(void)

@@ -31,12 +31,12 @@ static const struct copied copied[] = {
     {"\xf0\x9f\x9a\x80", 4, 5, "\xf0\x9f\x9a\x80"},
     {"\xf0\x9f\x9a\x80", 4, 4, ""},
     {"\xff", 1, 16, MARK},
-    {"a\xc3", 2, 16, "a" MARK},                          /* cut in its middle */
-    {"\xc0\xaf", 2, 16, MARK MARK},                      /* overlong "/" */
-    {"\xe0\x80\xaf", 3, 16, MARK MARK MARK},             /* overlong */
-    {"\xed\xa0\x80", 3, 16, MARK MARK MARK},             /* a surrogate */
-    {"\xf4\x90\x80\x80", 4, 16, MARK MARK MARK MARK},    /* past U+10FFFF */
-    {"\xf0\x9f\x9a|", 4, 16, MARK "|"},                  /* one mark for a begun character */
+    {"a\xc3", 2, 16, "a" MARK},                       /* cut in its middle */
+    {"\xc0\xaf", 2, 16, MARK MARK},                   /* overlong "/" */
+    {"\xe0\x80\xaf", 3, 16, MARK MARK MARK},          /* overlong */
+    {"\xed\xa0\x80", 3, 16, MARK MARK MARK},          /* a surrogate */
+    {"\xf4\x90\x80\x80", 4, 16, MARK MARK MARK MARK}, /* past U+10FFFF */
+    {"\xf0\x9f\x9a|", 4, 16, MARK "|"},               /* one mark for a begun character */
 };
 
 static void test_copy(void **state)
@@ -84,10 +84,12 @@ static void test_escape(void **state)
 {
     (void)state;
     static const char *const table[][2] = {
-        {"a", "a"},       {"\"", "\\\""},      {"\\", "\\\\"},      {"\n", "\\n"},
-        {"\t", "\\t"},    {"\r", "\\r"},       {"\x01", "\\u0001"}, {"\x1b", "\\u001b"},
-        {"\x7f", "\\u007f"}, {"\xc2\x9b", "\\u009b"}, {"\xff", MARK},
-        {"\xe6\x97\xa5", "\xe6\x97\xa5"},
+        {"a", "a"},          {"\"", "\\\""},
+        {"\\", "\\\\"},      {"\n", "\\n"},
+        {"\t", "\\t"},       {"\r", "\\r"},
+        {"\x01", "\\u0001"}, {"\x1b", "\\u001b"},
+        {"\x7f", "\\u007f"}, {"\xc2\x9b", "\\u009b"},
+        {"\xff", MARK},      {"\xe6\x97\xa5", "\xe6\x97\xa5"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         char out[TEXT_ESCAPED_SIZE];
@@ -135,9 +137,9 @@ static void test_parse_double(void **state)
     static const struct {
         const char *text;
         double value;
-    } good[] = {{"0", 0},      {"-0.5", -0.5},       {"1e3", 1000}, {"15", 15},
+    } good[] = {{"0", 0},       {"-0.5", -0.5},           {"1e3", 1000}, {"15", 15},
                 {"1E-2", 0.01}, {"506678.25", 506678.25}, {".5", 0.5}};
-    static const char *const bad[] = {"",    " 1",  "1 ",   "+1",   "0x10", "1,5", "nan",
+    static const char *const bad[] = {"",    " 1",    "1 ",  "+1",    "0x10", "1,5", "nan",
                                       "inf", "1e999", "--1", "1.2.3", "e5",   "1f",  "infinity"};
     double value = 42;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
@@ -167,12 +169,9 @@ static void test_parse_int(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_copy_of_anything_is_clean),
-        cmocka_unit_test(test_escape),
-        cmocka_unit_test(test_equal_nocase),
-        cmocka_unit_test(test_distance),
-        cmocka_unit_test(test_parse_double),
+        cmocka_unit_test(test_copy),      cmocka_unit_test(test_copy_of_anything_is_clean),
+        cmocka_unit_test(test_escape),    cmocka_unit_test(test_equal_nocase),
+        cmocka_unit_test(test_distance),  cmocka_unit_test(test_parse_double),
         cmocka_unit_test(test_parse_int),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
