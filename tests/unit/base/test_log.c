@@ -274,6 +274,17 @@ static void set_alarms(long every_us)
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+/* The reader must not be the one that is interrupted. */
+static void start_reader(pthread_t *reader, int *fd)
+{
+    sigset_t alarm_only, before;
+    sigemptyset(&alarm_only);
+    sigaddset(&alarm_only, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm_only, &before);
+    pthread_create(reader, NULL, read_lines, fd);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 /* Alarms without SA_RESTART interrupt writes into a pipe that is mostly full. */
 static void log_from_threads(int pipe_flags)
 {
@@ -287,7 +298,7 @@ static void log_from_threads(int pipe_flags)
     fcntl(ends[1], F_SETFL, pipe_flags);
     log_setup(LOG_INFO, LOG_FORMAT_JSON);
     sigaction(SIGALRM, &action, &before);
-    pthread_create(&reader, NULL, read_lines, &ends[0]);
+    start_reader(&reader, &ends[0]);
     point_stderr_at(ends[1]);
     close(ends[1]);
     set_alarms(200);
