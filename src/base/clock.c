@@ -120,6 +120,12 @@ duration clock_process_cpu(void)
     return duration_us(read_clock_us(CLOCK_PROCESS_CPUTIME_ID));
 }
 
+static void put_digits(char *out, int count, int value)
+{
+    for (int i = count - 1; i >= 0; i--, value /= 10)
+        out[i] = (char)('0' + value % 10);
+}
+
 size_t iso_time_format(instant t, char out[ISO_TIME_SIZE])
 {
     int64_t fraction = t.us % 1000000;
@@ -132,10 +138,20 @@ size_t iso_time_format(instant t, char out[ISO_TIME_SIZE])
     }
     time_t time = (time_t)seconds;
     gmtime_r(&time, &parts);
-    int length = snprintf(out, ISO_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00",
-                          parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                          parts.tm_min, parts.tm_sec, (int)fraction);
-    return (size_t)length;
+    if (parts.tm_year + 1900 < 0 || parts.tm_year + 1900 > 9999)
+        return (size_t)snprintf(out, ISO_TIME_SIZE, "%d-%02d-%02dT%02d:%02d:%02d.%06d+00:00",
+                                parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                                parts.tm_hour, parts.tm_min, parts.tm_sec, (int)fraction);
+    /* Lists carry four times a token: printf would take a quarter of their time. */
+    memcpy(out, "0000-00-00T00:00:00.000000+00:00", sizeof "0000-00-00T00:00:00.000000+00:00");
+    put_digits(out, 4, parts.tm_year + 1900);
+    put_digits(out + 5, 2, parts.tm_mon + 1);
+    put_digits(out + 8, 2, parts.tm_mday);
+    put_digits(out + 11, 2, parts.tm_hour);
+    put_digits(out + 14, 2, parts.tm_min);
+    put_digits(out + 17, 2, parts.tm_sec);
+    put_digits(out + 20, 6, (int)fraction);
+    return sizeof "0000-00-00T00:00:00.000000+00:00" - 1;
 }
 
 /* Exactly `count` digits; moves `text` past them. */

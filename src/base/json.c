@@ -47,8 +47,24 @@ static size_t plain_run(const char *text, size_t length)
     return i;
 }
 
+/* In one piece what needs no escape, which is nearly everything. */
+static bool append_plain(struct json *json, const char *text, size_t length)
+{
+    if (plain_run(text, length) != length || !reserve(json, length + 2))
+        return false;
+    char *to = json->text + json->length;
+    to[0] = '"';
+    memcpy(to + 1, text, length);
+    to[length + 1] = '"';
+    to[length + 2] = '\0';
+    json->length += length + 2;
+    return true;
+}
+
 static void append_quoted(struct json *json, const char *text, size_t length)
 {
+    if (append_plain(json, text, length))
+        return;
     append(json, "\"", 1);
     while (length > 0) {
         size_t taken = plain_run(text, length);

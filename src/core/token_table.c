@@ -680,6 +680,19 @@ float token_column_score(const struct token_table *table, token_id id)
     return score;
 }
 
+void token_columns_read(const struct token_table *table, token_id first, uint32_t count,
+                        uint8_t *statuses, float *scores)
+{
+    assert(id_is_valid(table, first) && count <= token_table_count(table) - first + 1);
+    const _Atomic uint8_t *status = (const _Atomic uint8_t *)region(table, REGION_STATUS) + first;
+    const _Atomic uint32_t *score = (const _Atomic uint32_t *)region(table, REGION_SCORE) + first;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t bits = atomic_load_explicit(&score[i], memory_order_relaxed);
+        statuses[i] = atomic_load_explicit(&status[i], memory_order_relaxed);
+        memcpy(&scores[i], &bits, sizeof bits);
+    }
+}
+
 instant token_column_checked(const struct token_table *table, token_id id)
 {
     struct lane_link *link = (struct lane_link *)region(table, REGION_LINKS_PRICE) + id;

@@ -235,6 +235,9 @@ const char *token_table_quote_name(const struct token_table *table, uint8_t inde
 enum token_status token_column_status(const struct token_table *table, token_id id);
 enum token_group token_column_group(const struct token_table *table, token_id id);
 float token_column_score(const struct token_table *table, token_id id);     /* NaN: none yet */
+/* Both columns of `count` tokens from `first` on, for scans over all of them. */
+void token_columns_read(const struct token_table *table, token_id first, uint32_t count,
+                        uint8_t *statuses, float *scores);
 instant token_column_checked(const struct token_table *table, token_id id); /* price lane's stamp */
 size_t token_table_bytes_used(const struct token_table *table);
 
