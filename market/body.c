@@ -277,8 +277,8 @@ static const struct prepared *prepare(struct bodies *bodies, uint32_t token, uin
     instant holds_until = INSTANT_FAR;
     unsigned chosen = pool;
     if (pool == MAIN_POOL)
-        chosen = model_main_pool(bodies->model, &life, now, &holds_until);
-    model_pool(bodies->model, &life, chosen, &prepared->pool);
+        chosen = model_main_pool(&life, now, &holds_until);
+    model_pool(&life, chosen, &prepared->pool);
     prepare_texts(bodies, prepared);
     bodies->owners[place] = owner;
     prepared->holds_until = holds_until;
@@ -461,7 +461,7 @@ bool body_pool_exists(struct bodies *bodies, const struct identity *pool, instan
     model_token(bodies->model, pool->token, &token);
     if (pool->pool >= token.pools)
         return false;
-    model_pool(bodies->model, &token, pool->pool, &life);
+    model_pool(&token, pool->pool, &life);
     return !instant_before(now, life.created_at);
 }
 

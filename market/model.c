@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define LIFE_S            (48 * 3600.0) /* over which a life is described */
+#define FADING_POWER      0.4
 #define OLDEST_S          (14 * 86400.0)
 #define YOUNGEST_S        300.0
 #define MAJOR_SHARE       0.002
@@ -205,7 +206,7 @@ static void choose_fate(struct token_life *life)
 {
     double kind = chance_unit(life->key, TRAIT_FADES);
     double normal = chance_normal(life->key, TRAIT_FADE);
-    life->fade_bend = kind < 0.68 ? 0.8 : 1;
+    life->fade_bend = kind < 0.68 ? 1.6 : 2;
     life->fade = kind < 0.07   ? -4.6 + 0.3 * normal
                  : kind < 0.68 ? -3.1 + 0.75 * normal
                                : 0.1 + 0.7 * normal;
@@ -224,9 +225,9 @@ void model_token(const struct model *model, uint32_t token, struct token_life *o
         2 + poisson(chance_unit(key, TRAIT_POOLS), model->settings.pools_mean - 2, POOLS_MAX - 2);
     out->market_cap_log = log(log_normal(key, TRAIT_CAP, 50000, 0.45));
     choose_fate(out);
-    out->trades = clamp(log_normal(key, TRAIT_TRADES, 9000, 1.3), 20, 3e6);
-    out->trades_per_s = log_normal(key, TRAIT_BASELINE, 40 / 86400.0, 1.5);
-    out->trade_usd = log_normal(key, TRAIT_SIZE, 115, 0.7);
+    out->trades = clamp(log_normal(key, TRAIT_TRADES, 6000, 1.1), 20, 3e6);
+    out->trades_per_s = log_normal(key, TRAIT_BASELINE, 25 / 86400.0, 1.5);
+    out->trade_usd = log_normal(key, TRAIT_SIZE, 115, 0.6);
     out->liquidity_usd = log_normal(key, TRAIT_LIQUIDITY, 24000, 0.45);
     out->walk = log_normal(key, TRAIT_WALK, 0.7, 0.6);
     if (chance_unit(key, TRAIT_MAJOR) < MAJOR_SHARE)
@@ -299,10 +300,8 @@ static void become_external(struct pool_life *pool)
     pool->has_odd_start = chance_unit(key, TRAIT_ODD) < 0.004;
 }
 
-void model_pool(const struct model *model, const struct token_life *token, unsigned pool,
-                struct pool_life *out)
+void model_pool(const struct token_life *token, unsigned pool, struct pool_life *out)
 {
-    (void)model;
     assert(pool < token->pools);
     *out = (struct pool_life){.token = *token,
                               .key = chance_at(token->key, 0x9001 + pool),
@@ -325,15 +324,14 @@ void model_pool(const struct model *model, const struct token_life *token, unsig
     out->lacks_liquidity = out->lacks_liquidity || out->is_reversed;
 }
 
-unsigned model_main_pool(const struct model *model, const struct token_life *token, instant now,
-                         instant *holds_until)
+unsigned model_main_pool(const struct token_life *token, instant now, instant *holds_until)
 {
     unsigned best = 0;
     double best_depth = 1;
     *holds_until = INSTANT_FAR;
     for (unsigned i = 2; i < token->pools; i++) {
         struct pool_life pool;
-        model_pool(model, token, i, &pool);
+        model_pool(token, i, &pool);
         if (pool.lacks_liquidity || pool.depth <= 1)
             continue;
         if (instant_before(now, pool.created_at)) {
@@ -407,6 +405,12 @@ static void course_init(struct course *course, const struct pool_life *pool, ins
             course->revivals++;
 }
 
+/* The share of all trades to come that are done at an age: their rate falls with a power of it. */
+static double aged(double age_s, double scale_s)
+{
+    return 1 - pow(1 + age_s / scale_s, -FADING_POWER);
+}
+
 static struct trades trades_until(const struct course *course, instant t)
 {
     const struct token_life *token = &course->pool->token;
@@ -416,7 +420,7 @@ static struct trades trades_until(const struct course *course, instant t)
         return out;
     double time_s = burst_time(course->burst_key, age_s);
     out.life =
-        token->trades * log1p(time_s / token->fade_scale_s) / log1p(LIFE_S / token->fade_scale_s) +
+        token->trades * aged(time_s, token->fade_scale_s) / aged(LIFE_S, token->fade_scale_s) +
         token->trades_per_s * time_s;
     for (unsigned i = 0; i < course->revivals; i++) {
         const struct revival *revival = &course->revival[i];

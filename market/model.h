@@ -2,11 +2,11 @@
  * The market itself: lives and prices. Pure, and a FUNCTION of (seed, token, pool, moment): nothing
  * evolves between two requests, so a token costs eight bytes and any moment costs the same.
  *
- * A token's clock is its TRADES. The number of trades up to a moment grows with the logarithm of
- * the token's age (so that activity fades as recorded), on a time warped by bursts (so that busy
- * minutes cluster), plus revivals, which are short lives of their own. Prices, volumes, buys and
- * sells are functions of that number: a window without trades shows no change, busy windows are
- * the volatile ones, and windows are differences of one growing count, hence monotone.
+ * A token's clock is its TRADES. Their rate falls with a power of the token's age (so that activity
+ * fades as recorded), on a time warped by bursts (so that busy minutes cluster), plus revivals,
+ * which are short lives of their own. Prices, volumes, buys and sells are functions of their number:
+ * a window without trades shows no change, busy windows are the volatile ones, and windows are
+ * differences of one growing count, hence monotone.
  * README.md says which recorded figures the constants come from.
  */
 #ifndef MOONWATCH_MARKET_MODEL_H
@@ -101,12 +101,10 @@ struct pool_life {
 };
 
 /* `pool` below token->pools. */
-void model_pool(const struct model *model, const struct token_life *token, unsigned pool,
-                struct pool_life *out);
+void model_pool(const struct token_life *token, unsigned pool, struct pool_life *out);
 
 /* The pool with the most liquidity among those that exist, and until when that holds. */
-unsigned model_main_pool(const struct model *model, const struct token_life *token, instant now,
-                         instant *holds_until);
+unsigned model_main_pool(const struct token_life *token, instant now, instant *holds_until);
 
 struct pool_figures {
     double price_usd;

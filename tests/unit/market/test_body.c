@@ -133,7 +133,7 @@ static void pools_exist_from_their_creation_on(void **state)
         model_token(model, i, &token);
         for (unsigned j = 0; j < token.pools; j++) {
             struct identity identity = {IDENTITY_POOL, i, (uint8_t)j};
-            model_pool(model, &token, j, &pool);
+            model_pool(&token, j, &pool);
             assert_true(body_pool_exists(bodies, &identity, pool.created_at));
             assert_false(
                 body_pool_exists(bodies, &identity, instant_add(pool.created_at, duration_us(-1))));

@@ -57,7 +57,7 @@ static void check_first_pool(const struct pair *pair, uint32_t token)
     struct address mint;
     model_mint(model, token, &mint);
     model_token(model, token, &life);
-    model_pool(model, &life, 0, &pool);
+    model_pool(&life, 0, &pool);
     model_figures(model, &pool, start_time, &figures);
     assert_true(address_equal(&pair->base, &mint));
     assert_string_equal(pair->dex, "pumpswap");

@@ -104,7 +104,7 @@ static void every_pair_is_consistent(void **state)
         model_token(model, i, &token);
         for (unsigned j = 0; j < token.pools; j++) {
             struct pool_life pool;
-            model_pool(model, &token, j, &pool);
+            model_pool(&token, j, &pool);
             for (int step = 0; step < 12; step++) {
                 instant now = instant_add(start_time, duration_s(step * step * 977.0));
                 if (!instant_before(now, pool.created_at))
@@ -126,7 +126,7 @@ static void the_same_question_has_the_same_answer(void **state)
         struct pool_figures first;
         struct pool_figures second;
         model_token(one, i, &token);
-        model_pool(one, &token, 0, &pool);
+        model_pool(&token, 0, &pool);
         model_figures(one, &pool, instant_add(start_time, duration_s(500)), &first);
         model_figures(two, &pool, instant_add(start_time, duration_s(900)), &second);
         model_figures(two, &pool, instant_add(start_time, duration_s(500)), &second);
@@ -147,7 +147,7 @@ static void changes_chain(void **state)
         struct pool_figures before;
         struct pool_figures after;
         model_token(model, i, &token);
-        model_pool(model, &token, 0, &pool);
+        model_pool(&token, 0, &pool);
         instant now = instant_add(start_time, duration_s(30000));
         model_figures(model, &pool, instant_add(now, duration_s(-3600)), &before);
         model_figures(model, &pool, now, &after);
@@ -165,7 +165,7 @@ static double drift(const struct model *model, uint32_t i, double hours)
     struct pool_figures first;
     struct pool_figures later;
     model_token(model, i, &token);
-    model_pool(model, &token, 0, &pool);
+    model_pool(&token, 0, &pool);
     model_figures(model, &pool, instant_add(token.graduated_at, duration_s(300)), &first);
     model_figures(model, &pool, instant_add(token.graduated_at, duration_s(3600 * hours)), &later);
     return log(later.market_cap_usd / first.market_cap_usd);
@@ -256,7 +256,7 @@ static void absences_are_as_recorded(void **state)
         model_token(model, i, &token);
         for (unsigned j = 0; j < token.pools; j++) {
             struct pool_life pool;
-            model_pool(model, &token, j, &pool);
+            model_pool(&token, j, &pool);
             pools++;
             no_price += pool.lacks_price && !pool.is_reversed;
             no_cap += pool.lacks_market_cap;
@@ -289,13 +289,12 @@ static void main_pools_hold_until_they_say(void **state)
         instant until;
         instant later;
         model_token(model, i, &token);
-        unsigned first = model_main_pool(model, &token, token.graduated_at, &until);
+        unsigned first = model_main_pool(&token, token.graduated_at, &until);
         assert_int_equal(first, 0);
         if (until.us == INSTANT_FAR.us)
             continue;
-        assert_int_equal(
-            model_main_pool(model, &token, instant_add(until, duration_us(-1)), &later), 0);
-        assert_true(model_main_pool(model, &token, until, &later) != 0);
+        assert_int_equal(model_main_pool(&token, instant_add(until, duration_us(-1)), &later), 0);
+        assert_true(model_main_pool(&token, until, &later) != 0);
         changed++;
     }
     assert_true(changed > TOKENS / 50);
