@@ -28,7 +28,8 @@ using simdjson::error_code;
 /* Scratch memory is a multiple of the answer's size: what a huge one took is given back. */
 constexpr size_t SCRATCH_KEEP_BYTES = 1 << 20;
 
-/* Raw bytes of a key looked at; the longest known one, each letter escaped, is shorter. */
+/* Raw bytes of a key that are searched for an escape; the longest known key, each letter escaped,
+ * is shorter, and the search ends within it or in the padding. */
 constexpr size_t KEY_MAX = 80;
 
 /* Bytes of input that are enough for a text of `size` bytes: text_copy() at most halves them. */
@@ -300,7 +301,7 @@ error_code read_figure(reader &r, const field &field, const token &token)
 
 error_code read_object(reader &r, const field_list &fields, ondemand::object object);
 
-error_code read_field(reader &r, const field &field, ondemand::value value)
+error_code read_field(reader &r, const field &field, ondemand::value &value)
 {
     token token;
     r.anything_like_a_pair |= field.kind == POOL || field.children.rows == base_fields;
@@ -337,43 +338,53 @@ error_code read_field(reader &r, const field &field, ondemand::value value)
     return read_object(r, field.children, object);
 }
 
-/* The key as written, or unescaped where it has escapes; empty when it is too long to be known. */
-error_code read_key(ondemand::field &field, std::string_view &out)
+bool has_escape(const char *raw)
 {
-    const char *raw = field.key().raw();
-    for (size_t i = 0; i < KEY_MAX; i++) {
-        if (raw[i] == '"') {
-            out = std::string_view(raw, i);
-            return simdjson::SUCCESS;
-        }
-        if (raw[i] == '\\')
-            return field.unescaped_key().get(out);
-    }
-    out = std::string_view();
-    return simdjson::SUCCESS;
+    size_t i = 0;
+    while (i < KEY_MAX && raw[i] != '"' && raw[i] != '\\')
+        i++;
+    return i < KEY_MAX && raw[i] == '\\';
 }
 
-size_t find_field(const field_list &fields, std::string_view key)
+/* Keys come in the same order nearly always, so the search begins where the last one ended. `raw`
+ * is followed by at least as many readable bytes as the padding has. */
+size_t find_raw_field(const field_list &fields, const char *raw, size_t guess)
 {
-    for (size_t i = 0; i < fields.count; i++) {
+    for (size_t tried = 0, i = guess; tried < fields.count; tried++, i++) {
+        i = i < fields.count ? i : 0;
         std::string_view name = fields.rows[i].name;
-        if (name.size() == key.size() && name[0] == key[0] && name == key)
+        if (raw[0] == name[0] && raw[name.size()] == '"' &&
+            memcmp(raw, name.data(), name.size()) == 0)
             return i;
     }
     return fields.count;
 }
 
+error_code find_field(const field_list &fields, ondemand::field &field, size_t guess, size_t &found)
+{
+    const char *raw = field.key().raw();
+    found = find_raw_field(fields, raw, guess);
+    if (found < fields.count || !has_escape(raw))
+        return simdjson::SUCCESS;
+    std::string_view key;
+    SIMDJSON_TRY(field.unescaped_key().get(key));
+    for (size_t i = 0; i < fields.count; i++)
+        if (fields.rows[i].name == key)
+            found = i;
+    return simdjson::SUCCESS;
+}
+
 error_code read_object(reader &r, const field_list &fields, ondemand::object object)
 {
     uint32_t seen = 0;
+    size_t i, guess = 0;
     for (auto item : object) {
-        ondemand::field field;
-        std::string_view key;
-        SIMDJSON_TRY(std::move(item).get(field));
-        SIMDJSON_TRY(read_key(field, key));
-        size_t i = find_field(fields, key);
+        SIMDJSON_TRY(item.error());
+        ondemand::field &&field = std::move(item).value_unsafe();
+        SIMDJSON_TRY(find_field(fields, field, guess, i));
         if (i == fields.count)
             continue;
+        guess = i + 1;
         if (seen & 1u << i) {
             r.out->issues[PAIR_DUPLICATE_KEY]++;
             continue;
@@ -406,7 +417,8 @@ void begin_pair(reader &r, struct pair *pair)
 bool is_duplicate(const reader &r)
 {
     for (size_t i = 0; i < r.out->pair_count; i++)
-        if (address_equal(&r.out->pairs[i].pool, &r.pair->pool))
+        if (r.out->pairs[i].pool.bytes[0] == r.pair->pool.bytes[0] &&
+            address_equal(&r.out->pairs[i].pool, &r.pair->pool))
             return true;
     return false;
 }
@@ -465,7 +477,7 @@ error_code read_pair_object(reader &r, ondemand::object object)
     return simdjson::SUCCESS;
 }
 
-error_code read_pair(reader &r, ondemand::value value)
+error_code read_pair(reader &r, ondemand::value &&value)
 {
     token token;
     SIMDJSON_TRY(peek(value, token));
@@ -483,9 +495,8 @@ error_code read_pair(reader &r, ondemand::value value)
 error_code read_array(reader &r, ondemand::array array, size_t &elements)
 {
     for (auto item : array) {
-        ondemand::value value;
-        SIMDJSON_TRY(std::move(item).get(value));
-        SIMDJSON_TRY(read_pair(r, value));
+        SIMDJSON_TRY(item.error());
+        SIMDJSON_TRY(read_pair(r, std::move(item).value_unsafe()));
         elements++;
     }
     return simdjson::SUCCESS;
@@ -507,7 +518,7 @@ struct envelope {
     size_t elements = 0;
 };
 
-error_code read_pairs_field(reader &r, ondemand::value value, envelope &found)
+error_code read_pairs_field(reader &r, ondemand::value &value, envelope &found)
 {
     token token;
     SIMDJSON_TRY(peek(value, token));
@@ -526,7 +537,7 @@ error_code read_pairs_field(reader &r, ondemand::value value, envelope &found)
     return read_array(r, array, found.elements);
 }
 
-error_code read_pair_field(reader &r, ondemand::value value, envelope &found)
+error_code read_pair_field(reader &r, ondemand::value &value, envelope &found)
 {
     token token;
     SIMDJSON_TRY(peek(value, token));
@@ -534,16 +545,16 @@ error_code read_pair_field(reader &r, ondemand::value value, envelope &found)
     if (token.kind == TOKEN_NULL || found.has_array)
         return simdjson::SUCCESS;
     found.elements++;
-    return read_pair(r, value);
+    return read_pair(r, std::move(value));
 }
 
 error_code read_envelope(reader &r, ondemand::object object, envelope &found)
 {
     for (auto item : object) {
-        ondemand::field field;
+        SIMDJSON_TRY(item.error());
+        ondemand::field &&field = std::move(item).value_unsafe();
         std::string_view key;
-        SIMDJSON_TRY(std::move(item).get(field));
-        SIMDJSON_TRY(read_key(field, key));
+        SIMDJSON_TRY(field.unescaped_key().get(key));
         if (key == "pairs" && !found.has_pairs)
             SIMDJSON_TRY(read_pairs_field(r, field.value(), found))
         else if (key == "pair" && !found.has_pair)
