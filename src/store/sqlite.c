@@ -17,6 +17,8 @@ static const char *const STATEMENT_SQL[] = {
 #undef X
 };
 
+#define LOG_RANGE " WHERE seq BETWEEN 0 AND 4611686018427387903"
+
 /* What became of the file under our feet. */
 enum file_fate { FILE_SAME, FILE_GONE, FILE_REPLACED, FILE_WAL_GONE };
 
@@ -228,7 +230,7 @@ static void disconnect(struct sqlite_store *s)
     }
     sqlite3_close_v2(s->db);
     s->db = NULL;
-    s->in_transaction = false;
+    s->in_transaction = s->is_other_cleared = false;
     s->log_position = s->log_committed;
 }
 
@@ -282,12 +284,13 @@ static enum err migrate(struct sqlite_store *s, int64_t version)
 
 static enum err configure(struct sqlite_store *s)
 {
-    char sql[256];
+    char sql[320];
     snprintf(sql, sizeof sql,
-             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-%d;"
+             "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+             "PRAGMA cache_size=-%d;"
              "PRAGMA wal_autocheckpoint=%d; PRAGMA journal_size_limit=%d;"
              "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY",
-             SQLITE_CACHE_KB, SQLITE_WAL_PAGES, SQLITE_WAL_BYTES);
+             SQLITE_PAGE_BYTES, SQLITE_CACHE_KB, SQLITE_WAL_PAGES, SQLITE_WAL_BYTES);
     s->is_synchronous_full = true;
     return execute(s, sql, "set up");
 }
@@ -321,6 +324,26 @@ static enum err open_connection(struct sqlite_store *s)
     return OK;
 }
 
+/* The part with the newest row is the one that was appended to. A position beyond 2^62 is damage,
+ * and would leave no room to count on. */
+static enum err find_log(struct sqlite_store *s)
+{
+    int64_t a, b, dropped;
+    enum err err = query_integer(s, "SELECT max(seq) FROM refresh_log_a" LOG_RANGE, &a);
+    if (err == OK)
+        err = query_integer(s, "SELECT max(seq) FROM refresh_log_b" LOG_RANGE, &b);
+    if (err == OK)
+        err = query_integer(s, "SELECT value FROM meta WHERE name='log_position'", &dropped);
+    if (err != OK)
+        return err;
+    s->log_part = b > a;
+    s->is_other_empty = a == 0 || b == 0;
+    s->log_position = a > b ? a : b;
+    if (dropped > s->log_position && dropped >> 62 == 0)
+        s->log_position = dropped;
+    return OK;
+}
+
 static enum err connect_file(struct sqlite_store *s)
 {
     int64_t version = 0;
@@ -333,12 +356,8 @@ static enum err connect_file(struct sqlite_store *s)
         err = migrate(s, version);
     if (err == OK)
         err = prepare_statements(s);
-    /* A position beyond 2^62 is damage, and would leave no room to count on. */
     if (err == OK)
-        err = query_integer(s,
-                            "SELECT max(seq) FROM refresh_log WHERE seq BETWEEN 0 AND "
-                            "4611686018427387903",
-                            &s->log_position);
+        err = find_log(s);
     s->log_committed = s->log_position;
     if (err != OK)
         disconnect(s);
@@ -406,7 +425,7 @@ static void rollback(struct store *store)
     struct sqlite_store *s = sqlite_of(store);
     if (s->db != NULL && !sqlite3_get_autocommit(s->db))
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-    s->in_transaction = false;
+    s->in_transaction = s->is_other_cleared = false;
     s->log_position = s->log_committed;
 }
 
@@ -437,6 +456,8 @@ static enum err commit(struct store *store)
         return err;
     s->in_transaction = false;
     s->log_committed = s->log_position;
+    s->is_other_empty = s->is_other_empty || s->is_other_cleared;
+    s->is_other_cleared = false;
     s->failure = OK;
     s->damage_reports = 0;
     if (s->wal.inode == 0)
@@ -712,7 +733,8 @@ static const struct store_methods METHODS = {
     .put_snapshot = sqlite_put_snapshot,
     .put_event = sqlite_put_event,
     .put_setting = sqlite_put_setting,
-    .cut_log = sqlite_cut_log,
+    .start_pass = sqlite_start_pass,
+    .end_pass = sqlite_end_pass,
     .log_position = log_position,
     .delete_history = sqlite_delete_history,
     .commit = commit,

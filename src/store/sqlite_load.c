@@ -13,6 +13,7 @@
 #include "store/state.h"
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define REFUSALS_LOGGED_MAX 20
@@ -22,6 +23,8 @@
 
 /* Positions in the log and ids of snapshots beyond this are damage; it leaves room to count on. */
 #define POSITION_LIMIT "4611686018427387904"
+
+#define LOG_COLUMNS "seq,token_id,name,symbol,status,state"
 
 /* An id may be this far beyond twice the rows seen: more holes than that are no holes, but a
  * damaged id that would make the token table allocate for nothing. */
@@ -64,7 +67,7 @@ struct load {
     struct log_index log;
     struct mint_set mints;
     struct scan pools;
-    sqlite3_stmt *log_row;
+    sqlite3_stmt *log_row[2]; /* one row of either part of the log */
     struct store_token token;
     int64_t log_seq; /* of the token at hand */
     instant now;
@@ -230,11 +233,12 @@ static bool log_note(struct log_index *index, token_id id, int64_t seq)
     struct log_entry *entry = log_slot(index, id);
     if (entry->id == TOKEN_NONE)
         index->count++;
-    *entry = (struct log_entry){id, seq};
+    if (entry->id == TOKEN_NONE || entry->seq < seq)
+        *entry = (struct log_entry){id, seq};
     return true;
 }
 
-/* Columns: seq, token_id, name, symbol, status, state. */
+/* Of LOG_COLUMNS. */
 static const char *read_log_row(sqlite3_stmt *statement, struct store_token *row)
 {
     int64_t id = sqlite3_column_int64(statement, 1);
@@ -244,20 +248,24 @@ static const char *read_log_row(sqlite3_stmt *statement, struct store_token *row
     return complaint != NULL ? complaint : read_state(statement, 5, row);
 }
 
-static enum err index_log(struct load *load)
+static enum err index_log(struct load *load, const char *table)
 {
     struct scan scan;
-    enum err err = scan_start(load, &scan, "refresh_log",
-                              "SELECT seq,token_id,name,symbol,status,state FROM refresh_log"
-                              " WHERE seq >= ?1 AND seq < " POSITION_LIMIT " ORDER BY seq",
-                              "SELECT max(seq) FROM refresh_log WHERE seq < " POSITION_LIMIT);
+    char sql[160], sql_last[120];
+    snprintf(sql, sizeof sql,
+             "SELECT " LOG_COLUMNS " FROM %s WHERE seq >= ?1 AND seq < " POSITION_LIMIT
+             " ORDER BY seq",
+             table);
+    snprintf(sql_last, sizeof sql_last, "SELECT max(seq) FROM %s WHERE seq < " POSITION_LIMIT,
+             table);
+    enum err err = scan_start(load, &scan, table, sql, sql_last);
     if (err == OK)
         err = scan_next(load, &scan);
     while (err == OK && scan.has_row) {
         struct store_token row = {0};
         const char *complaint = read_log_row(scan.statement, &row);
         if (complaint != NULL)
-            refuse(load, "refresh_log", scan.position, complaint);
+            refuse(load, table, scan.position, complaint);
         else if (!log_note(&load->log, (token_id)sqlite3_column_int64(scan.statement, 1),
                            scan.position))
             err = ERR_NO_MEMORY;
@@ -282,6 +290,14 @@ static bool note_replayed(struct load *load, token_id id)
     return true;
 }
 
+static bool fetch_log_row(sqlite3_stmt *statement, int64_t seq, struct store_token *out)
+{
+    sqlite3_bind_int64(statement, 1, seq);
+    bool is_sound = sqlite3_step(statement) == SQLITE_ROW && read_log_row(statement, out) == NULL;
+    sqlite3_reset(statement);
+    return is_sound;
+}
+
 /* Puts the newest sound log row over the token's, when it is ahead of it. */
 static enum err replay(struct load *load)
 {
@@ -297,11 +313,8 @@ static enum err replay(struct load *load)
     if (entry == NULL || entry->id == TOKEN_NONE || entry->seq <= load->log_seq)
         return OK;
     struct store_token newer = {0};
-    sqlite3_bind_int64(load->log_row, 1, entry->seq);
-    bool is_sound =
-        sqlite3_step(load->log_row) == SQLITE_ROW && read_log_row(load->log_row, &newer) == NULL;
-    sqlite3_reset(load->log_row);
-    if (!is_sound)
+    if (!fetch_log_row(load->log_row[0], entry->seq, &newer) &&
+        !fetch_log_row(load->log_row[1], entry->seq, &newer))
         return OK;
     memcpy(row->token.name, newer.token.name, sizeof row->token.name);
     memcpy(row->token.symbol, newer.token.symbol, sizeof row->token.symbol);
@@ -478,6 +491,12 @@ static enum err load_token(struct load *load, sqlite3_stmt *statement)
     return err == OK ? deliver(load) : err;
 }
 
+static enum err prepare_log_row(struct load *load, sqlite3_stmt **statement, const char *sql)
+{
+    int result = sqlite3_prepare_v2(load->s->db, sql, -1, statement, NULL);
+    return result == SQLITE_OK ? OK : sqlite_fail(load->s, result, "read");
+}
+
 static enum err load_tokens(struct load *load)
 {
     struct scan scan;
@@ -492,10 +511,11 @@ static enum err load_tokens(struct load *load)
                          "SELECT max(token_id) FROM pool");
     load->pools.rise = 0;
     if (err == OK)
-        err = sqlite_err(sqlite3_prepare_v2(
-            load->s->db,
-            "SELECT seq,token_id,name,symbol,status,state FROM refresh_log WHERE seq = ?1", -1,
-            &load->log_row, NULL));
+        err = prepare_log_row(load, &load->log_row[0],
+                              "SELECT " LOG_COLUMNS " FROM refresh_log_a WHERE seq = ?1");
+    if (err == OK)
+        err = prepare_log_row(load, &load->log_row[1],
+                              "SELECT " LOG_COLUMNS " FROM refresh_log_b WHERE seq = ?1");
     if (err == OK)
         err = scan_next(load, &load->pools);
     if (err == OK)
@@ -507,7 +527,8 @@ static enum err load_tokens(struct load *load)
     }
     scan_finish(&scan);
     scan_finish(&load->pools);
-    sqlite3_finalize(load->log_row);
+    sqlite3_finalize(load->log_row[0]);
+    sqlite3_finalize(load->log_row[1]);
     return err;
 }
 
@@ -579,7 +600,9 @@ enum err sqlite_load(struct store *store, const struct store_loader *loader,
     find_last_snapshot(load);
     enum err err = load_settings(load);
     if (err == OK)
-        err = index_log(load);
+        err = index_log(load, "refresh_log_a");
+    if (err == OK)
+        err = index_log(load, "refresh_log_b");
     if (err == OK)
         err = load_tokens(load);
     if (err == OK && load->is_damaged)

@@ -1,7 +1,9 @@
 #include "store/sqlite_schema.h"
 
 /* Columns that a start reads come first, and `state` last of them: SQLite decodes a row from the
- * left. No index on token.mint: a random insert a token would cost more than all the rest. */
+ * left. The log is two tables, since emptying a whole one costs next to nothing, and deleting from
+ * the front of one more than appending to it. No index on token.mint: a random insert a token would
+ * cost more than all the rest. */
 static const char *const MIGRATIONS[] = {
     "CREATE TABLE token("
     "  id INTEGER PRIMARY KEY,"
@@ -28,8 +30,7 @@ static const char *const MIGRATIONS[] = {
     "  flags INTEGER NOT NULL,"
     "  PRIMARY KEY(token_id, n)"
     ") WITHOUT ROWID;"
-    "CREATE TABLE refresh_log("
-    "  seq INTEGER PRIMARY KEY,"
+    "CREATE TABLE refresh_log_a(  seq INTEGER PRIMARY KEY,"
     "  token_id INTEGER NOT NULL,"
     "  at INTEGER NOT NULL,"
     "  name TEXT NOT NULL,"
@@ -37,6 +38,16 @@ static const char *const MIGRATIONS[] = {
     "  status TEXT NOT NULL,"
     "  state BLOB NOT NULL"
     ");"
+    "CREATE TABLE refresh_log_b(  seq INTEGER PRIMARY KEY,"
+    "  token_id INTEGER NOT NULL,"
+    "  at INTEGER NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  symbol TEXT NOT NULL,"
+    "  status TEXT NOT NULL,"
+    "  state BLOB NOT NULL"
+    ");"
+    "CREATE VIEW refresh_log AS"
+    "  SELECT * FROM refresh_log_a UNION ALL SELECT * FROM refresh_log_b;"
     "CREATE TABLE snapshot("
     "  id INTEGER PRIMARY KEY,"
     "  previous INTEGER NOT NULL,"
@@ -88,7 +99,7 @@ static const char *const MIGRATIONS[] = {
     "  name TEXT PRIMARY KEY,"
     "  value INTEGER NOT NULL"
     ") WITHOUT ROWID;"
-    "INSERT INTO meta VALUES('generation', 0);",
+    "INSERT INTO meta VALUES('generation', 0), ('log_position', 0);",
 };
 
 size_t sqlite_schema_version(void)

@@ -71,7 +71,8 @@ enum err sqlite_checkpoint_token(struct store *store, const struct store_token *
 enum err sqlite_append_refresh(struct store *store, const struct store_token *token)
 {
     struct sqlite_store *s = sqlite_of(store);
-    sqlite3_stmt *statement = s->statements[STATEMENT_APPEND];
+    enum statement id = s->log_part == 0 ? STATEMENT_APPEND_A : STATEMENT_APPEND_B;
+    sqlite3_stmt *statement = s->statements[id];
     uint8_t blob[STATE_BLOB_MAX];
     size_t length = state_encode(&token->token, token->primary_dex, blob);
     sqlite3_bind_int64(statement, 1, s->log_position + 1);
@@ -81,7 +82,7 @@ enum err sqlite_append_refresh(struct store *store, const struct store_token *to
     bind_text(statement, 5, token->token.symbol, sizeof token->token.symbol);
     sqlite3_bind_text(statement, 6, status_text(token->token.status), -1, SQLITE_STATIC);
     sqlite3_bind_blob(statement, 7, blob, (int)length, SQLITE_STATIC);
-    enum err err = sqlite_run(s, STATEMENT_APPEND);
+    enum err err = sqlite_run(s, id);
     if (err == OK)
         s->log_position++;
     return err;
@@ -185,16 +186,26 @@ enum err sqlite_put_setting(struct store *store, const char *name, const char *v
     return err;
 }
 
-/* Positions have no gaps, or so few that what they hide can wait for the next pass. */
-enum err sqlite_cut_log(struct store *store, int64_t before, uint32_t most, bool *more)
+/* While the other part still holds what an earlier pass did not end on, appends stay where they
+ * are: this pass covers both, and the next one changes over. */
+void sqlite_start_pass(struct store *store)
 {
     struct sqlite_store *s = sqlite_of(store);
-    sqlite3_stmt *statement = s->statements[STATEMENT_CUT_LOG];
-    int64_t newest = s->log_position;
-    sqlite3_bind_int64(statement, 1, before < newest ? before : newest);
-    sqlite3_bind_int64(statement, 2, most);
-    enum err err = sqlite_run(s, STATEMENT_CUT_LOG);
-    *more = err == OK && sqlite3_changes(s->db) >= (int)most;
+    if (!s->is_other_empty)
+        return;
+    s->log_part = 1 - s->log_part;
+    s->is_other_empty = false;
+}
+
+enum err sqlite_end_pass(struct store *store)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    /* Both parts can be empty from now on, and positions must not start over. */
+    sqlite3_bind_int64(s->statements[STATEMENT_SET_POSITION], 1, s->log_position);
+    enum err err = sqlite_run(s, STATEMENT_SET_POSITION);
+    if (err == OK)
+        err = sqlite_run(s, s->log_part == 0 ? STATEMENT_CLEAR_B : STATEMENT_CLEAR_A);
+    s->is_other_cleared = err == OK;
     return err;
 }
 

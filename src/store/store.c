@@ -88,9 +88,14 @@ enum err store_put_setting(struct store *store, const char *name, const char *va
     return store->methods->put_setting(store, name, value);
 }
 
-enum err store_cut_log(struct store *store, int64_t before, uint32_t most, bool *more)
+void store_start_pass(struct store *store)
 {
-    return store->methods->cut_log(store, before, most, more);
+    store->methods->start_pass(store);
+}
+
+enum err store_end_pass(struct store *store)
+{
+    return store->methods->end_pass(store);
 }
 
 int64_t store_log_position(const struct store *store)

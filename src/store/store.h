@@ -4,8 +4,8 @@
  *
  * It is written as a log. A refresh that changed something is APPENDED to refresh_log (sequential,
  * 1 to 2 µs a row); the token rows are CHECKPOINTED in the order of their ids, a slice at a time,
- * so that no row is more than store_checkpoint_sec behind, and the log is cut behind the
- * checkpoint. A start reads the rows, then replays the log's tail. Snapshots are appended too:
+ * so that no row is more than store_checkpoint_sec behind, and the log behind the checkpoint is
+ * dropped. A start reads the rows, then replays the log's tail. Snapshots are appended too:
  * each names the one before of the same token, so history needs no index, only newest ids.
  *
  * Writes happen between store_begin() and store_commit(), from one thread (writer.h). Any write may
@@ -92,7 +92,7 @@ struct store *store_open(const char *url, char why[512]);
 enum err store_load(struct store *store, const struct store_loader *loader,
                     struct store_load_report *report) MUST_CHECK;
 /* The tokens that the load replayed, one a call, in order of ids; TOKEN_NONE after the last. They
- * must be checkpointed before the log is cut. */
+ * must be checkpointed in the first pass. */
 token_id store_next_replayed(struct store *store);
 void store_close(struct store *store);
 
@@ -104,10 +104,12 @@ enum err store_checkpoint_token(struct store *store, const struct store_token *t
 enum err store_put_snapshot(struct store *store, const struct store_snapshot *snapshot) MUST_CHECK;
 enum err store_put_event(struct store *store, const struct store_event *event) MUST_CHECK;
 enum err store_put_setting(struct store *store, const char *name, const char *value) MUST_CHECK;
-/* The log before the point at which this checkpoint pass began is no longer needed. The newest row
- * always stays, so that positions never start over. Deletes at most `most` rows; sets *more when
- * there are others. */
-enum err store_cut_log(struct store *store, int64_t before, uint32_t most, bool *more) MUST_CHECK;
+/* A checkpoint pass. The log has two parts: starting a pass makes appends go to the other one;
+ * ending it, inside a transaction and after every token that was in the log at the start has been
+ * checkpointed, empties the part left behind, which is cheap however long it is. */
+void store_start_pass(struct store *store);
+enum err store_end_pass(struct store *store) MUST_CHECK;
+/* Of the newest row ever appended. */
 int64_t store_log_position(const struct store *store);
 /* Deletes at most `most` old rows of each; sets *more when there are others. */
 enum err store_delete_history(struct store *store, instant snapshots_before, instant events_before,

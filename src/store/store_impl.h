@@ -22,7 +22,8 @@ struct store_methods {
     enum err (*put_snapshot)(struct store *, const struct store_snapshot *);
     enum err (*put_event)(struct store *, const struct store_event *);
     enum err (*put_setting)(struct store *, const char *name, const char *value);
-    enum err (*cut_log)(struct store *, int64_t before, uint32_t most, bool *more);
+    void (*start_pass)(struct store *);
+    enum err (*end_pass)(struct store *);
     int64_t (*log_position)(const struct store *);
     enum err (*delete_history)(struct store *, instant snapshots_before, instant events_before,
                                uint32_t most, bool *more);

@@ -133,7 +133,7 @@ static void start_rewrite(struct writer *writer)
     token_id end = writer->known_end;
     uv_mutex_unlock(&writer->mutex);
     writer->rewrite = (struct rewrite){.is_running = end > 1, .next = 1, .end = end};
-    writer->checkpoint.is_running = writer->checkpoint.is_cutting = false;
+    writer->checkpoint.is_running = writer->checkpoint.is_dropping = false;
 }
 
 static enum err reopen(struct writer *writer)
@@ -162,8 +162,12 @@ static enum err write_batch(struct writer *writer)
 static enum err turn(struct writer *writer)
 {
     enum err err = writer->is_reopen_wanted ? reopen(writer) : OK;
-    if (err == OK && writer->rewrite.is_running)
-        return rewrite_slice(writer);
+    if (err == OK && writer->rewrite.is_running) {
+        err = rewrite_slice(writer);
+        if (writer->rewrite.is_running)
+            return err;
+    }
+    /* At once after the last slice: what a failed commit put back has nobody else to ask for it. */
     if (err == OK)
         err = write_batch(writer);
     if (err == OK)

@@ -15,7 +15,8 @@ static duration pass_duration(const struct writer *writer)
 
 static bool has_work(const struct checkpoint *checkpoint)
 {
-    return checkpoint->is_running || checkpoint->is_cutting || dirty_set_count(checkpoint->set) > 0;
+    return checkpoint->is_running || checkpoint->is_dropping ||
+           dirty_set_count(checkpoint->set) > 0;
 }
 
 bool checkpoint_is_done(const struct writer *writer)
@@ -26,7 +27,7 @@ bool checkpoint_is_done(const struct writer *writer)
 instant checkpoint_due(const struct writer *writer)
 {
     const struct checkpoint *checkpoint = &writer->checkpoint;
-    if (writer->history_running.is_wanted || checkpoint->is_cutting)
+    if (writer->history_running.is_wanted || checkpoint->is_dropping)
         return INSTANT_NEVER;
     return has_work(checkpoint) ? checkpoint->slice_at : INSTANT_FAR;
 }
@@ -37,15 +38,14 @@ static void start_pass(struct writer *writer, instant now)
     checkpoint->is_running = true;
     checkpoint->next = 1;
     checkpoint->began_at = now;
-    checkpoint->log_start = store_log_position(writer->store);
+    store_start_pass(writer->store);
 }
 
 static void end_pass(struct writer *writer)
 {
     struct checkpoint *checkpoint = &writer->checkpoint;
     checkpoint->is_running = false;
-    checkpoint->is_cutting = true;
-    checkpoint->cut_before = checkpoint->log_start;
+    checkpoint->is_dropping = true;
     uv_mutex_lock(&writer->mutex);
     writer->stats.checkpoint_began_at = checkpoint->began_at;
     uv_mutex_unlock(&writer->mutex);
@@ -93,16 +93,15 @@ static enum err pass_slice(struct writer *writer, token_id target, bool *is_behi
     return OK;
 }
 
-static enum err cut_slice(struct writer *writer)
+static enum err drop_log(struct writer *writer)
 {
-    bool more = false;
     enum err err = store_begin(writer->store, STORE_RELAXED);
     if (err == OK)
-        err = store_cut_log(writer->store, writer->checkpoint.cut_before, CUT_ROWS_MAX, &more);
+        err = store_end_pass(writer->store);
     if (err == OK)
         err = store_commit(writer->store);
     if (err == OK)
-        writer->checkpoint.is_cutting = more;
+        writer->checkpoint.is_dropping = false;
     return err;
 }
 
@@ -122,8 +121,8 @@ static enum err step_towards(struct writer *writer, token_id target, instant nex
 enum err checkpoint_step(struct writer *writer, instant now)
 {
     struct checkpoint *checkpoint = &writer->checkpoint;
-    if (checkpoint->is_cutting)
-        return cut_slice(writer);
+    if (checkpoint->is_dropping)
+        return drop_log(writer);
     if (!has_work(checkpoint) || instant_before(now, checkpoint->slice_at))
         return OK;
     if (!checkpoint->is_running)
@@ -139,11 +138,11 @@ enum err checkpoint_all(struct writer *writer, instant deadline)
 {
     enum err err = OK;
     struct checkpoint *checkpoint = &writer->checkpoint;
-    if (!checkpoint->is_cutting)
+    if (!checkpoint->is_dropping)
         start_pass(writer, clock_now());
     while (err == OK && has_work(checkpoint) && instant_before(clock_now(), deadline))
-        err = checkpoint->is_cutting ? cut_slice(writer)
-                                     : step_towards(writer, PASS_END, INSTANT_NEVER);
+        err = checkpoint->is_dropping ? drop_log(writer)
+                                      : step_towards(writer, PASS_END, INSTANT_NEVER);
     return err;
 }
 

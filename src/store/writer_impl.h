@@ -1,7 +1,7 @@
 /*
  * What the files of the writer share: writer.c (the engine's side, the thread's loop, failures),
- * writer_batch.c (one group commit), writer_checkpoint.c (rows brought up to date, log and history
- * cut). Private to them.
+ * writer_batch.c (one group commit), writer_checkpoint.c (rows brought up to date, old log and
+ * history dropped). Private to them.
  *
  * `mutex` guards what both threads touch; the two dirty sets need none; the rest is the thread's.
  */
@@ -20,7 +20,6 @@
 #define BATCH_TOKENS_MAX    8192
 
 #define CHECKPOINT_ROWS_MAX 2048
-#define CUT_ROWS_MAX        20000
 #define HISTORY_ROWS_MAX    5000
 #define REWRITE_ROWS_MAX    2048
 
@@ -82,11 +81,9 @@ struct checkpoint {
     token_id ids[CHECKPOINT_ROWS_MAX];
     bool is_running;
     token_id next;
-    int64_t log_start; /* position when the pass began: the log before it goes when it ends */
     instant began_at;
     instant slice_at; /* when the next slice is due */
-    bool is_cutting;
-    int64_t cut_before;
+    bool is_dropping; /* the pass is over, the log behind it can go */
 };
 
 struct history {

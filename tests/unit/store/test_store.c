@@ -201,26 +201,80 @@ static void a_checkpoint_restores_a_row_that_was_lost(void **state)
     kept_finish(&kept);
 }
 
-static void cutting_the_log_keeps_positions_rising(void **state)
+static void one_pass(struct store *store, token_id id, uint32_t n)
+{
+    struct store_token row;
+    token_make(&row, id, n);
+    store_start_pass(store);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    assert_int_equal(store_checkpoint_token(store, &row), OK);
+    assert_int_equal(store_commit(store), OK);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    assert_int_equal(store_end_pass(store), OK);
+    assert_int_equal(store_commit(store), OK);
+}
+
+static void append_and_commit(struct store *store, token_id id, uint32_t n)
+{
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    append(store, id, n);
+    assert_int_equal(store_commit(store), OK);
+}
+
+static void dropping_the_log_keeps_positions_rising(void **state)
 {
     struct kept kept;
-    bool more = true;
     struct store *store = open_loaded(state);
     put_tokens(store, 1, 1);
-    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
-    for (uint32_t n = 1; n <= 100; n++)
-        append(store, 1, n);
-    assert_int_equal(store_cut_log(store, 1000, 60, &more), OK);
-    assert_true(more);
-    assert_int_equal(store_cut_log(store, 1000, 60, &more), OK);
-    assert_false(more);
-    assert_int_equal(store_commit(store), OK);
+    for (uint32_t n = 1; n <= 9; n++) {
+        append_and_commit(store, 1, n);
+        one_pass(store, 1, n);
+    }
     store_close(store);
     store = open_loaded(state);
-    assert_int_equal(store_log_position(store), 100);
+    assert_int_equal(store_log_position(store), 9);
+    append_and_commit(store, 1, 10);
     store_close(store);
     load_again(state, &kept);
-    assert_int_equal(kept.tokens[1].token.state.low_score_us, 100);
+    assert_int_equal(kept.report.replayed, 1);
+    assert_int_equal(kept.tokens[1].token.state.low_score_us, 10);
+    kept_finish(&kept);
+}
+
+/* The process ends between start and end of a pass: both parts of the log hold rows. */
+static void an_unfinished_pass_loses_nothing(void **state)
+{
+    struct kept kept;
+    struct store *store = open_loaded(state);
+    put_tokens(store, 1, 3);
+    append_and_commit(store, 1, 1);
+    store_start_pass(store);
+    append_and_commit(store, 2, 2);
+    store_close(store);
+    store = open_loaded(state);
+    store_start_pass(store);
+    append_and_commit(store, 3, 3);
+    store_close(store);
+    load_again(state, &kept);
+    assert_int_equal(kept.report.replayed, 3);
+    for (token_id id = 1; id <= 3; id++)
+        assert_int_equal(kept.tokens[id].token.state.low_score_us, id);
+    kept_finish(&kept);
+}
+
+static void a_pass_rolled_back_can_be_ended_again(void **state)
+{
+    struct kept kept;
+    struct store *store = open_loaded(state);
+    put_tokens(store, 1, 1);
+    append_and_commit(store, 1, 1);
+    store_start_pass(store);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    assert_int_equal(store_end_pass(store), OK);
+    store_rollback(store);
+    store_close(store);
+    load_again(state, &kept);
+    assert_int_equal(kept.report.replayed, 1);
     kept_finish(&kept);
 }
 
@@ -452,7 +506,9 @@ int main(void)
         ROW(newest_of_the_log_wins),
         ROW(a_checkpoint_is_not_undone_by_the_log),
         ROW(a_checkpoint_restores_a_row_that_was_lost),
-        ROW(cutting_the_log_keeps_positions_rising),
+        ROW(dropping_the_log_keeps_positions_rising),
+        ROW(an_unfinished_pass_loses_nothing),
+        ROW(a_pass_rolled_back_can_be_ended_again),
         ROW(rollback_leaves_nothing),
         ROW(pools_are_replaced),
         ROW(settings_come_back),

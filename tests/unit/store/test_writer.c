@@ -1,0 +1,424 @@
+/* The store's thread: what it acknowledges, and what each kind of failure does. */
+#include "engine.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+static int set_up(void **state)
+{
+    static struct engine engine;
+    struct store_load_report report;
+    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_LOGFMT);
+    engine_init(&engine);
+    engine_start(&engine, &report);
+    *state = &engine;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct engine *engine = *state;
+    if (engine->writer != NULL)
+        engine_stop(engine, 5);
+    umount2(engine->place.folder, MNT_DETACH); /* where a test mounted something */
+    place_finish(&engine->place);
+    return 0;
+}
+
+static void restart(struct engine *engine, struct store_load_report *report)
+{
+    if (engine->writer != NULL)
+        assert_int_equal(engine_stop(engine, 30), 0);
+    engine->acknowledged = engine->times_retrying = engine->times_ok = 0;
+    engine_start(engine, report);
+}
+
+static void add_and_wait(struct engine *engine, uint32_t count)
+{
+    uint32_t target = engine->acknowledged + count;
+    for (uint32_t i = 0; i < count; i++)
+        engine_add(engine);
+    WAIT_FOR(engine, engine->acknowledged == target);
+}
+
+static int64_t low_score(struct engine *engine, token_id id)
+{
+    return token_slot(engine->memory.table, id)->state.low_score_us;
+}
+
+static void acknowledges_what_is_durable(void **state)
+{
+    struct engine *engine = *state;
+    add_and_wait(engine, 3000); /* more than one transaction */
+    assert_int_equal(ask(engine->place.path, "SELECT count(*) FROM token"), 3000);
+    writer_put_setting(engine->writer, "min_score", "0.3", 7);
+    WAIT_FOR(engine, engine->settings_acknowledged == 1);
+    assert_int_equal(engine->newest_tag, 7);
+    assert_int_equal(ask(engine->place.path, "SELECT value='0.3' FROM setting"), 1);
+    assert_int_equal(engine_stats(engine).state, WRITER_OK);
+}
+
+static void newest_state_is_there_after_a_stop(void **state)
+{
+    struct engine *engine = *state;
+    struct store_load_report report;
+    add_and_wait(engine, 500);
+    for (uint32_t n = 1; n <= 20; n++)
+        for (token_id id = 1; id <= 500; id++)
+            engine_refresh(engine, id, n);
+    restart(engine, &report);
+    assert_int_equal(report.tokens, 500);
+    assert_int_equal(report.replayed, 0); /* the stop checkpointed */
+    for (token_id id = 1; id <= 500; id++)
+        assert_int_equal(low_score(engine, id), 20);
+}
+
+static void changed_pools_are_found_out(void **state)
+{
+    struct engine *engine = *state;
+    struct pool pools[2] = {{.address = address_of(91)}, {.address = address_of(92)}};
+    add_and_wait(engine, 2);
+    struct token *draft = token_write_begin(engine->memory.table, 2);
+    assert_true(token_draft_set_pools(engine->memory.table, pools, 2));
+    draft->flags |= TOKEN_POOLS_CHANGED;
+    token_write_end(engine->memory.table, 2);
+    engine_refresh(engine, 2, 1);
+    WAIT_FOR(engine, ask(engine->place.path, "SELECT count(*) FROM pool WHERE token_id=2") == 2);
+    /* Only when they differ: this row would be written over. */
+    ask(engine->place.path, "DELETE FROM pool WHERE n=1 RETURNING 1");
+    engine_refresh(engine, 2, 2);
+    WAIT_FOR(engine, engine_stats(engine).dirty_tokens == 0 &&
+                         ask(engine->place.path, "SELECT max(seq) FROM refresh_log") == 2);
+    assert_int_equal(ask(engine->place.path, "SELECT count(*) FROM pool"), 1);
+}
+
+static void add_snapshots(struct engine *engine, int64_t first, int64_t last)
+{
+    for (int64_t id = first; id <= last; id++) {
+        struct store_snapshot snapshot = {.id = id, .token = 1, .at = {id * 1000}};
+        writer_add_snapshot(engine->writer, &snapshot);
+    }
+}
+
+static void history_is_written_and_deleted(void **state)
+{
+    struct engine *engine = *state;
+    add_snapshots(engine, 1, 12000);
+    writer_add_event(engine->writer, &(struct store_event){.kind = "added", .at = {5}});
+    WAIT_FOR(engine, engine->newest_snapshot == 12000);
+    WAIT_FOR(engine, ask(engine->place.path, "SELECT count(*) FROM event") == 1);
+    writer_delete_history(engine->writer, (instant){11000500}, (instant){6});
+    WAIT_FOR(engine, ask(engine->place.path, "SELECT count(*) FROM snapshot") == 1000);
+    WAIT_FOR(engine, ask(engine->place.path, "SELECT count(*) FROM event") == 0);
+}
+
+static void a_pass_brings_rows_up_and_drops_the_log(void **state)
+{
+    struct engine *engine = *state;
+    struct store_load_report report;
+    engine->options.store_checkpoint_sec = 1;
+    restart(engine, &report);
+    add_and_wait(engine, 100);
+    for (token_id id = 1; id <= 100; id++)
+        engine_refresh(engine, id, 5);
+    WAIT_FOR(engine, engine_stats(engine).dirty_tokens == 0);
+    WAIT_FOR(engine, engine_stats(engine).checkpoint_began_at.us > 0 &&
+                         ask(engine->place.path, "SELECT count(*) FROM refresh_log") == 0);
+    assert_int_equal(ask(engine->place.path, "SELECT count(*) FROM token WHERE log_seq > 0"), 100);
+}
+
+/* A start that replayed must checkpoint those tokens before it drops the log. */
+static void what_was_replayed_is_checkpointed_first(void **state)
+{
+    struct engine *engine = *state;
+    struct store_load_report report;
+    struct store_token row;
+    engine_stop(engine, 30);
+    struct store *store = open_or_fail(engine->place.url);
+    for (uint32_t n = 0; n <= 3; n++) {
+        assert_int_equal(store_begin(store, STORE_DURABLE), OK);
+        for (token_id id = 1; id <= 50; id++) {
+            token_make(&row, id, n);
+            assert_int_equal(
+                n == 0 ? store_put_token(store, &row) : store_append_refresh(store, &row), OK);
+        }
+        assert_int_equal(store_commit(store), OK);
+    }
+    store_close(store);
+    engine->options.store_checkpoint_sec = 1;
+    engine_start(engine, &report);
+    assert_int_equal(report.replayed, 50);
+    WAIT_FOR(engine, ask(engine->place.path, "SELECT count(*) FROM refresh_log") == 0);
+    restart(engine, &report);
+    assert_int_equal(report.replayed, 0);
+    assert_int_equal(low_score(engine, 33), 3);
+}
+
+/* ---- failures ---- */
+
+static sqlite3 *lock_file(struct engine *engine)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(engine->place.path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 10000);
+    assert_int_equal(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    return db;
+}
+
+static void a_locked_file_is_waited_for(void **state)
+{
+    struct engine *engine = *state;
+    add_and_wait(engine, 10);
+    sqlite3 *db = lock_file(engine);
+    engine_add(engine);
+    engine_refresh(engine, 3, 33);
+    WAIT_FOR(engine, engine->times_retrying > 0);
+    assert_non_null(strstr(engine->message, "locked"));
+    assert_int_equal(engine->acknowledged, 10);
+    sqlite3_close(db);
+    WAIT_FOR(engine, engine->acknowledged == 11 && engine->times_ok == 1);
+    assert_string_equal(engine_stats(engine).message, "");
+}
+
+static void the_queue_has_a_limit_and_counts(void **state)
+{
+    struct engine *engine = *state;
+    struct store_load_report report;
+    engine->options.store_queue_limit = 64;
+    restart(engine, &report);
+    sqlite3 *db = lock_file(engine);
+    add_snapshots(engine, 1, 1);
+    WAIT_FOR(engine, engine->times_retrying > 0);
+    add_snapshots(engine, 2, 3000);
+    struct writer_stats stats = engine_stats(engine);
+    assert_in_range(stats.queue_depth, 64, 64 + 1024);
+    assert_in_range(stats.snapshots_dropped, 1, 3000 - 64);
+    sqlite3_close(db);
+    WAIT_FOR(engine, engine->newest_snapshot == 3000);
+    assert_int_equal(ask(engine->place.path, "SELECT count(*) FROM snapshot"),
+                     3000 - (int64_t)engine_stats(engine).snapshots_dropped);
+}
+
+static void a_stop_does_not_wait_for_ever(void **state)
+{
+    struct engine *engine = *state;
+    sqlite3 *db = lock_file(engine);
+    engine_add(engine);
+    engine_add(engine);
+    instant began = clock_now();
+    assert_int_equal(engine_stop(engine, 0.5), 2);
+    assert_true(duration_to_s(instant_diff(clock_now(), began)) < 20);
+    sqlite3_close(db);
+}
+
+static void assert_recovers_with_all(struct engine *engine, uint32_t count)
+{
+    struct store_load_report report;
+    WAIT_FOR(engine, engine->acknowledged == count);
+    WAIT_FOR(engine, engine_stats(engine).state == WRITER_OK);
+    assert_int_equal(engine_stop(engine, 30), 0);
+    assert_true(is_intact(engine->place.path));
+    engine->acknowledged = 0;
+    engine_start(engine, &report);
+    assert_int_equal(report.tokens, count);
+    assert_int_equal(report.rows_refused, 0);
+    for (token_id id = 1; id <= count; id++)
+        assert_int_equal(low_score(engine, id), id);
+}
+
+static void refresh_all(struct engine *engine)
+{
+    for (token_id id = 1; id <= token_table_count(engine->memory.table); id++)
+        engine_refresh(engine, id, id);
+}
+
+static void a_file_that_cannot_grow_is_waited_for(void **state)
+{
+    struct engine *engine = *state;
+    struct rlimit before, small;
+    add_and_wait(engine, 100);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = before;
+    small.rlim_cur = 200000;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    for (int i = 0; i < 2000; i++)
+        engine_add(engine);
+    refresh_all(engine);
+    WAIT_FOR(engine, engine->times_retrying > 0 && engine_stats(engine).failures > 4);
+    assert_non_null(strstr(engine->message, engine->place.path));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_recovers_with_all(engine, 2100);
+}
+
+static void a_full_disk_is_waited_for(void **state)
+{
+    struct engine *engine = *state;
+    struct store_load_report report;
+    char filler[128];
+    engine_stop(engine, 5);
+    if (mount("tmpfs", engine->place.folder, "tmpfs", 0, "size=8m") != 0) {
+        print_message("skipped: no right to mount a small disk\n");
+        return;
+    }
+    engine_start(engine, &report);
+    add_and_wait(engine, 100);
+    snprintf(filler, sizeof filler, "dd if=/dev/zero of=%s/filler bs=4k count=9999 2>/dev/null",
+             engine->place.folder);
+    assert_int_not_equal(system(filler), 0); /* until nothing more fits */
+    for (int i = 0; i < 1000; i++)
+        engine_add(engine);
+    refresh_all(engine);
+    WAIT_FOR(engine, engine->times_retrying > 0 && engine_stats(engine).failures > 4);
+    assert_non_null(strstr(engine->message, "full"));
+    assert_non_null(strstr(engine->message, "free some space"));
+    snprintf(filler, sizeof filler, "%s/filler", engine->place.folder);
+    unlink(filler);
+    assert_recovers_with_all(engine, 1100);
+}
+
+static int count_files(struct engine *engine, const char *suffix)
+{
+    char pattern[128];
+    glob_t found = {0};
+    snprintf(pattern, sizeof pattern, "%s%s", engine->place.path, suffix);
+    glob(pattern, 0, NULL, &found);
+    int count = (int)found.gl_pathc;
+    globfree(&found);
+    return count;
+}
+
+static void unlink_sibling(struct engine *engine, const char *suffix)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s%s", engine->place.path, suffix);
+    unlink(path);
+}
+
+static void put_setting(struct engine *engine)
+{
+    writer_put_setting(engine->writer, "min_score", "0.3", 1);
+    WAIT_FOR(engine, engine->settings_acknowledged == 1);
+}
+
+static void assert_setting_is_kept(struct engine *engine)
+{
+    assert_int_equal(ask(engine->place.path, "SELECT value='0.3' FROM setting"), 1);
+}
+
+static void a_deleted_file_is_written_again(void **state)
+{
+    struct engine *engine = *state;
+    put_setting(engine);
+    add_and_wait(engine, 3000);
+    refresh_all(engine);
+    WAIT_FOR(engine, engine_stats(engine).dirty_tokens == 0);
+    unlink_sibling(engine, "");
+    unlink_sibling(engine, "-wal");
+    unlink_sibling(engine, "-shm");
+    engine_refresh(engine, engine_add(engine), 3001);
+    WAIT_FOR(engine, engine->times_retrying > 0);
+    assert_non_null(strstr(engine->message, "deleted"));
+    WAIT_FOR(engine, engine->acknowledged == 3001);
+    assert_setting_is_kept(engine);
+    assert_recovers_with_all(engine, 3001);
+}
+
+static void a_deleted_wal_loses_nothing(void **state)
+{
+    struct engine *engine = *state;
+    add_and_wait(engine, 200);
+    unlink_sibling(engine, "-wal");
+    engine_add(engine);
+    refresh_all(engine);
+    assert_recovers_with_all(engine, 201);
+}
+
+static void a_replaced_file_is_kept_aside(void **state)
+{
+    struct engine *engine = *state;
+    char other[128];
+    put_setting(engine);
+    add_and_wait(engine, 50);
+    snprintf(other, sizeof other, "%s.other", engine->place.path);
+    FILE *file = fopen(other, "w");
+    assert_non_null(file);
+    fputs("a backup that somebody put here", file);
+    fclose(file);
+    assert_int_equal(rename(other, engine->place.path), 0);
+    engine_add(engine);
+    refresh_all(engine);
+    WAIT_FOR(engine, engine->acknowledged == 51);
+    assert_int_equal(count_files(engine, ".replaced-*"), 1);
+    assert_setting_is_kept(engine);
+    assert_recovers_with_all(engine, 51);
+}
+
+static void overwrite(const char *path, off_t from, size_t length)
+{
+    unsigned char garbage[4096];
+    memset(garbage, 0xa5, sizeof garbage);
+    int fd = open(path, O_WRONLY);
+    assert_true(fd >= 0);
+    for (size_t done = 0; done < length; done += sizeof garbage)
+        assert_int_equal(pwrite(fd, garbage, sizeof garbage, from + (off_t)done), sizeof garbage);
+    close(fd);
+}
+
+static void damage_and_expect_healing(struct engine *engine, off_t from)
+{
+    put_setting(engine);
+    add_and_wait(engine, 3000);
+    refresh_all(engine);
+    WAIT_FOR(engine, engine_stats(engine).dirty_tokens == 0);
+    /* Another's write makes the writer forget the pages it holds. */
+    ask(engine->place.path, "INSERT INTO setting VALUES('x','y') RETURNING 1");
+    ask(engine->place.path, "PRAGMA wal_checkpoint(TRUNCATE)");
+    struct stat status;
+    assert_int_equal(stat(engine->place.path, &status), 0);
+    overwrite(engine->place.path, from, (size_t)(status.st_size - from));
+    engine_refresh(engine, engine_add(engine), 3001);
+    WAIT_FOR(engine, engine->times_retrying > 0);
+    WAIT_FOR(engine, engine->acknowledged == 3001);
+    assert_int_equal(count_files(engine, ".damaged-*[0-9]"), 1);
+    assert_setting_is_kept(engine);
+    assert_recovers_with_all(engine, 3001);
+}
+
+static void a_damaged_header_heals(void **state)
+{
+    damage_and_expect_healing(*state, 0);
+}
+
+static void damaged_pages_heal(void **state)
+{
+    damage_and_expect_healing(*state, 16384);
+}
+
+int main(void)
+{
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        ROW(acknowledges_what_is_durable),
+        ROW(newest_state_is_there_after_a_stop),
+        ROW(changed_pools_are_found_out),
+        ROW(history_is_written_and_deleted),
+        ROW(a_pass_brings_rows_up_and_drops_the_log),
+        ROW(what_was_replayed_is_checkpointed_first),
+        ROW(a_locked_file_is_waited_for),
+        ROW(the_queue_has_a_limit_and_counts),
+        ROW(a_stop_does_not_wait_for_ever),
+        ROW(a_file_that_cannot_grow_is_waited_for),
+        ROW(a_full_disk_is_waited_for),
+        ROW(a_deleted_file_is_written_again),
+        ROW(a_deleted_wal_loses_nothing),
+        ROW(a_replaced_file_is_kept_aside),
+        ROW(a_damaged_header_heals),
+        ROW(damaged_pages_heal),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
