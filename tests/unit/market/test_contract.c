@@ -71,7 +71,7 @@ static void check_first_pool(const struct pair *pair, uint32_t token)
     assert_int_equal(pair->created_at_ms / 1000, pool.created_at.us / 1000000);
 }
 
-/* A move of zero after trades is a coincidence of rounding: rare, and no mistake. */
+/* Two remarks are no mistakes: a quiet hour, and a move that rounds to zero, which is rare. */
 static void sound_answers_are_understood(void **state)
 {
     unsigned coincidences = 0;
@@ -81,7 +81,7 @@ static void sound_answers_are_understood(void **state)
         assert_int_equal(parse_all_of(token, BODY_SOUND, &pairs), FEED_OK);
         assert_int_equal(answer.pair_count, pairs);
         for (int issue = 0; issue < PAIR_ISSUE_COUNT; issue++)
-            if (answer.issues[issue] != 0 && issue != PAIR_NO_MOVE)
+            if (answer.issues[issue] != 0 && issue != PAIR_NO_MOVE && issue != PAIR_NO_TRANSACTIONS)
                 fail_msg("token %u: %u pairs with issue %d: %s", token, answer.issues[issue], issue,
                          text);
         coincidences += answer.issues[PAIR_NO_MOVE];
