@@ -72,9 +72,13 @@ static bool read_answer(const char *path, const char *chain, struct parsed_answe
     char *text = read_file(path, &length, why);
     if (text == NULL)
         return false;
-    char *inside = recording_answer(text, length, &length, why, EXPLAIN_MESSAGE_SIZE);
-    bool read = inside != NULL && parse_answer(path, inside, length, chain, out, why);
-    free(inside);
+    char *answer = NULL;
+    char cause[RECORDING_WHY_SIZE];
+    bool read = recording_find_answer(text, length, &answer, &length, cause) == OK &&
+                parse_answer(path, answer, length, chain, out, why);
+    if (answer == NULL)
+        snprintf(why, EXPLAIN_MESSAGE_SIZE, "%.200s: %.300s", path, cause);
+    free(answer);
     free(text);
     return read;
 }

@@ -165,6 +165,7 @@ static void finish_loop(struct engine *engine)
     uv_close((uv_handle_t *)&engine->signals[1], NULL);
     if (engine->command_fd >= 0)
         uv_close((uv_handle_t *)&engine->command_poll, NULL);
+    uv_stop(&engine->loop); /* the writer still has a handle: it is stopped after the loop */
 }
 
 static void on_part_closed(void *context)
