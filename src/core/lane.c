@@ -125,7 +125,9 @@ void lanes_put_back(struct lanes *lanes, token_id id, unsigned group, double wei
     assert(lanes->fifo_of[id] == 0);
     unsigned index = fifo_index(lanes, group, weight);
     token_id before = TOKEN_NONE;
-    bool found = find_place(lanes, index, lanes->links[id].stamp, UINT32_MAX, &before);
+    /* Before its equals: it stood at the head. */
+    instant just_before = {lanes->links[id].stamp.us - 1};
+    bool found = find_place(lanes, index, just_before, UINT32_MAX, &before);
     assert(found);
     (void)found;
     link_before(lanes, index, id, before);

@@ -88,7 +88,8 @@ void lanes_set_group(struct lanes *lanes, unsigned group, struct lane_group sett
  * gives it a newer stamp. New stamps and those of failed requests are found at once. */
 bool lanes_insert(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp);
 
-/* Puts a selected token back with the stamp it has: its request failed, it is as old as it was. */
+/* Puts a selected token back with the stamp it has, before its equals: its request failed, it is as
+ * old as it was. Several keep their order when the last selected is put back first. */
 void lanes_put_back(struct lanes *lanes, token_id id, unsigned group, double weight);
 
 /* Moves a token that is held to where another group and weight want it, its stamp unchanged. False
