@@ -144,9 +144,10 @@ void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
     if (lane == LANE_DISCOVER && lanes_holds(&core->discover, id))
         return;
     if (lane == LANE_DISCOVER) {
-        /* A wish stays a wish; a turn keeps its place. */
+        /* A wish stays a wish; a turn keeps its place. A turn's stamp is its last discovery. */
+        instant stamp = token_table_links(core->table, LINKS_DISCOVER)[id].stamp;
         bool in_turn = belongs_to_discover(core, id) &&
-                       token_slot(core->table, id)->state.discovered_at.us != 0;
+                       !instant_before(token_slot(core->table, id)->state.discovered_at, stamp);
         lanes_put_back(&core->discover, id, in_turn ? discover_group_of(core, id) : DISCOVER_URGENT,
                        value_weight(token_slot(core->table, id)));
         return;
@@ -253,7 +254,7 @@ static bool replace_pools(struct core *core, struct token *draft, const struct p
     struct pool fresh[POOLS_MAX];
     const struct pool *old = token_draft_pools(core->table);
     size_t n = 0;
-    bool changed = count != draft->pool_count;
+    bool changed = false;
     for (size_t i = 0; i < count && n < POOLS_MAX; i++) {
         if (pool_find(fresh, n, &pairs[i]->pool) >= 0)
             continue;
@@ -261,9 +262,8 @@ static bool replace_pools(struct core *core, struct token *draft, const struct p
         changed = changed || pool_find(old, draft->pool_count, &fresh[n].address) < 0;
         n++;
     }
-    if (!token_draft_set_pools(core->table, fresh, n))
-        return false;
-    return changed;
+    changed = changed || n != draft->pool_count;
+    return token_draft_set_pools(core->table, fresh, n) && changed;
 }
 
 /* Some of its pools: figures of those it has, and those it did not have yet. */
