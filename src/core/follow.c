@@ -529,11 +529,29 @@ void follow_change_status(struct core *core, token_id id, enum lifecycle_change 
 
 /* ---- a start ---- */
 
-static instant known_stamp(const struct core *core, instant stamp, instant otherwise)
+static instant known_stamp(instant stamp, instant otherwise)
 {
-    if (instant_is_never(stamp))
-        stamp = otherwise;
-    return instant_min(stamp, core->now); /* a clock that was set back since */
+    return instant_is_never(stamp) ? otherwise : stamp;
+}
+
+/* The clock was set back since this was written: ages must not be negative. */
+static void take_back_future(struct core *core, token_id id)
+{
+    const struct token *token = token_slot(core->table, id);
+    const struct token_state *state = &token->state;
+    instant newest = instant_max(token->created_at, state->checked_at);
+    newest = instant_max(newest, instant_max(state->fetched_at, state->scored_at));
+    newest = instant_max(newest, instant_max(state->discovered_at, state->status_since));
+    if (newest.us <= core->now.us)
+        return;
+    struct token *draft = token_write_begin(core->table, id);
+    draft->created_at = instant_min(draft->created_at, core->now);
+    draft->state.checked_at = instant_min(draft->state.checked_at, core->now);
+    draft->state.fetched_at = instant_min(draft->state.fetched_at, core->now);
+    draft->state.scored_at = instant_min(draft->state.scored_at, core->now);
+    draft->state.discovered_at = instant_min(draft->state.discovered_at, core->now);
+    draft->state.status_since = instant_min(draft->state.status_since, core->now);
+    token_write_end(core->table, id);
 }
 
 void follow_start(struct core *core)
@@ -544,19 +562,20 @@ void follow_start(struct core *core)
         const struct token *token = token_slot(core->table, id);
         if (token->flags & TOKEN_HOLE)
             continue;
+        take_back_future(core, id);
         token_table_costs(core->table)[id] =
             counting_pools(token_pools(core->table, id), token->pool_count);
         enum price_group group = price_group_of(core, id);
         token_set_group(core->table, id, group_of(group));
         lanes_append_unsorted(&core->price, id, group, price_weight(core, id, group),
-                              known_stamp(core, token->state.checked_at, token->created_at));
+                              known_stamp(token->state.checked_at, token->created_at));
         if (!belongs_to_discover(core, id))
             continue;
         bool is_new = instant_is_never(token->state.discovered_at);
         lanes_append_unsorted(&core->discover, id,
                               is_new ? DISCOVER_URGENT : discover_group_of(core, id),
                               is_new ? 0 : value_weight(token),
-                              known_stamp(core, token->state.discovered_at, token->created_at));
+                              known_stamp(token->state.discovered_at, token->created_at));
     }
     lanes_sort(&core->price);
     lanes_sort(&core->discover);
