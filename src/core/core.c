@@ -146,7 +146,6 @@ static void sample_groups(struct core *core)
         group->tokens = group->deferred = group->overdue = 0;
         group->oldest_age = duration_us(0);
     }
-    duration maximum = duration_s(core->options.maximum_age_sec);
     for (unsigned i = 0; i <= PRICE_ARCHIVED; i++) {
         struct group_stats *group = &core->stats.groups[price_group_to_group[i]];
         instant oldest = lanes_oldest(&core->price, i);
@@ -158,7 +157,10 @@ static void sample_groups(struct core *core)
         duration age = instant_diff(core->now, oldest);
         if (age.us > group->oldest_age.us)
             group->oldest_age = age;
-        group->overdue += age.us > maximum.us;
+        int64_t maximum_us = core->price.groups[i].maximum.us;
+        if (maximum_us > 0)
+            group->overdue += lanes_count_older(&core->price, i,
+                                                instant_add(core->now, duration_us(-maximum_us)));
     }
     for (int i = 0; i < REQUESTS_MAX; i++) {
         const struct request *request = &core->requests[i];

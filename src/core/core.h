@@ -160,7 +160,7 @@ struct group_stats {
     instant last_answer_at;
     duration oldest_age;
     uint32_t deferred; /* past the target and not sent */
-    uint32_t overdue;  /* of these, past the maximum age: capacity is critically short */
+    uint32_t overdue;  /* of these, past the maximum age (counted to thousands): critical */
 };
 
 struct lane_stats {

@@ -313,6 +313,19 @@ uint32_t lanes_count_due(struct lanes *lanes, unsigned group, instant now)
     return count;
 }
 
+uint32_t lanes_count_older(const struct lanes *lanes, unsigned group, instant stamp)
+{
+    uint32_t count = 0;
+    for (unsigned i = 0; i < LANE_CLASSES; i++) {
+        token_id id = lanes->fifos[group * LANE_CLASSES + i].head;
+        while (id != TOKEN_NONE && lanes->links[id].stamp.us <= stamp.us && count < LANE_WALK_MAX) {
+            count++;
+            id = lanes->links[id].next;
+        }
+    }
+    return count;
+}
+
 instant lanes_oldest(const struct lanes *lanes, unsigned group)
 {
     instant oldest = INSTANT_FAR;

@@ -124,6 +124,8 @@ instant lanes_next_due(const struct lanes *lanes, unsigned groups, duration lead
 uint32_t lanes_count(const struct lanes *lanes, unsigned group);
 /* Those past their target; amortised O(1) a token. */
 uint32_t lanes_count_due(struct lanes *lanes, unsigned group, instant now);
+/* Those with a stamp at or before this one; stops counting at LANE_WALK_MAX. */
+uint32_t lanes_count_older(const struct lanes *lanes, unsigned group, instant stamp);
 /* The stamp of the oldest; INSTANT_FAR when the group is empty. */
 instant lanes_oldest(const struct lanes *lanes, unsigned group);
 
