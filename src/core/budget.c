@@ -61,9 +61,14 @@ void budget_strike(struct budget *budget, instant now, duration asked, duration 
 {
     double doubled = (double)first.us * exp2(budget->strikes);
     duration rest = asked.us > 0 ? asked : duration_us((int64_t)fmin(doubled, (double)most.us));
-    budget->rest_until = instant_max(budget->rest_until, instant_add(now, rest));
+    budget_rest(budget, now, rest);
     if (budget->strikes < STRIKES_MAX)
         budget->strikes++;
+}
+
+void budget_rest(struct budget *budget, instant now, duration rest)
+{
+    budget->rest_until = instant_max(budget->rest_until, instant_add(now, rest));
 }
 
 void budget_succeed(struct budget *budget)

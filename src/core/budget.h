@@ -36,6 +36,8 @@ void budget_take(struct budget *budget, instant now);
 /* Rests `asked`, or when that is ≤ 0 from `first` doubling to `most`. */
 void budget_strike(struct budget *budget, instant now, duration asked, duration first,
                    duration most);
+/* Rests at least that long from now, without a strike. */
+void budget_rest(struct budget *budget, instant now, duration rest);
 void budget_succeed(struct budget *budget);
 
 #endif

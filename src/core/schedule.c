@@ -211,8 +211,12 @@ static void strike(struct core *core, const struct request *request, const struc
     struct lane_state *lane = &core->lanes[request->lane];
     enum feed_outcome outcome = event->answer.outcome;
     bool refused = outcome == FEED_RATE_LIMITED || outcome == FEED_FORBIDDEN;
-    if (outcome == FEED_CANCELLED || request->sent_at.us < lane->struck_at.us)
+    if (outcome == FEED_CANCELLED)
         return;
+    if (request->sent_at.us < lane->struck_at.us) {
+        budget_rest(&lane->budget, core->now, event->answer.retry_after);
+        return;
+    }
     lane->struck_at = core->now;
     budget_strike(&lane->budget, core->now, event->answer.retry_after,
                   refused ? REFUSED_REST_FIRST : FAILED_REST_FIRST,
