@@ -1,0 +1,318 @@
+/* What only SQLite's store has: its schema's version, foreign files, damaged rows and pages. */
+#include "engine.h"
+#include "store/state.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define TOKENS 300
+
+static int set_up(void **state)
+{
+    static struct place place;
+    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_LOGFMT);
+    place_init(&place);
+    *state = &place;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    place_finish(*state);
+    return 0;
+}
+
+static void change(struct place *place, const char *sql)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(place->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void fill(struct place *place)
+{
+    struct store_token row;
+    struct store *store = open_or_fail(place->url);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    for (token_id id = 1; id <= TOKENS; id++) {
+        token_make(&row, id, 1);
+        assert_int_equal(store_put_token(store, &row), OK);
+        token_make(&row, id, 2);
+        assert_int_equal(store_append_refresh(store, &row), OK);
+    }
+    assert_int_equal(store_put_setting(store, "min_score", "0.2"), OK);
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+}
+
+static void assert_refused(struct place *place, const char *sentence)
+{
+    char why[512] = "";
+    assert_null(store_open(place->url, why));
+    if (strstr(why, sentence) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", why, sentence);
+}
+
+static void a_newer_schema_is_refused(void **state)
+{
+    fill(*state);
+    change(*state, "PRAGMA user_version=99");
+    assert_refused(*state, "made by a newer version of moonwatch (schema 99");
+    assert_int_equal(ask(((struct place *)*state)->path, "SELECT count(*) FROM token"), TOKENS);
+}
+
+static void a_foreign_database_is_left_alone(void **state)
+{
+    change(*state, "CREATE TABLE mine(x); INSERT INTO mine VALUES(1)");
+    assert_refused(*state, "a database of another program");
+    assert_int_equal(ask(((struct place *)*state)->path, "SELECT count(*) FROM mine"), 1);
+}
+
+static void no_database_is_told_so(void **state)
+{
+    struct place *place = *state;
+    FILE *file = fopen(place->path, "w");
+    for (int i = 0; i < 1000; i++)
+        fputs("this is no database", file);
+    fclose(file);
+    assert_refused(place, "file is not a database");
+}
+
+static void a_missing_folder_is_told_so(void **state)
+{
+    char why[512] = "";
+    (void)state;
+    assert_null(store_open("sqlite:/nonexistent/folder/x.db", why));
+    assert_non_null(strstr(why, "its folder can't be reached"));
+}
+
+static void a_missing_table_is_told_so(void **state)
+{
+    fill(*state);
+    change(*state, "DROP TABLE pool");
+    assert_refused(*state, "does not have the tables it should have");
+}
+
+static void the_file_says_what_it_is(void **state)
+{
+    struct place *place = *state;
+    fill(place);
+    assert_int_equal(ask(place->path, "PRAGMA application_id"), 0x4d4f4f4e);
+    assert_int_equal(ask(place->path, "PRAGMA user_version"), 1);
+    assert_true(is_intact(place->path));
+}
+
+static void an_older_engine_may_not_write(void **state)
+{
+    struct place *place = *state;
+    struct store *store = open_or_fail(place->url);
+    change(place, "UPDATE meta SET value=value+1 WHERE name='generation'");
+    assert_int_equal(store_begin(store, STORE_RELAXED), ERR_FENCED);
+    assert_non_null(strstr(store_message(store), "newer engine"));
+    store_close(store);
+}
+
+struct damage {
+    const char *name;
+    const char *sql; /* done to row 7 of a filled database, after the log was emptied */
+    uint32_t tokens, refused, holes, states;
+};
+
+static const struct damage DAMAGES[] = {
+    {"no mint", "UPDATE token SET mint='0OIl' WHERE id=7", 299, 4, 1, 0},
+    {"mint of NULs", "UPDATE token SET mint=zeroblob(44) WHERE id=7", 299, 4, 1, 0},
+    {"the mint of another", "UPDATE token SET mint=(SELECT mint FROM token WHERE id=6) WHERE id=7",
+     299, 4, 1, 0},
+    {"unknown status", "UPDATE token SET status='rich' WHERE id=7", 299, 4, 1, 0},
+    {"long name", "UPDATE token SET name=hex(zeroblob(99)) WHERE id=7", 299, 4, 1, 0},
+    {"created before all time", "UPDATE token SET created_at=-1 WHERE id=7", 299, 4, 1, 0},
+    {"id far off", "UPDATE token SET id=4000000000 WHERE id=7", 299, 4, 1, 0},
+    {"id too large", "UPDATE token SET id=9000000000000000000 WHERE id=7", 299, 4, 1, 0},
+    {"id below zero", "UPDATE token SET id=-5 WHERE id=7", 299, 3, 1, 0},
+    {"empty state", "UPDATE token SET state='' WHERE id=7", 300, 1, 0, 1},
+    {"state of another version", "UPDATE token SET state=x'02'||substr(state,2) WHERE id=7", 300, 1,
+     0, 1},
+    {"a score of NaN",
+     "UPDATE token SET state=CAST(substr(state,1,132)||x'000000000000f87f'||substr(state,141)"
+     " AS BLOB) WHERE id=7",
+     300, 1, 0, 1},
+    {"log far ahead", "UPDATE token SET log_seq=999999 WHERE id=7", 300, 0, 0, 0},
+    {"pool without address", "UPDATE pool SET address='' WHERE token_id=7 AND n=1", 300, 1, 0, 0},
+    {"pool twice",
+     "UPDATE pool SET address=(SELECT address FROM pool WHERE token_id=7 AND n=0)"
+     " WHERE token_id=7 AND n=1",
+     300, 1, 0, 0},
+    {"pool with debts", "UPDATE pool SET liquidity_usd=-1 WHERE token_id=7 AND n=1", 300, 1, 0, 0},
+    {"pool of infinite wealth", "UPDATE pool SET liquidity_usd=9e999 WHERE token_id=7 AND n=1", 300,
+     1, 0, 0},
+    {"pool of no number", "UPDATE pool SET token_id='x' WHERE token_id=7 AND n=1", 300, 1, 0, 0},
+    {"unknown flags", "UPDATE pool SET flags=-1 WHERE token_id=7 AND n=1", 300, 1, 0, 0},
+};
+
+static void check_damage(struct place *place, const struct damage *damage)
+{
+    struct kept kept;
+    unlink(place->path);
+    fill(place);
+    change(place,
+           "DELETE FROM refresh_log_a; UPDATE meta SET value=1000 WHERE name='log_position'");
+    change(place, damage->sql);
+    struct store *store = open_or_fail(place->url);
+    assert_int_equal(kept_load(store, &kept), OK);
+    const struct store_load_report *report = &kept.report;
+    if (report->tokens != damage->tokens || report->holes != damage->holes ||
+        report->states_refused != damage->states || report->rows_refused != damage->refused)
+        fail_msg("%s: %u tokens, %u refused, %u holes, %u states", damage->name, report->tokens,
+                 report->rows_refused, report->holes, report->states_refused);
+    assert_int_equal(kept.has[7], damage->tokens == TOKENS);
+    if (damage->states > 0)
+        assert_int_equal(kept.tokens[7].token.state.answers, 0);
+    kept_finish(&kept);
+    store_close(store);
+}
+
+static void damaged_rows_cost_themselves(void **state)
+{
+    for (size_t i = 0; i < sizeof DAMAGES / sizeof *DAMAGES; i++)
+        check_damage(*state, &DAMAGES[i]);
+}
+
+static void a_time_in_the_future_is_set_to_now(void **state)
+{
+    struct place *place = *state;
+    struct kept kept;
+    struct store_token row;
+    struct store *store = open_or_fail(place->url);
+    token_make(&row, 1, 1);
+    row.token.state.checked_at = instant_add(clock_now(), duration_s(1e6));
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    assert_int_equal(store_put_token(store, &row), OK);
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    store = open_or_fail(place->url);
+    assert_int_equal(kept_load(store, &kept), OK);
+    assert_int_equal(kept.report.times_clamped, 1);
+    assert_true(kept.tokens[1].token.state.checked_at.us <= clock_now().us);
+    kept_finish(&kept);
+    store_close(store);
+}
+
+static void damaged_log_rows_fall_back(void **state)
+{
+    struct place *place = *state;
+    struct kept kept;
+    fill(place);
+    change(place, "UPDATE refresh_log_a SET state=x'00' WHERE token_id=7;"
+                  "UPDATE refresh_log_a SET token_id=-1 WHERE token_id=8;"
+                  "UPDATE refresh_log_a SET status='x' WHERE token_id=9");
+    struct store *store = open_or_fail(place->url);
+    assert_int_equal(kept_load(store, &kept), OK);
+    assert_int_equal(kept.report.tokens, TOKENS);
+    assert_int_equal(kept.report.rows_refused, 3);
+    for (token_id id = 6; id <= 10; id++)
+        assert_int_equal(kept.tokens[id].token.state.low_score_us, id >= 7 && id <= 9 ? 1 : 2);
+    kept_finish(&kept);
+    store_close(store);
+}
+
+static void any_bytes_of_a_state_are_survived(void **state)
+{
+    struct store_token row;
+    struct token token;
+    uint8_t bytes[STATE_BLOB_MAX], changed[STATE_BLOB_MAX];
+    char dex[DEX_NAME_SIZE];
+    struct prng prng;
+    (void)state;
+    prng_seed(&prng, 3);
+    token_make(&row, 1, 1);
+    size_t length = state_encode(&row.token, row.primary_dex, bytes);
+    assert_null(state_decode(bytes, length, &token, dex));
+    assert_string_equal(dex, "raydium");
+    for (size_t cut = 0; cut < length; cut++)
+        assert_non_null(state_decode(bytes, cut, &token, dex));
+    assert_non_null(state_decode(NULL, 0, &token, dex));
+    for (int i = 0; i < 100000; i++) {
+        memcpy(changed, bytes, length);
+        for (uint64_t n = prng_below(&prng, 4); n > 0; n--)
+            changed[prng_below(&prng, length)] = (uint8_t)prng_next(&prng);
+        (void)state_decode(changed, length, &token, dex);
+    }
+}
+
+/* Whatever the bytes of the file are, opening and loading end with an answer. */
+static void any_bytes_of_the_file_are_survived(void **state)
+{
+    struct place *place = *state;
+    struct prng prng;
+    char command[512], why[512];
+    prng_seed(&prng, 11);
+    fill(place);
+    snprintf(command, sizeof command, "cp %s %s.good", place->path, place->path);
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof command, "cp %s.good %s; rm -f %s-wal %s-shm", place->path,
+             place->path, place->path, place->path);
+    for (int round = 0; round < 150; round++) {
+        struct kept kept;
+        struct stat status;
+        assert_int_equal(system(command), 0);
+        int fd = open(place->path, O_WRONLY);
+        assert_int_equal(fstat(fd, &status), 0);
+        for (int i = 0; i < 1 << round % 8; i++) {
+            uint64_t word = prng_next(&prng);
+            off_t at = (off_t)prng_below(&prng, (uint64_t)status.st_size - 8);
+            assert_int_equal(pwrite(fd, &word, 1 + round % 8, at), 1 + round % 8);
+        }
+        close(fd);
+        struct store *store = store_open(place->url, why);
+        if (store == NULL)
+            continue;
+        enum err err = kept_load(store, &kept);
+        assert_true(err == OK || err == ERR_CORRUPT);
+        assert_true(kept.report.tokens <= TOKENS);
+        kept_finish(&kept);
+        store_close(store);
+    }
+}
+
+static void a_reader_follows_a_replaced_file(void **state)
+{
+    struct place *place = *state;
+    char why[512], moved[128];
+    struct store_snapshot found[2];
+    struct store_reader *reader = store_reader_open(place->url, why);
+    snprintf(moved, sizeof moved, "%s.old", place->path);
+    for (int64_t id = 1; id <= 3; id++) {
+        struct store *store = open_or_fail(place->url);
+        struct store_snapshot snapshot = {.id = id, .token = 1, .at = {id}};
+        assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+        assert_int_equal(store_put_snapshot(store, &snapshot), OK);
+        assert_int_equal(store_commit(store), OK);
+        assert_int_equal(store_reader_snapshots(reader, 1, id, found, 2), 1);
+        store_close(store);
+        assert_int_equal(rename(place->path, moved), 0);
+        assert_int_equal(store_reader_snapshots(reader, 1, id, found, 2), -1);
+    }
+    store_reader_close(reader);
+}
+
+int main(void)
+{
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        ROW(a_newer_schema_is_refused),
+        ROW(a_foreign_database_is_left_alone),
+        ROW(no_database_is_told_so),
+        ROW(a_missing_folder_is_told_so),
+        ROW(a_missing_table_is_told_so),
+        ROW(the_file_says_what_it_is),
+        ROW(an_older_engine_may_not_write),
+        ROW(damaged_rows_cost_themselves),
+        ROW(a_time_in_the_future_is_set_to_now),
+        ROW(damaged_log_rows_fall_back),
+        ROW(any_bytes_of_a_state_are_survived),
+        ROW(any_bytes_of_the_file_are_survived),
+        ROW(a_reader_follows_a_replaced_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
