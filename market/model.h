@@ -4,10 +4,10 @@
  *
  * A token's clock is its TRADES. Their rate falls with a power of the token's age (so that activity
  * fades as recorded), on a time warped by bursts (so that busy minutes cluster), plus revivals,
- * which are short lives of their own. Prices, volumes, buys and sells are functions of their number:
- * a window without trades shows no change, busy windows are the volatile ones, and windows are
- * differences of one growing count, hence monotone.
- * README.md says which recorded figures the constants come from.
+ * which are short lives of their own. Prices, volumes, buys and sells are functions of their
+ * number: a window without trades shows no change, busy windows are the volatile ones, and windows
+ * are differences of one growing count, hence monotone. README.md says which recorded figures the
+ * constants come from.
  */
 #ifndef MOONWATCH_MARKET_MODEL_H
 #define MOONWATCH_MARKET_MODEL_H
