@@ -60,11 +60,10 @@ struct field {
 };
 
 #define MEMBER(member) offsetof(struct pair, member), sizeof(((struct pair *)nullptr)->member)
-#define LIST(rows)                                                                                 \
-    field_list                                                                                     \
-    {                                                                                              \
-        rows, sizeof(rows) / sizeof(*rows)                                                         \
-    }
+template <size_t count> constexpr field_list list(const field (&rows)[count])
+{
+    return {rows, count};
+}
 
 constexpr field base_fields[] = {
     {"address", BASE, NEEDED, MEMBER(base), {}},
@@ -84,8 +83,8 @@ constexpr field txns_h1_fields[] = {
     {"sells", COUNT, NEEDED, MEMBER(sells_h1), {}},
 };
 constexpr field txns_fields[] = {
-    {"m5", OBJECT, NEEDED, 0, 0, LIST(txns_m5_fields)},
-    {"h1", OBJECT, NEEDED, 0, 0, LIST(txns_h1_fields)},
+    {"m5", OBJECT, NEEDED, 0, 0, list(txns_m5_fields)},
+    {"h1", OBJECT, NEEDED, 0, 0, list(txns_h1_fields)},
 };
 constexpr field volume_fields[] = {
     {"m5", FIGURE, NEEDED, MEMBER(volume_m5_usd), {}},
@@ -104,13 +103,13 @@ constexpr field pair_fields[] = {
     {"chainId", CHAIN, NEEDED, 0, 0, {}},
     {"dexId", TEXT, NEEDED, MEMBER(dex), {}},
     {"pairAddress", POOL, NEEDED, MEMBER(pool), {}},
-    {"baseToken", OBJECT, NEEDED, 0, 0, LIST(base_fields)},
-    {"quoteToken", OBJECT, NEEDED, 0, 0, LIST(quote_fields)},
+    {"baseToken", OBJECT, NEEDED, 0, 0, list(base_fields)},
+    {"quoteToken", OBJECT, NEEDED, 0, 0, list(quote_fields)},
     {"priceUsd", FIGURE, NEEDED, MEMBER(price_usd), {}},
-    {"txns", OBJECT, NEEDED, 0, 0, LIST(txns_fields)},
-    {"volume", OBJECT, NEEDED, 0, 0, LIST(volume_fields)},
-    {"priceChange", OBJECT, NEEDED, 0, 0, LIST(change_fields)},
-    {"liquidity", OBJECT, NEEDED, 0, 0, LIST(liquidity_fields)},
+    {"txns", OBJECT, NEEDED, 0, 0, list(txns_fields)},
+    {"volume", OBJECT, NEEDED, 0, 0, list(volume_fields)},
+    {"priceChange", OBJECT, NEEDED, 0, 0, list(change_fields)},
+    {"liquidity", OBJECT, NEEDED, 0, 0, list(liquidity_fields)},
     {"marketCap", FIGURE, HARMLESS, MEMBER(market_cap_usd), {}},
     {"pairCreatedAt", MOMENT, HARMLESS, MEMBER(created_at_ms), {}},
 };
@@ -472,12 +471,12 @@ error_code read_pair_object(reader &r, ondemand::object object)
     struct pair spare;
     bool is_full = r.out->pair_count == ANSWER_PAIRS_MAX;
     begin_pair(r, is_full ? &spare : &r.out->pairs[r.out->pair_count]);
-    SIMDJSON_TRY(read_object(r, LIST(pair_fields), object));
+    SIMDJSON_TRY(read_object(r, list(pair_fields), object));
     finish_pair(r);
     return simdjson::SUCCESS;
 }
 
-error_code read_pair(reader &r, ondemand::value &&value)
+error_code read_pair(reader &r, ondemand::value &value)
 {
     token token;
     SIMDJSON_TRY(peek(value, token));
@@ -496,7 +495,8 @@ error_code read_array(reader &r, ondemand::array array, size_t &elements)
 {
     for (auto item : array) {
         SIMDJSON_TRY(item.error());
-        SIMDJSON_TRY(read_pair(r, std::move(item).value_unsafe()));
+        ondemand::value value = item.value_unsafe();
+        SIMDJSON_TRY(read_pair(r, value));
         elements++;
     }
     return simdjson::SUCCESS;
@@ -545,7 +545,7 @@ error_code read_pair_field(reader &r, ondemand::value &value, envelope &found)
     if (token.kind == TOKEN_NULL || found.has_array)
         return simdjson::SUCCESS;
     found.elements++;
-    return read_pair(r, std::move(value));
+    return read_pair(r, value);
 }
 
 error_code read_envelope(reader &r, ondemand::object object, envelope &found)

@@ -181,7 +181,7 @@ bool unescape_one(std::string_view &text, uint32_t &code)
     size_t found = letters.find(letter);
     if (found == std::string_view::npos)
         return false;
-    code = (uint32_t)values[found];
+    code = (unsigned char)values[found];
     return true;
 }
 

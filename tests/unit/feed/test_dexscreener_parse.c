@@ -474,7 +474,7 @@ static void test_depth_and_size(void **state)
         (size_t)sprintf(body, "[{\"pairAddress\":\"" SAMPLE_POOL_1
                               "\",\"baseToken\":{\"address\":\"" SAMPLE_MINT "\"},\"priceUsd\":");
     body[length] = '9';
-    memcpy(body + TEXT, "}]", 2);
+    snprintf(body + TEXT, sizeof("}]"), "}]");
     assert_int_equal(parse_n(f, body, TEXT + 2), FEED_OK);
     assert_int_equal(f->answer.issues[PAIR_NOT_FINITE], 1);
     free(body);

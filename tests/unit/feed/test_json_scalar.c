@@ -145,7 +145,7 @@ static void test_unescaping_is_bounded(void **state)
     char text[6 * 1000 + 1] = "", out[JSON_UNESCAPED_MAX];
     size_t length = 0;
     for (int i = 0; i < 1000; i++)
-        memcpy(text + 6 * i, "\\u20ac", 6);
+        snprintf(text + 6 * (size_t)i, sizeof(text) - 6 * (size_t)i, "\\u20ac");
     assert_true(json_text_unescape(text, 6000, out, &length));
     assert_in_range(length, JSON_UNESCAPED_MAX - 4, JSON_UNESCAPED_MAX);
 }
