@@ -18,6 +18,8 @@
 #define TABLE_HEADROOM 64            /* tokens that a step may add, with room for their pools */
 #define FIRST_CAPACITY 1024
 
+#define FAILURE_TOLD_EVERY duration_s(30)
+
 /* ---- steps ---- */
 
 static void arm_deadline(struct engine *engine);
@@ -68,6 +70,42 @@ void engine_step(struct engine *engine, struct event *event)
 
 /* ---- what comes in ---- */
 
+static void show_failure(struct engine *engine, const char *outcome, const char *detail)
+{
+    page_text_begin(engine->page);
+    snprintf(engine->page->feed_message, sizeof engine->page->feed_message, "%s%s%s", outcome,
+             detail[0] == '\0' ? "" : ": ", detail);
+    page_text_end(engine->page);
+}
+
+static void note_success(struct engine *engine)
+{
+    if (engine->failures_in_a_row == 0)
+        return;
+    log_info("feed", "the upstream answers again",
+             LOG_INT("failed_requests", engine->failures_in_a_row));
+    engine->failures_in_a_row = 0;
+    show_failure(engine, "", "");
+}
+
+/* An outage is one story, not a line a request: its beginning, how it goes on, its end. */
+static void note_failure(struct engine *engine, const struct feed_answer *answer)
+{
+    const char *outcome = feed_outcome_name(answer->outcome);
+    const char *detail = answer->detail == NULL ? "" : answer->detail;
+    instant now = clock_now();
+    engine->failures_in_a_row++;
+    if (engine->failures_in_a_row > 1 &&
+        instant_diff(now, engine->failure_told_at).us < FAILURE_TOLD_EVERY.us)
+        return;
+    engine->failure_told_at = now;
+    log_warning("feed", "requests fail; their tokens stay in front, the lanes rest and try again",
+                LOG_STRING("outcome", outcome), LOG_INT("status", answer->http_status),
+                LOG_STRING("detail", detail),
+                LOG_INT("failed_in_a_row", engine->failures_in_a_row));
+    show_failure(engine, outcome, detail);
+}
+
 static void on_answer(void *context, const struct feed_answer *answer)
 {
     struct engine *engine = context;
@@ -79,17 +117,11 @@ static void on_answer(void *context, const struct feed_answer *answer)
     if (answer->outcome == FEED_OK) {
         event.answer.pairs = answer->parsed->pairs;
         event.answer.pair_count = answer->parsed->pair_count;
-    } else if (answer->outcome != FEED_CANCELLED) {
-        log_warning("feed", "request failed; its tokens go back to the front",
-                    LOG_STRING("outcome", feed_outcome_name(answer->outcome)),
-                    LOG_INT("status", answer->http_status),
-                    LOG_STRING("detail", answer->detail == NULL ? "" : answer->detail));
-        page_text_begin(engine->page);
-        snprintf(engine->page->feed_message, sizeof engine->page->feed_message, "%s: %s",
-                 feed_outcome_name(answer->outcome),
-                 answer->detail == NULL ? "no detail" : answer->detail);
-        page_text_end(engine->page);
     }
+    if (answer->outcome == FEED_OK)
+        note_success(engine);
+    else if (answer->outcome != FEED_CANCELLED)
+        note_failure(engine, answer);
     engine_step(engine, &event);
 }
 

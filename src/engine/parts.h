@@ -32,6 +32,8 @@ struct engine {
     unsigned closing; /* parts whose handles are still to be closed */
     bool memory_is_short;
     bool export_failed;
+    uint64_t failures_in_a_row; /* of requests */
+    instant failure_told_at;
     instant second_expected_at;
     struct actions actions;
 };

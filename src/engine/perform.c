@@ -74,8 +74,10 @@ static void perform_history(struct engine *engine, const struct action *action)
     writer_add_event(engine->writer, &event);
     char mint[ADDRESS_TEXT_MAX + 1];
     address_format(&token_slot(engine->memory.table, action->history.id)->mint, mint);
-    log_info("life", action->history.event, LOG_STRING("mint", mint),
-             LOG_STRING("reason", action->history.reason));
+    /* A first connection may bring thousands of tokens: that they came is for those who look. */
+    bool is_new = token_slot(engine->memory.table, action->history.id)->state.answers == 0;
+    LOG_AT(is_new ? LOG_DEBUG : LOG_INFO, "life", action->history.event, LOG_STRING("mint", mint),
+           LOG_STRING("reason", action->history.reason));
 }
 
 void engine_perform(struct engine *engine, const struct action *action)
