@@ -114,7 +114,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     char listen[64];
     snprintf(listen, sizeof listen, "127.0.0.1:%s", argc > 1 ? argv[1] : "8080");
-    world_start_at(&world, "", listen);
+    world_start_at(&world, "", listen, "sqlite:none");
     struct walk *walks = calloc(count + 1, sizeof *walks);
     for (uint32_t i = 1; i <= count; i++)
         make_token(&world, &prng, i, &walks[i]);

@@ -493,6 +493,32 @@ static void test_ready(void **state)
     http_free(&answer);
 }
 
+/* Every line is a comment or a sample of the format; no name and no sample stands twice. */
+static void check_exposition(const char *text)
+{
+    char *copy = strdup(text), *rest = copy;
+    json_t *seen = json_object();
+    for (char *line = strsep(&rest, "\n"); rest != NULL; line = strsep(&rest, "\n")) {
+        char key[256], value[64], *end;
+        bool is_help = sscanf(line, "# HELP %255s", key) == 1;
+        bool is_type = sscanf(line, "# TYPE %255s", key) == 1;
+        if (!is_help && !is_type) {
+            if (sscanf(line, "%255s %63s", key, value) != 2 || strncmp(key, "moonwatch_", 10) != 0)
+                fail_msg("no sample: %s", line);
+            strtod(value, &end);
+            assert_true(*end == '\0');
+        }
+        char entry[300];
+        snprintf(entry, sizeof entry, "%s %s", is_help ? "help" : is_type ? "type" : "", key);
+        if (json_object_get(seen, entry) != NULL)
+            fail_msg("twice: %s", line);
+        json_object_set_new(seen, entry, json_true());
+    }
+    assert_int_equal(text[strlen(text) - 1], '\n');
+    json_decref(seen);
+    free(copy);
+}
+
 static void test_metrics(void **state)
 {
     (void)state;
@@ -517,6 +543,7 @@ static void test_metrics(void **state)
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
         if (strstr(answer.body, samples[i]) == NULL)
             fail_msg("no sample %s", samples[i]);
+    check_exposition(answer.body);
     /* Nobody has set it: left out, not 0. */
     assert_null(strstr(answer.body, "moonwatch_loop_lag_seconds"));
     http_free(&answer);

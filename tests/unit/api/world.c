@@ -146,10 +146,11 @@ static void engine_start(struct world *world, int fds[2])
 
 void world_start(struct world *world, const char *api_token)
 {
-    world_start_at(world, api_token, "127.0.0.1:0");
+    world_start_at(world, api_token, "127.0.0.1:0", "sqlite:none");
 }
 
-void world_start_at(struct world *world, const char *api_token, const char *listen)
+void world_start_at(struct world *world, const char *api_token, const char *listen,
+                    const char *store_url)
 {
     int error, fds[2];
     char why[512];
@@ -166,7 +167,7 @@ void world_start_at(struct world *world, const char *api_token, const char *list
     engine_start(world, fds);
     struct api_world view = {.table = world->memory.table,
                              .page = world->page,
-                             .store_url = "sqlite:none",
+                             .store_url = store_url,
                              .command_fd = fds[1],
                              .options = &world->options};
     world->api = api_start(&view, why);

@@ -36,7 +36,8 @@ struct world {
 
 /* `api_token` "" for none. Starts everything on a free port of 127.0.0.1. */
 void world_start(struct world *world, const char *api_token);
-void world_start_at(struct world *world, const char *api_token, const char *listen);
+void world_start_at(struct world *world, const char *api_token, const char *listen,
+                    const char *store_url);
 void world_stop(struct world *world);
 
 /* Puts the default options and a healthy engine on the page. */
