@@ -1,0 +1,1158 @@
+/*
+ * The core as its shell sees it: events in, actions out. Each test reads like a log: seconds since
+ * the start, and what the core did. Tokens are letters, their pools letters with a number.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "core/core.h"
+#include "page/table_memory.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define START         ((instant){1750000000000000LL})
+#define LATENCY_S     0.1
+#define TRACE_SIZE    16384
+#define PENDING_MAX   1024
+#define TOKENS_AT_ALL 256
+#define HOUR_S        3600.0
+
+/* What a trace shows, a bit each. */
+enum { SHOW_FETCH = 1, SHOW_STORE = 2, SHOW_HISTORY = 4, SHOW_REPLY = 8, SHOW_JOBS = 16 };
+
+/* What the upstream knows of a token. */
+enum market {
+    MARKET_NONE,    /* nothing: answers are empty */
+    MARKET_QUIET,   /* one pumpswap pool, no trades */
+    MARKET_TRADED,  /* the same pool, traded */
+    MARKET_ALIVE,   /* and a raydium pool with liquidity: qualifies */
+    MARKET_DRAINED, /* the raydium pool has run dry, no trades */
+};
+
+struct pending {
+    uint64_t request;
+    enum lane_kind lane;
+    size_t count;
+    struct address addresses[REQUEST_ADDRESSES_MAX];
+    instant sent_at;
+};
+
+static struct {
+    struct table_memory memory;
+    struct core *core;
+    struct options options;
+    struct actions actions;
+    instant now;
+    unsigned show;
+    char trace[TRACE_SIZE];
+    size_t trace_length;
+    struct pending pending[PENDING_MAX];
+    size_t pending_count;
+    enum market markets[TOKENS_AT_ALL];
+    enum feed_outcome outcome; /* of what answer_all() answers */
+} world;
+
+/* ---- the world ---- */
+
+static void set_option(const char *name, const char *value)
+{
+    char why[OPTION_MESSAGE_SIZE];
+    if (options_set(&world.options, name, value, OPTION_FROM_STORE, why) != OK)
+        fail_msg("%s", why);
+}
+
+static struct address mint_of(unsigned n)
+{
+    return (struct address){{(uint8_t)n, 0, 7, (uint8_t)(n >> 8)}};
+}
+
+static struct address pool_of(unsigned n, unsigned pool)
+{
+    return (struct address){{(uint8_t)n, (uint8_t)pool, 7}};
+}
+
+static double seconds(instant t)
+{
+    return duration_to_s(instant_diff(t, START));
+}
+
+static instant at(double s)
+{
+    return instant_add(START, duration_s(s));
+}
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(world.trace + world.trace_length, TRACE_SIZE - world.trace_length, format,
+                      arguments);
+    va_end(arguments);
+    assert_true(n >= 0 && (size_t)n < TRACE_SIZE - world.trace_length);
+    world.trace_length += (size_t)n;
+}
+
+static void say_when(void)
+{
+    say("%8.2f  ", seconds(world.actions.now));
+}
+
+static char letter_of(token_id id)
+{
+    return (char)token_slot(world.memory.table, id)->mint.bytes[0];
+}
+
+static void on_fetch(const struct action *action)
+{
+    struct pending *pending = &world.pending[world.pending_count++];
+    assert_true(world.pending_count < PENDING_MAX);
+    pending->request = action->fetch.request;
+    pending->lane = action->fetch.lane;
+    pending->count = action->fetch.count;
+    pending->sent_at = world.actions.now;
+    memcpy(pending->addresses, action->fetch.addresses,
+           action->fetch.count * sizeof(struct address));
+    if (!(world.show & SHOW_FETCH))
+        return;
+    say_when();
+    say("%s", lane_kind_name(action->fetch.lane));
+    for (size_t i = 0; i < action->fetch.count; i++) {
+        const uint8_t *bytes = action->fetch.addresses[i].bytes;
+        if (bytes[1] == 0)
+            say(" %c", bytes[0]);
+        else
+            say(" %c%d", bytes[0], bytes[1]);
+    }
+    say("\n");
+}
+
+static void on_reply(const struct action *action)
+{
+    static const char *const names[] = {"created", "known", "done", "not found", "unavailable"};
+    if (!(world.show & SHOW_REPLY))
+        return;
+    say_when();
+    say("reply %d: %s", (int)action->reply.tag, names[action->reply.result]);
+    if (action->reply.result == REPLY_DONE)
+        say(", snapshot %d, score %.3f", (int)action->reply.snapshot_id, action->reply.score);
+    if (action->reply.message != NULL)
+        say(", %s", action->reply.message);
+    say("\n");
+}
+
+static void on_store(const struct action *action)
+{
+    if (!(world.show & SHOW_STORE))
+        return;
+    say_when();
+    if (action->kind == ACTION_ADD_TOKEN)
+        say("add %c\n", letter_of(action->add_token.id));
+    else if (action->kind == ACTION_SAVE)
+        say("save %c\n", letter_of(action->save.id));
+    else
+        say("snapshot %d of %c after %d: %.3f\n", (int)action->snapshot.snapshot_id,
+            letter_of(action->snapshot.id), (int)action->snapshot.previous,
+            token_slot(world.memory.table, action->snapshot.id)->state.score);
+}
+
+static void on_history(const struct action *action)
+{
+    if (!(world.show & SHOW_HISTORY))
+        return;
+    say_when();
+    say("%c %s: %s\n", letter_of(action->history.id), action->history.event,
+        action->history.reason);
+}
+
+static void on_job(const char *what)
+{
+    if (!(world.show & SHOW_JOBS))
+        return;
+    say_when();
+    say("%s\n", what);
+}
+
+static void drop_pending(size_t i)
+{
+    world.pending_count--;
+    memmove(&world.pending[i], &world.pending[i + 1],
+            (world.pending_count - i) * sizeof *world.pending);
+}
+
+static void on_cancel(const struct action *action)
+{
+    for (size_t i = 0; i < world.pending_count; i++)
+        if (world.pending[i].request == action->cancel.request) {
+            if (world.show & SHOW_FETCH) {
+                say_when();
+                say("cancel %s\n", lane_kind_name(world.pending[i].lane));
+            }
+            drop_pending(i);
+            return;
+        }
+    fail_msg("cancelled what was not sent");
+}
+
+static void perform(const struct action *action)
+{
+    switch (action->kind) {
+    case ACTION_FETCH:
+        on_fetch(action);
+        return;
+    case ACTION_CANCEL:
+        on_cancel(action);
+        return;
+    case ACTION_ADD_TOKEN:
+    case ACTION_SAVE:
+    case ACTION_SNAPSHOT:
+        on_store(action);
+        return;
+    case ACTION_HISTORY:
+        on_history(action);
+        return;
+    case ACTION_REPLY:
+        on_reply(action);
+        return;
+    case ACTION_EXPORT:
+        on_job("export");
+        return;
+    case ACTION_RETENTION:
+        on_job("retention");
+        return;
+    case ACTION_KIND_COUNT:
+        break;
+    }
+    fail_msg("no such action");
+}
+
+/* Everybody stands in its lanes or is under way, after every step. */
+static void check_lanes(void)
+{
+    for (token_id id = 1; id <= token_table_count(world.memory.table); id++)
+        if (!(token_slot(world.memory.table, id)->flags & TOKEN_HOLE))
+            assert_true(core_holds_token(world.core, id));
+}
+
+static void step(struct event event)
+{
+    event.now = world.now;
+    core_step(world.core, &event, &world.actions);
+    for (size_t i = 0; i < world.actions.count; i++)
+        perform(&world.actions.items[i]);
+    check_lanes();
+}
+
+static void start(void)
+{
+    world.core = core_init(world.core, world.memory.table, &world.options, 0, world.now);
+    world.pending_count = 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    int error;
+    memset(&world, 0, sizeof world);
+    assert_true(table_memory_init(&world.memory, 64, &error));
+    world.core = malloc(core_size());
+    assert_non_null(world.core);
+    world.now = START;
+    world.show = SHOW_FETCH | SHOW_STORE | SHOW_HISTORY | SHOW_REPLY;
+    options_init(&world.options);
+    set_option("w_fresh", "0"); /* quiet tokens score nothing */
+    start();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(world.core);
+    table_memory_finish(&world.memory);
+    return 0;
+}
+
+/* ---- answers ---- */
+
+static void set_pair(struct pair *pair, unsigned n, unsigned pool, enum market market)
+{
+    bool traded = market == MARKET_TRADED || market == MARKET_ALIVE;
+    memset(pair, 0, sizeof *pair);
+    pair->base = mint_of(n);
+    pair->pool = pool_of(n, pool);
+    pair->quote = mint_of(200);
+    snprintf(pair->base_name, sizeof pair->base_name, "Token %c", (char)n);
+    snprintf(pair->base_symbol, sizeof pair->base_symbol, "%c", (char)n);
+    strcpy(pair->quote_symbol, "SOL");
+    strcpy(pair->dex, pool == 1 ? "pumpswap" : "raydium");
+    pair->liquidity_usd = pool == 1 ? 20000 : market == MARKET_DRAINED ? 10 : 9000;
+    pair->price_usd = 0.001;
+    pair->market_cap_usd = pair->change_m15_percent = NAN;
+    pair->change_m5_percent = traded ? 3 : NAN;
+    pair->change_h1_percent = traded ? 8 : NAN;
+    pair->buys_m5 = traded ? 120 : 0;
+    pair->sells_m5 = traded ? 60 : 0;
+    pair->buys_h1 = traded ? 900 : 0;
+    pair->sells_h1 = traded ? 500 : 0;
+    pair->volume_m5_usd = traded ? 3000 : 0;
+    pair->volume_h1_usd = traded ? 24000 : 0;
+}
+
+static unsigned pools_in(enum market market)
+{
+    return market == MARKET_NONE ? 0 : market >= MARKET_ALIVE ? 2 : 1;
+}
+
+static size_t market_answer(const struct pending *pending, struct pair *out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < pending->count; i++) {
+        unsigned n = pending->addresses[i].bytes[0], pool = pending->addresses[i].bytes[1];
+        enum market market = world.markets[n];
+        unsigned pools = pools_in(market);
+        if (pending->lane == LANE_REFRESH) {
+            if (pool <= pools)
+                set_pair(&out[count++], n, pool, market);
+        } else {
+            for (pool = 1; pool <= (pending->lane == LANE_SCREEN && pools > 0 ? 1 : pools); pool++)
+                set_pair(&out[count++], n, pool, market);
+        }
+    }
+    return count;
+}
+
+static void answer_raw(uint64_t request, const struct pair *pairs, size_t count)
+{
+    step((struct event){.kind = EVENT_ANSWER,
+                        .answer = {.request = request,
+                                   .outcome = FEED_OK,
+                                   .latency = duration_s(LATENCY_S),
+                                   .pairs = pairs,
+                                   .pair_count = count}});
+}
+
+static void fail_raw(uint64_t request, enum feed_outcome outcome, double retry_after_s)
+{
+    step((struct event){.kind = EVENT_ANSWER,
+                        .answer = {.request = request,
+                                   .outcome = outcome,
+                                   .retry_after = duration_s(retry_after_s)}});
+}
+
+static void answer_first(void)
+{
+    struct pair pairs[REQUEST_ADDRESSES_MAX * 2];
+    struct pending first = world.pending[0];
+    drop_pending(0);
+    if (world.outcome == FEED_OK)
+        answer_raw(first.request, pairs, market_answer(&first, pairs));
+    else
+        fail_raw(first.request, world.outcome, 0);
+}
+
+/* Time passes; requests are answered after the latency unless `outcome` says that they are lost. */
+#define OUTCOME_LOST FEED_OUTCOME_COUNT
+static void run_until(double s)
+{
+    while (true) {
+        instant next = core_deadline(world.core, world.now);
+        bool answers = world.pending_count > 0 && world.outcome != OUTCOME_LOST;
+        instant answered = INSTANT_FAR;
+        if (answers)
+            answered = instant_add(world.pending[0].sent_at, duration_s(LATENCY_S));
+        bool answer_next = answers && answered.us <= next.us;
+        if (answer_next)
+            next = answered;
+        if (next.us > at(s).us)
+            break;
+        world.now = instant_max(world.now, next);
+        if (answer_next)
+            answer_first();
+        else
+            step((struct event){.kind = EVENT_TIME});
+    }
+    world.now = instant_max(world.now, at(s));
+}
+
+/* ---- what is asked of the core ---- */
+
+static void see(unsigned n, uint64_t tag)
+{
+    step((struct event){.kind = EVENT_TOKEN_SEEN,
+                        .token_seen = {.mint = mint_of(n), .name = "", .symbol = "", .tag = tag}});
+}
+
+static void make_durable(token_id id, uint64_t tag)
+{
+    step((struct event){.kind = EVENT_TOKEN_DURABLE, .token_durable = {.id = id, .tag = tag}});
+}
+
+static void want(unsigned n, uint64_t tag)
+{
+    step((struct event){.kind = EVENT_REFRESH_WANTED,
+                        .refresh_wanted = {.mint = mint_of(n), .tag = tag}});
+}
+
+static void change_option(const char *name, const char *value)
+{
+    set_option(name, value);
+    step((struct event){.kind = EVENT_OPTIONS, .options = {&world.options}});
+}
+
+static void run_job(enum job job)
+{
+    step((struct event){.kind = EVENT_JOB_WANTED, .job_wanted = {job}});
+}
+
+/* A token as a start finds it: answered `age_s` ago, discovered just as long ago. */
+static token_id preload(unsigned n, enum token_status status, double age_s, double hours_old)
+{
+    struct address mint = mint_of(n);
+    token_id id = token_table_add(world.memory.table, &mint);
+    assert_int_not_equal(id, TOKEN_NONE);
+    struct token *draft = token_write_begin(world.memory.table, id);
+    struct pool pools[] = {
+        {.address = pool_of(n, 1), .liquidity_usd = 20000, .flags = POOL_COUNTS | POOL_PUMP_SOL},
+        {.address = pool_of(n, 2), .liquidity_usd = 9000, .flags = POOL_COUNTS | POOL_EXTERNAL}};
+    draft->status = (uint8_t)status;
+    draft->flags = TOKEN_DURABLE;
+    draft->created_at = instant_add(world.now, duration_s(-hours_old * HOUR_S));
+    draft->state.checked_at = instant_add(world.now, duration_s(-age_s));
+    draft->state.fetched_at = draft->state.discovered_at = draft->state.checked_at;
+    draft->state.answers = 1;
+    draft->state.snapshot_id = 100 + id;
+    assert_true(token_draft_set_pools(world.memory.table, pools, status == TOKEN_ACTIVE ? 2 : 1));
+    token_write_end(world.memory.table, id);
+    world.markets[n] = status == TOKEN_ACTIVE ? MARKET_ALIVE : MARKET_QUIET;
+    return id;
+}
+
+static const struct token_state *state_of(token_id id)
+{
+    return &token_slot(world.memory.table, id)->state;
+}
+
+static void forget_trace(void)
+{
+    world.trace_length = 0;
+    world.trace[0] = '\0';
+}
+
+static void expect_trace(const char *wanted)
+{
+    if (strcmp(world.trace, wanted) != 0)
+        fail_msg("the trace is\n%s---- and not\n%s----", world.trace, wanted);
+    forget_trace();
+}
+
+static const struct lane_stats *lane(enum lane_kind kind)
+{
+    return &core_stats(world.core)->lanes[kind];
+}
+
+/* ---- a life ---- */
+
+static void a_whole_life(void **state)
+{
+    (void)state;
+    world.markets['A'] = MARKET_QUIET;
+    set_option("monitoring_timeout_hours", "0.5");
+    set_option("archiver_interval_sec", "60");
+    start();
+    see('A', 7);
+    make_durable(1, 7);
+    run_until(10);
+    expect_trace("    0.00  A added: seen\n"
+                 "    0.00  add A\n"
+                 "    0.00  discover A\n"
+                 "    0.00  reply 7: created\n"
+                 "    0.10  save A\n"
+                 "    0.10  snapshot 1 of A after 0: 0.000\n");
+
+    /* Screened every 45 s, sent a little early to arrive on time. */
+    world.show = SHOW_FETCH;
+    run_until(95);
+    expect_trace("   45.09  screen A\n"
+                 "   90.08  screen A\n");
+
+    /* Trades show: its score makes it hot, with pools: refreshed; and discovered, as it came alive.
+     */
+    world.markets['A'] = MARKET_TRADED;
+    world.show = SHOW_FETCH | SHOW_HISTORY;
+    run_until(170);
+    expect_trace("  135.07  screen A\n"
+                 "  135.17  discover A\n"
+                 "  150.26  refresh A1\n"
+                 "  165.25  refresh A1\n");
+
+    /* A second pool with liquidity is found by the discovery that follows in turn, or is wished. */
+    world.markets['A'] = MARKET_ALIVE;
+    world.show = SHOW_HISTORY;
+    want('A', 0);
+    run_until(200);
+    expect_trace("  170.10  A activated: qualifies\n");
+    world.show = SHOW_FETCH | SHOW_HISTORY;
+    run_until(230);
+    expect_trace("  214.97  refresh A1 A2\n"
+                 "  229.96  refresh A1 A2\n");
+
+    /* It runs dry: back to monitoring, and to the archive when it is old. */
+    world.markets['A'] = MARKET_DRAINED;
+    world.show = SHOW_HISTORY;
+    run_until(2000);
+    expect_trace("  230.06  A demoted: no_longer_qualifies\n"
+                 " 1860.00  A archived: monitoring_timeout\n");
+    world.show = SHOW_FETCH;
+    run_until(5000);
+    expect_trace(" 2719.87  screen A\n"
+                 " 3619.86  screen A\n"
+                 " 4519.85  screen A\n");
+
+    /* Screened with what is left over, it comes alive again. */
+    world.markets['A'] = MARKET_ALIVE;
+    world.show = SHOW_FETCH | SHOW_HISTORY;
+    run_until(5450);
+    expect_trace(" 5419.84  screen A\n"
+                 " 5419.94  discover A\n"
+                 " 5420.04  A reactivated: came_alive\n"
+                 " 5434.93  refresh A1 A2\n"
+                 " 5449.92  refresh A1 A2\n");
+    assert_int_equal(core_stats(world.core)->reactivated, 1);
+}
+
+/* ---- answers ---- */
+
+static void takes_only_what_it_asked_for(void **state)
+{
+    (void)state;
+    world.show = SHOW_STORE;
+    see('A', 0);
+    struct pair pairs[4];
+    set_pair(&pairs[0], 'A', 1, MARKET_QUIET);
+    set_pair(&pairs[1], 'B', 1, MARKET_ALIVE); /* nobody asked */
+    set_pair(&pairs[2], 'C', 1, MARKET_ALIVE); /* A is its quote: prices C */
+    pairs[2].quote = mint_of('A');
+    set_pair(&pairs[3], 'A', 2, MARKET_DRAINED);
+    answer_raw(world.pending[0].request, pairs, 4);
+    expect_trace("    0.00  add A\n"
+                 "    0.00  save A\n"
+                 "    0.00  snapshot 1 of A after 0: 0.000\n");
+    assert_int_equal(core_stats(world.core)->issues[PAIR_NOT_ASKED], 1);
+    assert_int_equal(core_stats(world.core)->issues[PAIR_QUOTE_SIDE], 1);
+    assert_int_equal(token_table_count(world.memory.table), 1);
+    assert_int_equal(token_slot(world.memory.table, 1)->pool_count, 2);
+    assert_true(state_of(1)->metrics.liquidity_usd == 20000);
+    assert_string_equal(token_slot(world.memory.table, 1)->name, "Token A");
+}
+
+static void counts_pairs_beyond_thirty(void **state)
+{
+    (void)state;
+    see('A', 0);
+    struct pair pairs[REQUEST_ADDRESSES_MAX + 3];
+    for (unsigned i = 0; i < REQUEST_ADDRESSES_MAX + 3; i++)
+        set_pair(&pairs[i], 'A', i + 1, MARKET_ALIVE);
+    answer_raw(world.pending[0].request, pairs, REQUEST_ADDRESSES_MAX + 3);
+    assert_int_equal(core_stats(world.core)->issues[PAIR_OVER_LIMIT], 3);
+    assert_int_equal(token_slot(world.memory.table, 1)->pool_count, POOLS_MAX);
+    world.pending_count = 0;
+    forget_trace();
+    /* Thirty pools make a full request. */
+    run_until(15.5);
+    assert_int_equal(world.pending[0].lane, LANE_REFRESH);
+    assert_int_equal(world.pending[0].count, REQUEST_ADDRESSES_MAX);
+}
+
+static void the_same_pool_twice_counts_once(void **state)
+{
+    (void)state;
+    see('A', 0);
+    struct pair pairs[2];
+    set_pair(&pairs[0], 'A', 1, MARKET_QUIET);
+    set_pair(&pairs[1], 'A', 1, MARKET_QUIET);
+    answer_raw(world.pending[0].request, pairs, 2);
+    assert_int_equal(token_slot(world.memory.table, 1)->pool_count, 1);
+}
+
+static void an_empty_answer_is_no_evidence(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 14, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_STORE | SHOW_HISTORY;
+    world.markets['A'] = MARKET_NONE;
+    double before = state_of(1)->score;
+    instant fetched = state_of(1)->fetched_at;
+    run_until(20);
+    expect_trace("    0.99  refresh A1 A2\n"
+                 "    1.09  save A\n"
+                 "   15.98  refresh A1 A2\n"
+                 "   16.08  save A\n");
+    assert_true(state_of(1)->score == before);
+    assert_int_equal(state_of(1)->fetched_at.us, fetched.us);
+    assert_int_equal(token_slot(world.memory.table, 1)->status, TOKEN_ACTIVE);
+    assert_int_equal(token_slot(world.memory.table, 1)->pool_count, 2);
+    assert_true(lane(LANE_REFRESH)->outcomes[FEED_EMPTY] > 0);
+    assert_true(core_stats(world.core)->without_data > 0);
+}
+
+static void a_pool_that_is_missing_is_remembered_until_discovery(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 14, 1);
+    start();
+    world.markets['A'] = MARKET_QUIET; /* the second pool is gone */
+    world.show = SHOW_HISTORY;
+    run_until(5);
+    assert_int_equal(token_slot(world.memory.table, 1)->pool_count, 2);
+    assert_false(token_pools(world.memory.table, 1)[0].flags & POOL_MISSING);
+    assert_true(token_pools(world.memory.table, 1)[1].flags & POOL_MISSING);
+    expect_trace("");
+    want('A', 0);
+    run_until(6);
+    assert_int_equal(token_slot(world.memory.table, 1)->pool_count, 1);
+    expect_trace("    5.10  A demoted: no_longer_qualifies\n");
+}
+
+/* ---- failures ---- */
+
+static void a_failure_puts_tokens_back_as_old_as_they_were(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 44, 1);
+    preload('B', TOKEN_MONITORING, 40, 1);
+    preload('C', TOKEN_MONITORING, 30, 1);
+    start();
+    world.show = SHOW_FETCH;
+    world.outcome = FEED_SERVER_ERROR;
+    run_until(3);
+    expect_trace("    0.99  screen A B C\n"
+                 "    1.34  screen A B C\n"
+                 "    1.94  screen A B C\n");
+    assert_int_equal(state_of(1)->checked_at.us, at(-44).us);
+    assert_int_equal(token_column_checked(world.memory.table, 2).us, at(-40).us);
+    world.outcome = FEED_OK;
+    run_until(6);
+    expect_trace("    3.04  screen A B C\n");
+    assert_int_equal(state_of(1)->checked_at.us, state_of(3)->checked_at.us);
+}
+
+static void a_failed_wish_stays_a_wish(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 1, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_REPLY;
+    world.outcome = FEED_TIMEOUT;
+    want('A', 9);
+    run_until(1);
+    world.outcome = FEED_OK;
+    run_until(4);
+    expect_trace("    0.00  discover A\n"
+                 "    0.10  reply 9: unavailable, timeout\n"
+                 "    0.35  discover A\n"
+                 "    0.95  discover A\n");
+}
+
+static void rests_after_429(void **state)
+{
+    (void)state;
+    static const struct {
+        enum feed_outcome outcome;
+        double retry_after_s, rest_s;
+    } rows[] = {
+        {FEED_RATE_LIMITED, 0, 5}, /* absent and 0 are the same to us: rest anyway, ever longer */
+        {FEED_RATE_LIMITED, 0, 10}, {FEED_RATE_LIMITED, 7, 7},     {FEED_FORBIDDEN, 0, 40},
+        {FEED_RATE_LIMITED, 0, 60}, {FEED_RATE_LIMITED, 300, 300},
+    };
+    preload('A', TOKEN_MONITORING, 45, 1);
+    start();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        world.outcome = OUTCOME_LOST;
+        run_until(seconds(world.now) + 0.5);
+        assert_int_equal(world.pending_count, 1);
+        instant refused = world.now;
+        fail_raw(world.pending[0].request, rows[i].outcome, rows[i].retry_after_s);
+        drop_pending(0);
+        run_until(seconds(refused) + rows[i].rest_s - 0.001);
+        assert_int_equal(world.pending_count, 0);
+        assert_int_equal(lane(LANE_SCREEN)->rest_until.us,
+                         instant_add(refused, duration_s(rows[i].rest_s)).us);
+        run_until(seconds(refused) + rows[i].rest_s);
+        assert_int_equal(world.pending_count, 1);
+    }
+    assert_int_equal(lane(LANE_SCREEN)->outcomes[FEED_RATE_LIMITED], 5);
+    /* The others never rested. */
+    assert_true(instant_is_never(lane(LANE_REFRESH)->rest_until));
+}
+
+static void one_trouble_is_one_strike(void **state)
+{
+    (void)state;
+    for (unsigned n = 'A'; n < 'A' + 4; n++)
+        preload(n, TOKEN_MONITORING, 1, 1);
+    start();
+    world.outcome = OUTCOME_LOST;
+    world.show = 0;
+    for (unsigned n = 'A'; n < 'A' + 4; n++)
+        want(n, 0);
+    run_until(2);
+    assert_int_equal(world.pending_count, 4);
+    for (size_t i = 0; i < 3; i++)
+        fail_raw(world.pending[i].request, FEED_RATE_LIMITED, 0);
+    run_until(3);
+    assert_int_equal(lane(LANE_DISCOVER)->rest_until.us, at(7).us); /* 5 s, not 20 */
+    fail_raw(world.pending[3].request, FEED_RATE_LIMITED, 30);      /* but it may ask for longer */
+    run_until(4.5);
+    assert_int_equal(lane(LANE_DISCOVER)->rest_until.us, at(33).us);
+}
+
+static void a_lost_request_is_given_up_and_its_late_answer_ignored(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 45, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_STORE;
+    world.outcome = OUTCOME_LOST;
+    run_until(0.5);
+    uint64_t lost = world.pending[0].request;
+    run_until(30);
+    expect_trace("    0.00  screen A\n"
+                 "   25.00  cancel screen\n"
+                 "   25.00  screen A\n");
+    struct pair pair;
+    set_pair(&pair, 'A', 1, MARKET_QUIET);
+    answer_raw(lost, &pair, 1);
+    expect_trace("");
+    assert_int_equal(core_stats(world.core)->late_answers, 1);
+    answer_raw(lost, &pair, 1);
+    answer_raw(123456789, &pair, 1);
+    assert_int_equal(core_stats(world.core)->late_answers, 3);
+    assert_int_equal(lane(LANE_SCREEN)->outcomes[FEED_CANCELLED], 1);
+    answer_raw(world.pending[0].request, &pair, 1);
+    expect_trace("   30.00  save A\n"
+                 "   30.00  discover A\n");
+}
+
+static void silence_archives_and_demotes_nobody(void **state)
+{
+    (void)state;
+    set_option("archiver_interval_sec", "60");
+    preload('A', TOKEN_ACTIVE, 1, 1);
+    preload('B', TOKEN_MONITORING, 1, 11.9); /* due for the archive in six minutes */
+    start();
+    world.show = SHOW_HISTORY;
+    run_until(60);
+    world.outcome = FEED_UNREACHABLE;
+    world.markets['A'] = world.markets['B'] = MARKET_NONE;
+    run_until(8000);
+    expect_trace("");
+    uint64_t runs = core_stats(world.core)->jobs[JOB_ARCHIVER].runs;
+    run_job(JOB_ARCHIVER); /* not on command either */
+    run_until(8005);
+    assert_int_equal(core_stats(world.core)->jobs[JOB_ARCHIVER].runs, runs);
+    world.outcome = FEED_OK;
+    world.markets['A'] = MARKET_ALIVE;
+    world.markets['B'] = MARKET_QUIET;
+    run_until(8100);
+    expect_trace(" 8010.00  B archived: monitoring_timeout\n");
+}
+
+/* ---- settings ---- */
+
+static void intervals_change_at_once(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 10, 1);
+    preload('B', TOKEN_ACTIVE, 1, 1);
+    start();
+    world.show = SHOW_FETCH;
+    run_until(1);
+    expect_trace("");
+    change_option("cold_interval_sec", "11");
+    expect_trace("    1.00  screen A\n");
+    change_option("hot_interval_sec", "5");
+    run_until(4.5);
+    expect_trace("    3.99  refresh B1 B2\n");
+    change_option("cold_interval_sec", "300");
+    run_until(60);
+    world.show = 0;
+    forget_trace();
+    assert_int_equal(core_stats(world.core)->groups[GROUP_COLD].target.us, duration_s(300).us);
+}
+
+static void thresholds_change_at_once(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 1, 1);
+    preload('B', TOKEN_MONITORING, 1, 1);
+    start();
+    world.show = SHOW_HISTORY;
+    run_until(1);
+    assert_int_equal(token_column_group(world.memory.table, 2), GROUP_COLD);
+    change_option("min_score", "0"); /* its score of 0 is promising now */
+    assert_int_equal(token_column_group(world.memory.table, 2), GROUP_HOT);
+    change_option("activation_min_liquidity_usd", "9001");
+    expect_trace("    1.00  A demoted: no_longer_qualifies\n");
+    change_option("activation_min_liquidity_usd", "200");
+    expect_trace("    1.00  A activated: qualifies\n");
+    change_option("min_score", "0.5");
+    assert_int_equal(token_column_group(world.memory.table, 2), GROUP_COLD);
+}
+
+static void budgets_change_at_once(void **state)
+{
+    (void)state;
+    for (unsigned n = 'A'; n < 'A' + 26; n++)
+        preload(n, TOKEN_MONITORING, 1, 1);
+    start();
+    change_option("discover_requests_per_minute", "60");
+    change_option("discover_monitoring_interval_sec", "10");
+    world.show = 0;
+    run_until(70);
+    assert_in_range(lane(LANE_DISCOVER)->requests, 56, 60);
+    change_option("discover_requests_per_minute", "6000");
+    uint64_t before = lane(LANE_DISCOVER)->requests;
+    run_until(80);
+    assert_in_range(lane(LANE_DISCOVER)->requests - before, 26, 60);
+    assert_in_range(lane(LANE_DISCOVER)->used_last_minute, 50, 120);
+}
+
+static void a_scheduler_that_is_off_sends_nothing(void **state)
+{
+    (void)state;
+    char why[OPTION_MESSAGE_SIZE];
+    assert_int_equal(
+        options_set(&world.options, "scheduler_enabled", "false", OPTION_FROM_COMMAND_LINE, why),
+        OK);
+    preload('A', TOKEN_ACTIVE, 1000, 1);
+    start();
+    see('B', 5);
+    make_durable(2, 5);
+    want('A', 6);
+    run_until(300);
+    expect_trace("    0.00  B added: seen\n"
+                 "    0.00  add B\n"
+                 "    0.00  reply 5: created\n"
+                 "    0.00  reply 6: unavailable, the scheduler is off\n");
+    assert_int_equal(core_stats(world.core)->groups[GROUP_HOT].tokens, 1);
+    assert_true(core_stats(world.core)->groups[GROUP_HOT].deferred == 1);
+}
+
+/* ---- tokens ---- */
+
+static void a_token_is_added_once(void **state)
+{
+    (void)state;
+    world.outcome = OUTCOME_LOST;
+    see('A', 1);
+    see('A', 2); /* not durable yet: nothing may be promised */
+    make_durable(1, 1);
+    make_durable(1, 2);
+    see('A', 3);
+    see('A', 0);
+    expect_trace("    0.00  A added: seen\n"
+                 "    0.00  add A\n"
+                 "    0.00  discover A\n"
+                 "    0.00  add A\n"
+                 "    0.00  reply 1: created\n"
+                 "    0.00  reply 2: known\n"
+                 "    0.00  reply 3: known\n");
+    assert_int_equal(core_stats(world.core)->tokens_added, 1);
+    assert_int_equal(core_stats(world.core)->tokens_known, 3);
+}
+
+static void a_full_table_refuses(void **state)
+{
+    (void)state;
+    world.show = 0;
+    world.outcome = OUTCOME_LOST;
+    unsigned room = token_table_capacity(world.memory.table);
+    for (unsigned n = 1; n <= room; n++)
+        see(256 + n, 0);
+    world.show = SHOW_REPLY | SHOW_STORE;
+    see('z', 4);
+    expect_trace(
+        "    0.00  reply 4: unavailable, no memory for another token; it can be offered again\n");
+    assert_int_equal(core_stats(world.core)->tokens_refused, 1);
+    assert_true(table_memory_grow(&world.memory, 1));
+    see('z', 5);
+    expect_trace("    0.00  add z\n");
+}
+
+static void keeps_the_name_it_was_given(void **state)
+{
+    (void)state;
+    world.markets['A'] = MARKET_QUIET;
+    step((struct event){
+        .kind = EVENT_TOKEN_SEEN,
+        .token_seen = {.mint = mint_of('A'), .name = "Given", .symbol = NULL, .tag = 0}});
+    run_until(1);
+    assert_string_equal(token_slot(world.memory.table, 1)->name, "Given");
+    assert_string_equal(token_slot(world.memory.table, 1)->symbol, "A");
+}
+
+/* ---- refreshes on demand ---- */
+
+static void a_refresh_on_demand_is_replied_to(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 1, 1);
+    preload('B', TOKEN_ARCHIVED, 1, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_REPLY;
+    want('A', 1);
+    want('A', 2); /* two wait for the same */
+    want('B', 3);
+    want('C', 4);
+    run_until(2);
+    expect_trace("    0.00  discover A\n"
+                 "    0.00  reply 4: not found, token not found\n"
+                 "    0.10  reply 1: done, snapshot 1, score 0.169\n"
+                 "    0.10  reply 2: done, snapshot 1, score 0.169\n"
+                 "    0.20  discover B\n"
+                 "    0.30  reply 3: done, snapshot 102, score 0.000\n");
+    world.outcome = FEED_SERVER_ERROR;
+    want('A', 5);
+    run_until(2.2);
+    world.outcome = OUTCOME_LOST;
+    want('A', 6);
+    run_until(30);
+    expect_trace("    2.00  discover A\n"
+                 "    2.10  reply 5: unavailable, server_error\n"
+                 "    2.35  discover A\n"
+                 "   15.09  refresh A1 A2\n"
+                 "   28.00  cancel discover\n"
+                 "   28.00  reply 6: unavailable, cancelled\n"
+                 "   28.00  discover A\n");
+}
+
+static void too_many_wishes_are_refused(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 1, 1);
+    start();
+    world.show = 0;
+    world.outcome = OUTCOME_LOST;
+    for (unsigned i = 0; i < 256; i++)
+        want('A', 1000 + i);
+    world.show = SHOW_REPLY;
+    want('A', 2000);
+    expect_trace("    0.00  reply 2000: unavailable, too many refreshes are waiting\n");
+    /* All are answered in one step. */
+    struct pair pair;
+    set_pair(&pair, 'A', 1, MARKET_ALIVE);
+    world.show = 0;
+    answer_raw(world.pending[0].request, &pair, 1);
+    unsigned replies = 0;
+    for (size_t i = 0; i < world.actions.count; i++)
+        replies += world.actions.items[i].kind == ACTION_REPLY;
+    assert_int_equal(replies, 256);
+}
+
+/* ---- snapshots ---- */
+
+static void snapshots_follow_the_score(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 15, 1);
+    start();
+    world.show = SHOW_STORE;
+    run_until(64);
+    expect_trace("    0.10  save A\n"
+                 "    0.10  snapshot 1 of A after 101: 0.169\n"
+                 "   15.09  save A\n"
+                 "   15.09  snapshot 2 of A after 1: 0.287\n"
+                 "   30.08  save A\n"
+                 "   30.08  snapshot 3 of A after 2: 0.370\n"
+                 "   45.07  save A\n"
+                 "   45.07  snapshot 4 of A after 3: 0.428\n"
+                 "   60.06  save A\n");
+    change_option("min_score_change", "0");
+    run_until(80);
+    expect_trace("   75.05  save A\n"
+                 "   75.05  snapshot 5 of A after 4: 0.497\n");
+    world.show = SHOW_STORE;
+    run_job(JOB_RECALCULATE);
+    expect_trace("   80.00  save A\n"
+                 "   80.00  snapshot 6 of A after 5: 0.516\n");
+    assert_int_equal(core_stats(world.core)->jobs[JOB_RECALCULATE].runs, 1);
+}
+
+/* ---- jobs ---- */
+
+static void jobs_run_at_their_own_intervals(void **state)
+{
+    (void)state;
+    set_option("export_interval_sec", "20");
+    set_option("retention_interval_sec", "40");
+    set_option("archiver_interval_sec", "50");
+    preload('A', TOKEN_MONITORING, 1, 1);
+    start();
+    world.show = SHOW_JOBS;
+    run_until(100);
+    expect_trace("   20.00  export\n"
+                 "   30.00  retention\n"
+                 "   40.00  export\n"
+                 "   60.00  export\n"
+                 "   70.00  retention\n"
+                 "   80.00  export\n"
+                 "  100.00  export\n");
+    assert_int_equal(core_stats(world.core)->jobs[JOB_ARCHIVER].runs, 2);
+    assert_int_equal(core_stats(world.core)->jobs[JOB_ACTIVATION].runs, 1);
+    run_job(JOB_EXPORT);
+    run_job(JOB_ACTIVATION);
+    expect_trace("  100.00  export\n");
+    assert_int_equal(core_stats(world.core)->jobs[JOB_ACTIVATION].runs, 2);
+    change_option("export_interval_sec", "1");
+    run_until(102.5);
+    expect_trace("  101.00  export\n"
+                 "  102.00  export\n");
+    assert_int_equal(core_stats(world.core)->jobs[JOB_EXPORT].interval.us, duration_s(1).us);
+    assert_string_equal(job_name(JOB_EXPORT), "export");
+    assert_string_equal(job_name(JOB_COUNT), "?");
+}
+
+/* ---- clocks and starts ---- */
+
+static void a_clock_that_goes_back_stands_still(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 1, 1);
+    start();
+    run_until(20);
+    forget_trace();
+    world.now = at(-500);
+    want('A', 3);
+    world.show = SHOW_FETCH | SHOW_REPLY;
+    assert_true(core_deadline(world.core, world.now).us >= at(20).us);
+    answer_first();
+    assert_true(state_of(1)->checked_at.us >= at(20).us);
+    expect_trace("   20.00  discover A\n"
+                 "   20.00  reply 3: done, snapshot 2, score 0.287\n");
+}
+
+static void a_start_takes_tokens_by_their_age(void **state)
+{
+    (void)state;
+    world.now = at(100);
+    preload('A', TOKEN_ACTIVE, 3, 1);
+    assert_int_not_equal(token_table_add_hole(world.memory.table), TOKEN_NONE);
+    preload('B', TOKEN_MONITORING, 40, 1);
+    preload('C', TOKEN_MONITORING, 60, 1); /* overdue */
+    preload('D', TOKEN_ARCHIVED, 890, 1);
+    struct address mint = mint_of('E'); /* never answered */
+    token_id never = token_table_add(world.memory.table, &mint);
+    token_write_begin(world.memory.table, never)->created_at = at(90);
+    token_write_end(world.memory.table, never);
+    preload('F', TOKEN_ACTIVE, -5000, -2); /* stamps of a clock that was set back since */
+    start();
+    assert_int_equal(state_of(7)->checked_at.us, at(100).us);
+    assert_int_equal(state_of(7)->discovered_at.us, at(100).us);
+    assert_int_equal(token_slot(world.memory.table, 7)->created_at.us, at(100).us);
+    world.show = SHOW_FETCH;
+    run_until(120);
+    expect_trace("  100.00  screen C D B E\n"
+                 "  100.00  discover E\n"
+                 "  100.20  discover C\n"
+                 "  100.41  discover D\n"
+                 "  111.99  refresh A1 A2 F1 F2\n");
+    assert_true(token_slot(world.memory.table, 7)->state.low_score_us >= 0);
+    assert_int_equal(core_stats(world.core)->groups[GROUP_HOT].tokens, 2);
+    assert_int_equal(core_stats(world.core)->groups[GROUP_COLD].tokens, 3);
+    assert_int_equal(core_stats(world.core)->groups[GROUP_ARCHIVED].tokens, 1);
+}
+
+static void a_start_goes_on_with_what_was_under_way(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 45, 1);
+    start();
+    world.outcome = OUTCOME_LOST;
+    run_until(1);
+    assert_int_equal(world.pending_count, 1);
+    forget_trace();
+    start(); /* the engine died; the table is what survived */
+    world.show = SHOW_FETCH;
+    run_until(2);
+    expect_trace("    1.00  screen A\n");
+}
+
+static void overdue_tokens_are_counted(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 4000, 2);
+    preload('B', TOKEN_MONITORING, 5000, 2);
+    preload('C', TOKEN_MONITORING, 3700, 2);
+    preload('D', TOKEN_ARCHIVED, 90000, 200); /* archived ones have no maximum */
+    world.outcome = FEED_UNREACHABLE;
+    start();
+    world.show = 0;
+    run_until(2.3);
+    run_until(10);
+    const struct group_stats *groups = core_stats(world.core)->groups;
+    assert_int_equal(groups[GROUP_HOT].overdue, 1);
+    assert_int_equal(groups[GROUP_COLD].overdue, 2);
+    assert_int_equal(groups[GROUP_ARCHIVED].overdue, 0);
+    assert_int_equal(groups[GROUP_COLD].deferred, 2);
+}
+
+static void on_time_is_counted_by_what_was_answered(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 10, 1);
+    start();
+    world.show = 0;
+    run_until(100);
+    const struct group_stats *hot = &core_stats(world.core)->groups[GROUP_HOT];
+    assert_int_equal(hot->refreshes, hot->refreshes_on_time);
+    assert_in_range(hot->refreshes, 6, 8);
+    world.outcome = FEED_UNREACHABLE;
+    run_until(130);
+    world.outcome = FEED_OK;
+    run_until(140);
+    assert_int_equal(hot->refreshes, hot->refreshes_on_time + 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_whole_life),
+        TEST(takes_only_what_it_asked_for),
+        TEST(counts_pairs_beyond_thirty),
+        TEST(the_same_pool_twice_counts_once),
+        TEST(an_empty_answer_is_no_evidence),
+        TEST(a_pool_that_is_missing_is_remembered_until_discovery),
+        TEST(a_failure_puts_tokens_back_as_old_as_they_were),
+        TEST(a_failed_wish_stays_a_wish),
+        TEST(rests_after_429),
+        TEST(one_trouble_is_one_strike),
+        TEST(a_lost_request_is_given_up_and_its_late_answer_ignored),
+        TEST(silence_archives_and_demotes_nobody),
+        TEST(intervals_change_at_once),
+        TEST(thresholds_change_at_once),
+        TEST(budgets_change_at_once),
+        TEST(a_scheduler_that_is_off_sends_nothing),
+        TEST(a_token_is_added_once),
+        TEST(a_full_table_refuses),
+        TEST(keeps_the_name_it_was_given),
+        TEST(a_refresh_on_demand_is_replied_to),
+        TEST(too_many_wishes_are_refused),
+        TEST(snapshots_follow_the_score),
+        TEST(jobs_run_at_their_own_intervals),
+        TEST(a_clock_that_goes_back_stands_still),
+        TEST(a_start_takes_tokens_by_their_age),
+        TEST(a_start_goes_on_with_what_was_under_way),
+        TEST(overdue_tokens_are_counted),
+        TEST(on_time_is_counted_by_what_was_answered),
+    };
+    return cmocka_run_group_tests_name("core.core", tests, NULL, NULL);
+}
