@@ -274,14 +274,19 @@ static bool open_store(struct engine *engine)
     }
     instant began = clock_now();
     enum err err = engine_restore(engine, store, &report);
-    if (err != OK) {
+    if (err == ERR_CORRUPT) {
+        /* Everything readable is loaded; the writer replaces the file when it meets the damage. */
+        log_error("store", "the database is damaged; going on with what could be read",
+                  LOG_STRING("cause", store_message(store)));
+    } else if (err != OK) {
         log_error("store", "cannot load the tokens", LOG_STRING("error", err_text(err)),
                   LOG_STRING("cause", store_message(store)));
         store_close(store);
         return false;
     }
     log_info("store", "loaded", LOG_INT("tokens", report.tokens),
-             LOG_INT("replayed", report.replayed), LOG_INT("refused", report.rows_refused),
+             LOG_INT("replayed", report.replayed), LOG_INT("rows_refused", report.rows_refused),
+             LOG_INT("holes", report.holes), LOG_INT("states_refused", report.states_refused),
              LOG_DOUBLE("seconds", duration_to_s(instant_diff(clock_now(), began))));
     page_set(engine->page, GAUGE_GENERATION, (double)report.generation);
     atomic_store(&engine->page->newest_snapshot, (uint64_t)report.last_snapshot_id);
