@@ -72,6 +72,7 @@ struct api {
     struct history *history;
     struct freshness *freshness;
     struct web *web;
+    struct connections *connections;
     struct MHD_Response *health;
     instant started_at;
     uint16_t port;

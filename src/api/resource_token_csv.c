@@ -14,9 +14,8 @@
 #include <string.h>
 
 #define PIECE_SIZE   (32 << 10)
-#define CSV_LINE_MAX 1024 /* the longest line: two names, all doubled quotes, and twelve numbers   \
-                           */
-#define CELL_SIZE 64
+#define CSV_LINE_MAX 1024 /* two names with all their quotes doubled, and twelve numbers */
+#define CELL_SIZE    64
 
 static const char heading[] =
     "mint_address,name,symbol,status,score,liquidity_usd,delta_p_5m,delta_p_15m,n_5m,volume_5m,"

@@ -1,5 +1,6 @@
 /* Starting, stopping, and each request's way through route, guard, body and handler. See api.h. */
 #include "api/answer.h"
+#include "api/connections.h"
 #include "api/engine_link.h"
 #include "api/freshness.h"
 #include "api/guard.h"
@@ -23,6 +24,9 @@
 #define BODY_FORGOTTEN_MAX          (64 << 10)   /* of routes that take no body */
 #define BODY_STREAM_MAX             (64LL << 20) /* 1.4 million mints */
 #define BODY_DRAIN_FACTOR           4 /* a body this many times too large is cut off unread */
+
+#define BODY_SEC        30  /* to send a body */
+#define BODY_STREAM_SEC 600 /* an import goes at the pace of the disk */
 
 /* Stands for every request for /health, which needs nothing of its own. */
 static char health_request;
@@ -51,7 +55,8 @@ static void request_destroy(struct request *request)
 static void on_completed(void *context, struct MHD_Connection *connection, void **request_context,
                          enum MHD_RequestTerminationCode how)
 {
-    (void)context, (void)connection, (void)how;
+    (void)context, (void)how;
+    connection_set_deadline(connection, instant_add(clock_now(), duration_s(CONNECTION_HEAD_SEC)));
     if (*request_context != NULL && *request_context != &health_request)
         request_destroy(*request_context);
     *request_context = NULL;
@@ -163,6 +168,9 @@ static enum MHD_Result request_begin(struct request *request, const char *method
     request->body_max = BODY_FORGOTTEN_MAX;
     request_route(request, method, path);
     const struct route *route = request->route;
+    bool is_stream = route != NULL && route->body == BODY_STREAM;
+    duration patience = duration_s(is_stream ? BODY_STREAM_SEC : BODY_SEC);
+    connection_set_deadline(request->connection, instant_add(clock_now(), patience));
     if (route != NULL && (route->access == ACCESS_READ || guard_allows_write(request))) {
         request->body_max = body_max(route);
         if (body_announced(request) > request->body_max)
@@ -177,6 +185,7 @@ static enum MHD_Result request_begin(struct request *request, const char *method
 
 static enum MHD_Result request_run(struct request *request)
 {
+    connection_set_deadline(request->connection, INSTANT_FAR);
     if (request->response == NULL) {
         request_step *step = request->next != NULL ? request->next : request->route->handler;
         request->next = NULL;
@@ -261,7 +270,8 @@ static bool daemon_start(struct api *api, int listen_fd, int family)
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, CONNECTIONS_PER_ADDRESS_MAX,
         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SEC, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, connections_on_change, api->connections, MHD_OPTION_END);
     return api->daemon != NULL;
 }
 
@@ -276,9 +286,10 @@ static bool parts_make(struct api *api)
     api->history = history_create(api->world.store_url, api->world.page);
     api->freshness = freshness_create();
     api->web = web_create();
+    api->connections = connections_create();
     api->health = health_make();
     return api->history != NULL && api->freshness != NULL && api->web != NULL &&
-           api->health != NULL;
+           api->connections != NULL && api->health != NULL;
 }
 
 struct api *api_start(const struct api_world *world, char why[512])
@@ -326,6 +337,7 @@ void api_stop(struct api *api)
     history_shut(api->history);
     if (api->daemon != NULL)
         MHD_stop_daemon(api->daemon);
+    connections_destroy(api->connections);
     engine_link_destroy(api->link);
     history_destroy(api->history);
     freshness_destroy(api->freshness);

@@ -1,4 +1,7 @@
 /* Clients that are slow, many, partial, huge or hostile; and reads while the writer writes. */
+#include "api/connections.h"
+#include "api/request.h"
+#include "base/clock.h"
 #include "world.h"
 
 #include <math.h>
@@ -89,6 +92,50 @@ static void test_partial(void **state)
     for (int i = 0; i < CLIENTS; i++)
         close(fds[i]);
     assert_alive();
+}
+
+static bool is_open(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_DONTWAIT) < 0;
+}
+
+/* Who takes too long over headers or a body is shut out; who waits for us is not. */
+static void test_deadlines(void **state)
+{
+    (void)state;
+    pthread_mutex_lock(&world.engine.lock);
+    uint64_t before = world.engine.commands;
+    world.engine.is_mute = true;
+    pthread_mutex_unlock(&world.engine.lock);
+    int head = http_connect(&world), body = http_connect(&world), import = http_connect(&world);
+    int waits = http_connect(&world);
+    send_text(head, "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\nGET /tok");
+    assert_next(head, "GET", 200);
+    send_text(body, "POST /tokens HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{");
+    send_text(import, "POST /tokens/import HTTP/1.1\r\nHost: localhost\r\n"
+                      "Content-Length: 50\r\n\r\n#");
+    send_text(waits, "POST /admin/archive HTTP/1.1\r\nHost: localhost\r\n"
+                     "Content-Length: 0\r\n\r\n");
+    assert_true(engine_heard(&world, before + 1)); /* and so it has read all of the above */
+    struct connections *connections = world.api->connections;
+    instant now = clock_now();
+    assert_int_equal(connections_reap(connections, instant_add(now, duration_s(20))), 0);
+    assert_int_equal(connections_reap(connections, instant_add(now, duration_s(31))), 2);
+    assert_next(head, "GET", 0);
+    assert_next(body, "POST", 0);
+    assert_true(is_open(import));
+    assert_true(is_open(waits));
+    assert_int_equal(connections_reap(connections, instant_add(now, duration_s(601))), 1);
+    assert_next(import, "POST", 0);
+    assert_next(waits, "POST", 503); /* the engine stays mute; we say so */
+    pthread_mutex_lock(&world.engine.lock);
+    world.engine.is_mute = false;
+    pthread_mutex_unlock(&world.engine.lock);
+    close(head);
+    close(body);
+    close(import);
+    close(waits);
 }
 
 /* A client that asks and does not read. */
@@ -334,15 +381,11 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pipelining),
-        cmocka_unit_test(test_byte_by_byte),
-        cmocka_unit_test(test_partial),
-        cmocka_unit_test(test_no_reader),
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_huge_headers),
-        cmocka_unit_test(test_huge_bodies),
-        cmocka_unit_test(test_many_connections),
-        cmocka_unit_test(test_reads_while_writing),
+        cmocka_unit_test(test_pipelining),       cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(test_byte_by_byte),     cmocka_unit_test(test_partial),
+        cmocka_unit_test(test_no_reader),        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_huge_headers),     cmocka_unit_test(test_huge_bodies),
+        cmocka_unit_test(test_many_connections), cmocka_unit_test(test_reads_while_writing),
     };
     return cmocka_run_group_tests_name("clients", tests, start, stop);
 }
