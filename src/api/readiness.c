@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define MAXIMUM_AGE_SLACK 1.05 /* the oldest goes first and is answered a little later */
+
 __attribute__((format(printf, 2, 3))) static void add_reason(struct readiness *out,
                                                              const char *format, ...)
 {
@@ -57,6 +59,19 @@ static void judge_group(const struct status_page *page, const struct page_texts 
                    texts->feed_message[0] != '\0' ? ": " : "", texts->feed_message);
 }
 
+/* Past the maximum age the ages stretch together: nobody starves, but the promise is broken. */
+static void judge_ages(const struct status_page *page, const struct page_texts *texts,
+                       enum token_group group, struct readiness *out)
+{
+    double oldest = (double)page_word(&page->groups[group].oldest_age_us) / 1e6;
+    double most = texts->options.maximum_age_sec;
+    if (texts->options.scheduler_enabled && oldest > most * MAXIMUM_AGE_SLACK)
+        add_reason(out,
+                   "a %s token is %.0f s old, over maximum_age_sec (%.0f): the upstream's limits "
+                   "do not suffice for so many tokens",
+                   token_group_name(group), oldest, most);
+}
+
 void readiness_judge(const struct status_page *page, const struct page_texts *texts, instant now,
                      struct readiness *out)
 {
@@ -65,4 +80,6 @@ void readiness_judge(const struct status_page *page, const struct page_texts *te
     judge_store(page, texts, out);
     judge_group(page, texts, GROUP_HOT, out, now);
     judge_group(page, texts, GROUP_COLD, out, now);
+    judge_ages(page, texts, GROUP_HOT, out);
+    judge_ages(page, texts, GROUP_COLD, out);
 }

@@ -75,9 +75,9 @@ static double group_target(const struct page_group *group)
     return (double)page_word(&group->target_us) / 1e6;
 }
 
-static double group_overdue(const struct page_group *group)
+static double group_deferred(const struct page_group *group)
 {
-    return (double)page_word(&group->overdue);
+    return (double)page_word(&group->deferred);
 }
 
 static double group_oldest(const struct page_group *group)
@@ -96,7 +96,7 @@ static const struct group_family group_families[] = {
     {"refreshes_on_time_total", "counter", "Of these, within 1.1 times the target of the last",
      group_on_time},
     {"refresh_target_seconds", "gauge", "Target age", group_target},
-    {"tokens_deferred", "gauge", "Tokens past their target and not sent", group_overdue},
+    {"tokens_deferred", "gauge", "Tokens past their target and not sent", group_deferred},
     {"oldest_age_seconds", "gauge", "Age of the oldest, at the engine's last sample", group_oldest},
     {"last_refresh_timestamp_seconds", "gauge", "Last answer with data, Unix time", group_last},
 };

@@ -34,7 +34,7 @@ static void json_group(struct json *json, const char *name, const struct page_gr
     json_ages(json, ages);
     json_int(json, "never_refreshed", ages->never);
     json_double(json, "share_on_time", group_share_on_time(group));
-    json_int(json, "deferred", (int64_t)page_word(&group->overdue));
+    json_int(json, "deferred", (int64_t)page_word(&group->deferred));
     json_double(json, "oldest_age_s", (double)page_word(&group->oldest_age_us) / 1e6);
     json_int(json, "refreshes", (int64_t)page_word(&group->refreshes));
     json_instant(json, "last_refresh_at", (instant){(int64_t)page_word(&group->last_answer_us)});

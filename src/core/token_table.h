@@ -234,7 +234,7 @@ const char *token_table_dex_name(const struct token_table *table, uint8_t index)
 const char *token_table_quote_name(const struct token_table *table, uint8_t index);
 enum token_status token_column_status(const struct token_table *table, token_id id);
 enum token_group token_column_group(const struct token_table *table, token_id id);
-float token_column_score(const struct token_table *table, token_id id);     /* NaN: none yet */
+float token_column_score(const struct token_table *table, token_id id); /* NaN: none yet */
 /* Both columns of `count` tokens from `first` on, for scans over all of them. */
 void token_columns_read(const struct token_table *table, token_id first, uint32_t count,
                         uint8_t *statuses, float *scores);

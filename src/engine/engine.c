@@ -170,6 +170,25 @@ static void on_store_state(void *context, const struct writer_stats *stats)
     page_text_end(engine->page);
 }
 
+/* When not even the maximum ages can be kept, people must hear of it. */
+static void tell_stretch(struct engine *engine)
+{
+    const struct core_stats *stats = core_stats(engine->core);
+    bool is_stretched =
+        stats->groups[GROUP_HOT].overdue > 0 || stats->groups[GROUP_COLD].overdue > 0;
+    if (is_stretched == engine->is_stretched)
+        return;
+    engine->is_stretched = is_stretched;
+    if (is_stretched)
+        log_error(LOGGER,
+                  "the budget does not keep the maximum age of so many tokens; ages "
+                  "stretch together, oldest first",
+                  LOG_DOUBLE("maximum_age_s", engine->options.maximum_age_sec),
+                  LOG_INT("tokens", token_table_count(engine->memory.table)));
+    else
+        log_info(LOGGER, "the maximum ages are kept again");
+}
+
 static void on_second(uv_timer_t *timer)
 {
     struct engine *engine = timer->data;
@@ -185,6 +204,7 @@ static void on_second(uv_timer_t *timer)
                     LOG_DOUBLE("offset_s", duration_to_s(clock_offset())));
     }
     engine_publish(engine);
+    tell_stretch(engine);
 }
 
 /* ---- the end ---- */

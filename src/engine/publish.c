@@ -32,7 +32,7 @@ static void publish_groups(struct engine *engine, const struct core_stats *stats
         put(&to->target_us, (uint64_t)from->target.us);
         put(&to->last_answer_us, (uint64_t)from->last_answer_at.us);
         put(&to->oldest_age_us, (uint64_t)from->oldest_age.us);
-        put(&to->overdue, from->deferred);
+        put(&to->deferred, from->deferred);
     }
 }
 

@@ -92,7 +92,7 @@ struct page_group {
     _Atomic uint64_t target_us;         /* the interval in force */
     _Atomic uint64_t last_answer_us;    /* instant */
     _Atomic uint64_t oldest_age_us;     /* of its tokens, at the last sample */
-    _Atomic uint64_t overdue;           /* past the target and not sent: deferred */
+    _Atomic uint64_t deferred;          /* past the target and not sent */
 };
 
 struct page_lane {
