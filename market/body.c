@@ -202,7 +202,7 @@ static void put_info(struct bodies *bodies, const struct token_life *token)
         put_image(json, "header", token->key ^ 2, HEADER_OPTIONS);
     snprintf(url, sizeof url,
              "https://cdn.dexscreener.com/token-images/og/solana/%s?timestamp=%lld", text,
-             (long long)(token->graduated_at.us / 300000000 * 300000));
+             (long long)token->graduated_at.us / 300000000 * 300000);
     json_string(json, "openGraph", url);
     put_links(json, token->key);
     json_object_close(json);

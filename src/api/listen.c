@@ -46,7 +46,7 @@ static bool bind_one(const struct addrinfo *address, struct listen_socket *out)
         return false;
     int on = 1;
     setsockopt(out->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t size = sizeof bound;
     if (bind(out->fd, address->ai_addr, address->ai_addrlen) == 0 &&
         listen(out->fd, LISTEN_BACKLOG) == 0 &&

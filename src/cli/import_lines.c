@@ -81,7 +81,7 @@ static void take_line(struct import_lines *lines, const struct line *line,
 
 unsigned import_lines_read(struct import_lines *lines, struct import_batch *batch)
 {
-    struct line line;
+    struct line line = {0};
     batch->count = 0;
     batch->length = 0;
     while (batch->count < IMPORT_BATCH_MAX && read_line(lines, &line))
