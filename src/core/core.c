@@ -94,7 +94,7 @@ static void on_refresh_wanted(struct core *core, const struct address *mint, uin
         return;
     }
     core->wants[core->wants_count++] = (struct want){id, tag};
-    follow_discover_now(core, id);
+    follow_discover_now(core, id, DISCOVER_WANTED);
 }
 
 static void on_options(struct core *core, const struct options *options)

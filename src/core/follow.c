@@ -35,7 +35,8 @@ unsigned follow_group_mask(enum lane_kind lane)
     case LANE_SCREEN:
         return 1U << PRICE_HOT_WITHOUT_POOLS | 1U << PRICE_COLD | 1U << PRICE_ARCHIVED;
     case LANE_DISCOVER:
-        return 1U << DISCOVER_URGENT | 1U << DISCOVER_ACTIVE | 1U << DISCOVER_MONITORING;
+        return 1U << DISCOVER_WANTED | 1U << DISCOVER_URGENT | 1U << DISCOVER_ACTIVE |
+               1U << DISCOVER_MONITORING;
     case LANE_KIND_COUNT:
         break;
     }
@@ -130,7 +131,7 @@ void follow_regroup(struct core *core, token_id id)
 
 static void regroup_discover(struct core *core, token_id id)
 {
-    if (!lanes_holds(&core->discover, id) || lanes_group_of(&core->discover, id) == DISCOVER_URGENT)
+    if (!lanes_holds(&core->discover, id) || lanes_group_of(&core->discover, id) <= DISCOVER_URGENT)
         return;
     if (!belongs_to_discover(core, id))
         lanes_remove(&core->discover, id);
@@ -157,17 +158,17 @@ void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
     lanes_put_back(&core->price, id, group, price_weight(core, id, group));
 }
 
-void follow_discover_now(struct core *core, token_id id)
+void follow_discover_now(struct core *core, token_id id, enum discover_group group)
 {
     struct lanes *lanes = &core->discover;
     if (lanes_holds(lanes, id)) {
-        if (lanes_group_of(lanes, id) == DISCOVER_URGENT)
+        if (lanes_group_of(lanes, id) <= (unsigned)group)
             return;
         lanes_remove(lanes, id);
     } else if (belongs_to_discover(core, id)) {
         return; /* under way */
     }
-    bool inserted = lanes_insert(lanes, id, DISCOVER_URGENT, 0, core->now);
+    bool inserted = lanes_insert(lanes, id, group, 0, core->now);
     assert(inserted);
     (void)inserted;
 }
@@ -420,7 +421,7 @@ static void answered_with_data(struct core *core, token_id id, enum lane_kind la
         save_snapshot(core, id, before.state.snapshot_id);
     const struct token *after = token_slot(core->table, id);
     if (lane != LANE_DISCOVER && wants_discovery(core, &before, pools_changed, after))
-        follow_discover_now(core, id);
+        follow_discover_now(core, id, DISCOVER_URGENT);
 }
 
 static void answered_without_data(struct core *core, token_id id, enum lane_kind lane)
@@ -436,7 +437,7 @@ static void answered_without_data(struct core *core, token_id id, enum lane_kind
     const struct token *token = token_slot(core->table, id);
     if (lane == LANE_REFRESH &&
         instant_diff(core->now, token->state.discovered_at).us >= DISCOVER_AGAIN_MIN.us)
-        follow_discover_now(core, id);
+        follow_discover_now(core, id, DISCOVER_URGENT);
 }
 
 void follow_answered(struct core *core, token_id id, enum lane_kind lane,

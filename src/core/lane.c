@@ -6,6 +6,7 @@
 
 /* One scale of keys for all: bands that cannot overlap for ages up to decades. */
 #define KEY_OVERDUE 1e60
+#define KEY_WANTED  1e55
 #define KEY_URGENT  1e50
 #define KEY_ON_TIME 1e40
 #define KEY_SPARE   1e-60
@@ -197,6 +198,8 @@ static double key_for(const struct lanes *lanes, const struct lane_query *query,
         return query->policy(&seen);
     if (group->maximum.us > 0 && age.us >= group->maximum.us)
         return KEY_OVERDUE * (double)age.us / (double)group->maximum.us;
+    if (group->rank == RANK_WANTED)
+        return KEY_WANTED * (1 + seen.age_s);
     if (group->rank == RANK_URGENT)
         return KEY_URGENT * (1 + seen.age_s);
     if (group->rank == RANK_NORMAL && seen.age_s < seen.target_s * query->on_time_limit)

@@ -39,8 +39,9 @@
 #define LANE_FIFOS      (LANE_GROUPS_MAX * LANE_CLASSES)
 #define LANE_WALK_MAX   4096 /* steps that an insertion into the middle may take */
 
-/* Urgent ones go before those at their target, spare ones after. */
-enum lane_rank { RANK_URGENT, RANK_NORMAL, RANK_SPARE };
+/* Those that somebody waits for go first, then urgent ones, then those at their target, then spare
+ * ones. */
+enum lane_rank { RANK_WANTED, RANK_URGENT, RANK_NORMAL, RANK_SPARE };
 
 struct lane_group {
     duration target;

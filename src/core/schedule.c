@@ -43,6 +43,7 @@ void schedule_apply_options(struct core *core)
         [PRICE_ARCHIVED] = {duration_s(options->archived_interval_sec), {0}, RANK_SPARE},
     };
     const struct lane_group discover[] = {
+        [DISCOVER_WANTED] = {{0}, {0}, RANK_WANTED},
         [DISCOVER_URGENT] = {{0}, {0}, RANK_URGENT},
         [DISCOVER_ACTIVE] = {duration_s(options->discover_active_interval_sec), {0}, RANK_NORMAL},
         [DISCOVER_MONITORING] = {duration_s(options->discover_monitoring_interval_sec),

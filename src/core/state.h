@@ -23,7 +23,7 @@
 
 /* Groups of the price family; refresh serves the first, screen the others. */
 enum price_group { PRICE_HOT, PRICE_HOT_WITHOUT_POOLS, PRICE_COLD, PRICE_ARCHIVED };
-enum discover_group { DISCOVER_URGENT, DISCOVER_ACTIVE, DISCOVER_MONITORING };
+enum discover_group { DISCOVER_WANTED, DISCOVER_URGENT, DISCOVER_ACTIVE, DISCOVER_MONITORING };
 
 struct request {
     uint32_t generation;
@@ -108,7 +108,8 @@ void follow_change_status(struct core *core, token_id id, enum lifecycle_change 
 void follow_recalculate(struct core *core, token_id id);
 /* Moves it to the group that its status and score call for. */
 void follow_regroup(struct core *core, token_id id);
-void follow_discover_now(struct core *core, token_id id);
+/* `group` is DISCOVER_WANTED or DISCOVER_URGENT. */
+void follow_discover_now(struct core *core, token_id id, enum discover_group group);
 
 /* jobs.c */
 void jobs_init(struct core *core);
