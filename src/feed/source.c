@@ -8,21 +8,17 @@
 
 const char *source_count_name(enum source_count count)
 {
-    static const char *const names[] = {
 #define X(code, text) [code] = text,
-        SOURCE_COUNT_LIST(X)
+    static const char *const names[] = {SOURCE_COUNT_LIST(X)};
 #undef X
-    };
     return (unsigned)count < SOURCE_COUNT_COUNT ? names[count] : "unknown";
 }
 
 const char *source_state_name(enum source_state state)
 {
-    static const char *const names[] = {
 #define X(code, text) [code] = text,
-        SOURCE_STATE_LIST(X)
+    static const char *const names[] = {SOURCE_STATE_LIST(X)};
 #undef X
-    };
     return (unsigned)state < SOURCE_STATE_COUNT ? names[state] : "unknown";
 }
 

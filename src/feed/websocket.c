@@ -79,11 +79,9 @@ static void on_connection_ready(uv_poll_t *poll, int status, int events);
 
 const char *websocket_end_name(enum websocket_end end)
 {
-    static const char *const names[] = {
 #define X(code, text) [code] = text,
-        WEBSOCKET_END_LIST(X)
+    static const char *const names[] = {WEBSOCKET_END_LIST(X)};
 #undef X
-    };
     return (unsigned)end < WEBSOCKET_END_COUNT ? names[end] : "unknown";
 }
 

@@ -263,8 +263,8 @@ static void test_recorded_frames(void **state)
     assert_int_equal(sum, lines);
     assert_int_equal(counts[SOURCE_MIGRATIONS], 6);
     assert_int_equal(counts[SOURCE_CREATIONS], 130);
-    assert_int_equal(counts[SOURCE_ACKS], 5);
-    assert_int_equal(counts[SOURCE_REFUSALS], 2);
+    assert_int_equal(counts[SOURCE_ACKS], 4);
+    assert_int_equal(counts[SOURCE_REFUSALS], 3);
     assert_int_equal(counts[SOURCE_JUNK] + counts[SOURCE_OTHER_EVENTS], 0);
 }
 

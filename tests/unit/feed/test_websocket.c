@@ -864,7 +864,8 @@ static bool direct_is_closed(void *context)
     return direct->is_closed;
 }
 
-static void connect_directly(struct direct *direct, const char *url, const char *ca_file)
+static void connect_directly(struct direct *direct, const char *url, const char *ca_file,
+                             double timeout_s)
 {
     static const struct websocket_listener listener = {
         .on_open = direct_on_open,
@@ -874,7 +875,7 @@ static void connect_directly(struct direct *direct, const char *url, const char 
     };
     const struct websocket_options options = {
         .url = url,
-        .connect_timeout = duration_s(2),
+        .connect_timeout = duration_s(timeout_s),
         .handshake_timeout = duration_s(5),
         .ping_interval = duration_s(5),
         .pong_timeout = duration_s(5),
@@ -901,19 +902,19 @@ static void test_tls(void **state)
     tls_server_start(&server);
 
     snprintf(url, sizeof url, "wss://127.0.0.1:%d/", server.port);
-    connect_directly(&direct, url, NULL); /* signed by itself: nobody we trust */
+    connect_directly(&direct, url, NULL, 20); /* signed by itself: nobody we trust */
     assert_int_equal(direct.end, WEBSOCKET_TLS);
     assert_false(direct.is_open);
     assert_non_null(strstr(direct.detail, "certificate"));
 
-    connect_directly(&direct, url, server.certificate_path); /* trusted: flows, to the end */
+    connect_directly(&direct, url, server.certificate_path, 20); /* trusted: flows, to the end */
     assert_true(direct.is_open);
     assert_int_equal(direct.messages, TLS_SERVER_MESSAGES);
     assert_int_equal(direct.bytes, (uint64_t)TLS_SERVER_MESSAGES * TLS_SERVER_MESSAGE_BYTES);
     assert_int_equal(direct.end, WEBSOCKET_CLOSED_BY_PEER);
 
     snprintf(url, sizeof url, "wss://localhost:%d/", server.port);
-    connect_directly(&direct, url, server.certificate_path); /* trusted, but for another name */
+    connect_directly(&direct, url, server.certificate_path, 20); /* trusted, but for another name */
     assert_int_equal(direct.end, WEBSOCKET_TLS);
 
     tls_server_stop(&server);
@@ -931,7 +932,7 @@ static void test_connect_timeout(void **state)
     assert_int_equal(uv_loop_init(&other), 0);
     ws_server_start(&server, &other, &script, 1);
     snprintf(url, sizeof url, "wss://127.0.0.1:%d/", server.port);
-    connect_directly(&direct, url, NULL);
+    connect_directly(&direct, url, NULL, 0.3);
     assert_int_equal(direct.end, WEBSOCKET_CONNECT_TIMEOUT);
     ws_server_stop(&server);
     uv_run(&other, UV_RUN_DEFAULT);
