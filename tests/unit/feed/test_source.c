@@ -569,8 +569,9 @@ static void test_recording(void **state)
 {
     struct world *world = *state;
     if (access(RECORDED, R_OK) != 0) {
-        print_message("skipped: no recorded data\n");
-        skip();
+        /* Not by skip(): this cmocka calls that "not ok", which counts as a failure. */
+        print_message("# skipped: no recorded data\n");
+        return;
     }
     start(world, "file:" RECORDED);
     assert_true(loop_until(&world->loop, has_ended, world));
