@@ -247,9 +247,11 @@ static int token_with_mint(const struct core *core, const struct request *reques
     return -1;
 }
 
-static void sort_answer(struct core *core, const struct request *request, const struct event *event,
-                        struct sorted_answer *out)
+/* Returns how many pairs are about tokens that were asked for. */
+static size_t sort_answer(struct core *core, const struct request *request,
+                          const struct event *event, struct sorted_answer *out)
 {
+    size_t taken = 0;
     memset(out->counts, 0, sizeof out->counts);
     for (size_t i = 0; i < event->answer.pair_count; i++) {
         const struct pair *pair = &event->answer.pairs[i];
@@ -261,8 +263,10 @@ static void sort_answer(struct core *core, const struct request *request, const 
             core->stats.issues[PAIR_OVER_LIMIT]++;
         } else {
             out->pairs[token][out->counts[token]++] = pair;
+            taken++;
         }
     }
+    return taken;
 }
 
 /* Nothing about tokens that all had data before: told apart, for people to see. */
@@ -292,7 +296,8 @@ static void answer_wants(struct core *core, token_id id, enum feed_outcome outco
 static void take_answer(struct core *core, const struct request *request, const struct event *event)
 {
     struct sorted_answer sorted;
-    sort_answer(core, request, event, &sorted);
+    if (sort_answer(core, request, event, &sorted) > 0)
+        core->lanes[request->lane].data_at = core->now;
     enum feed_outcome outcome =
         is_suspiciously_empty(core, request, &sorted) ? FEED_EMPTY : FEED_OK;
     core->stats.lanes[request->lane].outcomes[outcome]++;
@@ -367,7 +372,7 @@ void schedule_look_ahead(struct core *core)
 bool schedule_is_silent(const struct core *core)
 {
     for (int i = 0; i < LANE_KIND_COUNT; i++)
-        if (duration_to_s(instant_diff(core->now, core->stats.lanes[i].last_ok_at)) < SILENCE_S)
+        if (duration_to_s(instant_diff(core->now, core->lanes[i].data_at)) < SILENCE_S)
             return false;
     return true;
 }

@@ -45,6 +45,7 @@ struct want {
 struct lane_state {
     struct budget budget;
     instant struck_at;
+    instant data_at;   /* the last answer that said anything about anybody */
     double latency_s;  /* smoothed */
     double token_cost; /* addresses a token, smoothed */
     bool is_feasible;  /* the budget can keep every target of this lane */
@@ -91,7 +92,7 @@ void schedule_on_answer(struct core *core, const struct event *event);
 void schedule_cancel_overdue(struct core *core);
 void schedule_look_ahead(struct core *core);
 instant schedule_deadline(struct core *core);
-bool schedule_is_silent(const struct core *core); /* no lane had an answer of late */
+bool schedule_is_silent(const struct core *core); /* no answer said anything of late */
 
 /* follow.c */
 struct lanes *follow_lanes(struct core *core, enum lane_kind lane);

@@ -764,6 +764,24 @@ static void silence_archives_and_demotes_nobody(void **state)
     expect_trace(" 8010.00  B archived: monitoring_timeout\n");
 }
 
+static void empty_answers_archive_nobody(void **state)
+{
+    (void)state;
+    set_option("archiver_interval_sec", "60");
+    preload('A', TOKEN_MONITORING, 1, 11.99);
+    preload('B', TOKEN_MONITORING, 1, 11.99);
+    start();
+    see('C', 0); /* one that never had data does not make the silence an answer */
+    forget_trace();
+    world.show = SHOW_HISTORY;
+    world.markets['A'] = world.markets['B'] = MARKET_NONE;
+    run_until(1000);
+    expect_trace("");
+    world.markets['B'] = MARKET_QUIET;
+    run_until(1100);
+    assert_true(core_stats(world.core)->archived > 0);
+}
+
 /* ---- settings ---- */
 
 static void intervals_change_at_once(void **state)
@@ -1137,6 +1155,7 @@ int main(void)
         TEST(one_trouble_is_one_strike),
         TEST(a_lost_request_is_given_up_and_its_late_answer_ignored),
         TEST(silence_archives_and_demotes_nobody),
+        TEST(empty_answers_archive_nobody),
         TEST(intervals_change_at_once),
         TEST(thresholds_change_at_once),
         TEST(budgets_change_at_once),
