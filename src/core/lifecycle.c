@@ -55,7 +55,8 @@ enum lifecycle_change lifecycle_on_archiver(const struct token *token, instant n
 {
     if (instant_diff(now, token->state.checked_at).us > evidence.us)
         return CHANGE_NONE;
-    double age_us = (double)instant_diff(now, token->created_at).us;
+    /* Its age at its last answer: who came of age in an outage is looked at once more first. */
+    double age_us = (double)instant_diff(token->state.checked_at, token->created_at).us;
     if (token->status == TOKEN_ACTIVE &&
         (double)token->state.low_score_us >= options->archive_below_hours * US_PER_HOUR)
         return CHANGE_ARCHIVED_LOW;

@@ -50,7 +50,7 @@ enum lifecycle_change lifecycle_on_evidence(const struct token *token, const str
                                             const struct options *options);
 
 /* What its age calls for: asked by the archiver. Never archives on silence: the token must have
- * been answered about within `evidence`. */
+ * been answered about within `evidence`, and a monitoring one since it came of age. */
 enum lifecycle_change lifecycle_on_archiver(const struct token *token, instant now,
                                             duration evidence, const struct options *options);
 

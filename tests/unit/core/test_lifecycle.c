@@ -124,6 +124,7 @@ static void age_archives(void **state)
         {"monitoring, exactly at the timeout", TOKEN_MONITORING, 12, 0, 1, CHANGE_NONE},
         {"monitoring, old", TOKEN_MONITORING, 12.01, 0, 1, CHANGE_ARCHIVED_OLD},
         {"monitoring, old, but nobody answered", TOKEN_MONITORING, 99, 0, 3601, CHANGE_NONE},
+        {"monitoring, came of age since its answer", TOKEN_MONITORING, 12.1, 0, 600, CHANGE_NONE},
         {"monitoring, low scores do not matter", TOKEN_MONITORING, 1, 99, 1, CHANGE_NONE},
         {"active, low not for long enough", TOKEN_ACTIVE, 99, 11.99, 1, CHANGE_NONE},
         {"active, low for long enough", TOKEN_ACTIVE, 99, 12, 1, CHANGE_ARCHIVED_LOW},
