@@ -30,6 +30,16 @@ static void check_fetch(struct oracle *oracle, const struct action *action, inst
                                 lane_kind_name(action->fetch.lane));
 }
 
+static void check_silence(struct oracle *oracle, const struct lifecycle_row *row, token_id id,
+                          instant now)
+{
+    bool lost = row->to == TOKEN_ARCHIVED ||
+                (row->from == TOKEN_ACTIVE && row->to == TOKEN_MONITORING && !oracle->may_demote);
+    if (lost && duration_to_s(instant_diff(now, oracle->data_at)) > ORACLE_SILENCE_S)
+        oracle_complain(oracle, now, "token %u was %s while the upstream was silent", id,
+                        row->event);
+}
+
 static void check_history(struct oracle *oracle, const struct action *action, instant now)
 {
     token_id id = action->history.id;
@@ -46,6 +56,7 @@ static void check_history(struct oracle *oracle, const struct action *action, in
         if (strcmp(row->event, action->history.event) == 0 &&
             strcmp(row->reason, action->history.reason) == 0 &&
             row->from == (enum token_status)oracle->statuses[id]) {
+            check_silence(oracle, row, id, now);
             oracle->statuses[id] = (uint8_t)row->to;
             return;
         }

@@ -7,11 +7,16 @@
 
 #include "core/core.h"
 
+/* Nothing said by the upstream for this long is silence: nobody is demoted or archived then. */
+#define ORACLE_SILENCE_S 60.0
+
 struct oracle {
     const struct core *core;
     const struct token_table *table;
     uint8_t *statuses; /* as the events of their lives told, by id; the caller's */
     uint32_t statuses_size;
+    instant data_at;   /* when the upstream last said anything about anybody; the caller's */
+    bool may_demote;   /* settings change, so that a token can stop to qualify without an answer */
     char verdict[256]; /* "" while nothing broke; the first complaint stays */
 };
 

@@ -17,6 +17,8 @@
 #define TOKENS_DRAWN_MAX  5000
 #define LATENCY_MEAN_S    0.08
 #define ANSWER_EVENTS_MAX 4096
+#define ON_TIME_FACTOR    1.1 /* × target */
+#define TAGS_MAX          8192
 #define AGE_SLACK         3.0 /* × target, at the calm end */
 
 enum world_kind {
@@ -52,6 +54,12 @@ struct world_event {
     };
 };
 
+/* Somebody waits for a reply with this tag. */
+struct open_tag {
+    uint64_t tag;
+    enum event_kind kind;
+};
+
 struct sim {
     const struct sim_setup *setup;
     struct sim_result *result;
@@ -71,7 +79,11 @@ struct sim {
     uint32_t tokens_expected, tokens_seen;
     struct actions actions;
     struct pair pairs[UPSTREAM_PAIRS_MAX];
-    uint64_t full_requests[LANE_KIND_COUNT], full_addresses[LANE_KIND_COUNT];
+    uint64_t requests[LANE_KIND_COUNT], addresses[LANE_KIND_COUNT];
+    instant *answered_at; /* by id: the last answer that the core took; INSTANT_NEVER: none */
+    uint64_t on_time[GROUP_COUNT];
+    struct open_tag open[TAGS_MAX];
+    size_t open_count;
 };
 
 static const char *const fault_names[SIM_FAULT_COUNT] = {
@@ -166,8 +178,36 @@ static bool is_down(const struct sim *sim)
 
 static void count_fullness(struct sim *sim, const struct action *action)
 {
-    sim->full_requests[action->fetch.lane]++;
-    sim->full_addresses[action->fetch.lane] += action->fetch.count;
+    sim->requests[action->fetch.lane]++;
+    sim->addresses[action->fetch.lane] += action->fetch.count;
+}
+
+/* ---- who waits for a reply: each gets one ---- */
+
+static void open_tag(struct sim *sim, enum event_kind kind, uint64_t tag)
+{
+    if (sim->open_count == TAGS_MAX)
+        oracle_complain(&sim->oracle, sim->now, "%d clients wait for a reply", TAGS_MAX);
+    else
+        sim->open[sim->open_count++] = (struct open_tag){tag, kind};
+}
+
+static void close_tag(struct sim *sim, const struct action *action)
+{
+    for (size_t i = 0; i < sim->open_count; i++)
+        if (sim->open[i].tag == action->reply.tag) {
+            sim->open[i] = sim->open[--sim->open_count];
+            return;
+        }
+    oracle_complain(&sim->oracle, sim->now, "a reply that nobody waits for");
+}
+
+/* A dead engine owes nothing but what its store still confirms. */
+static void forget_wishes(struct sim *sim)
+{
+    for (size_t i = sim->open_count; i-- > 0;)
+        if (sim->open[i].kind == EVENT_REFRESH_WANTED)
+            sim->open[i] = sim->open[--sim->open_count];
 }
 
 static void perform_fetch(struct sim *sim, const struct action *action)
@@ -202,6 +242,15 @@ static void perform_fetch(struct sim *sim, const struct action *action)
         plan(sim, after(sim, latency + 0.5), event);
 }
 
+static void count_loss(struct sim *sim, const struct action *action)
+{
+    double t = duration_to_s(instant_diff(sim->now, EPOCH));
+    if (t >= sim->setup->down_from_s && t < sim->setup->down_to_s &&
+        (strcmp(action->history.event, "archived") == 0 ||
+         strcmp(action->history.event, "demoted") == 0))
+        sim->result->lost_in_outage++;
+}
+
 static void perform(struct sim *sim, const struct action *action)
 {
     sim->result->actions++;
@@ -228,9 +277,12 @@ static void perform(struct sim *sim, const struct action *action)
     case ACTION_HISTORY:
         trace_number(sim, action->history.id);
         trace(sim, action->history.reason, strlen(action->history.reason));
+        count_loss(sim, action);
+        return;
+    case ACTION_REPLY:
+        close_tag(sim, action);
         return;
     case ACTION_CANCEL:
-    case ACTION_REPLY:
     case ACTION_EXPORT:
     case ACTION_RETENTION:
     case ACTION_KIND_COUNT:
@@ -253,7 +305,7 @@ static void step(struct sim *sim, struct event *event)
 
 /* ---- the world acts ---- */
 
-static size_t spoil(struct sim *sim, struct world_event *event, size_t count)
+static size_t spoil(struct sim *sim, size_t count)
 {
     if (hits(sim, FAULT_EMPTY))
         return 0;
@@ -262,8 +314,68 @@ static size_t spoil(struct sim *sim, struct world_event *event, size_t count)
             sim->pairs[i].base.bytes[31] ^= 0x55;
     if (hits(sim, FAULT_PARTIAL))
         count = (size_t)prng_below(&sim->faults, count + 1);
-    (void)event;
     return count;
+}
+
+/* ---- on time or not, from outside ---- */
+
+static double target_s(const struct sim *sim, enum token_group group)
+{
+    return group == GROUP_HOT    ? sim->options.hot_interval_sec
+           : group == GROUP_COLD ? sim->options.cold_interval_sec
+                                 : sim->options.archived_interval_sec;
+}
+
+static void count_refresh(struct sim *sim, enum token_group group, double age_s)
+{
+    sim->result->refreshes[group]++;
+    sim->on_time[group] += age_s <= ON_TIME_FACTOR * target_s(sim, group);
+}
+
+/* The tokens of an answer, each once, with their groups before the core sees it. */
+struct answered {
+    token_id ids[UPSTREAM_PAIRS_MAX];
+    enum token_group groups[UPSTREAM_PAIRS_MAX];
+    size_t count;
+};
+
+static void list_answered(const struct sim *sim, const struct event *event, struct answered *out)
+{
+    out->count = 0;
+    for (size_t i = 0; i < event->answer.pair_count; i++) {
+        token_id id = token_table_find(sim->memory.table, &event->answer.pairs[i].base);
+        /* Pairs of a token follow each other. */
+        if (id == TOKEN_NONE || (out->count > 0 && out->ids[out->count - 1] == id))
+            continue;
+        out->groups[out->count] = token_column_group(sim->memory.table, id);
+        out->ids[out->count++] = id;
+    }
+}
+
+static void count_answered(struct sim *sim, const struct answered *answered)
+{
+    for (size_t i = 0; i < answered->count; i++) {
+        token_id id = answered->ids[i];
+        instant before = sim->answered_at[id];
+        const struct token_state *state = &token_slot(sim->memory.table, id)->state;
+        if (state->fetched_at.us < sim->now.us)
+            continue; /* the core did not take it */
+        if (!instant_is_never(before))
+            count_refresh(sim, answered->groups[i], duration_to_s(instant_diff(sim->now, before)));
+        sim->answered_at[id] = sim->now;
+    }
+}
+
+/* Who is late when the run ends would never be counted otherwise. */
+static void count_late_at_end(struct sim *sim)
+{
+    for (token_id id = 1; id <= token_table_count(sim->memory.table); id++) {
+        enum token_group group = token_column_group(sim->memory.table, id);
+        double age_s = duration_to_s(instant_diff(sim->now, sim->answered_at[id]));
+        if (!instant_is_never(sim->answered_at[id]) &&
+            age_s > ON_TIME_FACTOR * target_s(sim, group))
+            count_refresh(sim, group, age_s);
+    }
 }
 
 static void on_answer(struct sim *sim, struct world_event *world)
@@ -279,9 +391,14 @@ static void on_answer(struct sim *sim, struct world_event *world)
         size_t count = upstream_answer(&sim->upstream, world->answer.lane, world->answer.addresses,
                                        world->answer.count, sim->now, sim->pairs);
         event.answer.pairs = sim->pairs;
-        event.answer.pair_count = spoil(sim, world, count);
+        event.answer.pair_count = spoil(sim, count);
     }
+    struct answered answered;
+    list_answered(sim, &event, &answered);
+    if (answered.count > 0)
+        sim->oracle.data_at = sim->now;
     step(sim, &event);
+    count_answered(sim, &answered);
 }
 
 static void plan_token(struct sim *sim)
@@ -303,6 +420,7 @@ static void on_token(struct sim *sim)
     event.token_seen.name = event.token_seen.symbol = "";
     event.token_seen.tag = sim->order + 1;
     sim->tokens_seen += !again;
+    open_tag(sim, EVENT_TOKEN_SEEN, event.token_seen.tag);
     step(sim, &event);
     plan_token(sim);
 }
@@ -333,12 +451,27 @@ static void start_core(struct sim *sim)
     sim->oracle.core = sim->core;
 }
 
+/* Connections die with their engine. */
+static void forget_requests(struct sim *sim)
+{
+    struct world_event *old = sim->heap;
+    size_t count = sim->heap_count;
+    sim->heap = NULL;
+    sim->heap_count = sim->heap_capacity = 0;
+    for (size_t i = 0; i < count; i++)
+        if (old[i].kind != WORLD_ANSWER)
+            plan(sim, old[i].at, old[i]);
+    free(old);
+}
+
 static void on_fault(struct sim *sim, const struct world_event *world)
 {
     enum sim_fault fault = world->fault.fault;
     if (!world->fault.begins) {
         sim->present_faults &= ~(1U << fault);
     } else if (fault == FAULT_RESTART) {
+        forget_requests(sim);
+        forget_wishes(sim);
         start_core(sim);
         sim->result->faults_injected++;
     } else if (fault == FAULT_SETTINGS) {
@@ -385,6 +518,7 @@ static void on_wanted(struct sim *sim)
     uint32_t n = sim->tokens_seen == 0 ? 0 : (uint32_t)prng_below(&sim->workload, sim->tokens_seen);
     event.refresh_wanted.mint = upstream_mint(&sim->upstream, n, LIFE_CHANGING);
     event.refresh_wanted.tag = sim->order + 1;
+    open_tag(sim, EVENT_REFRESH_WANTED, event.refresh_wanted.tag);
     step(sim, &event);
     plan(sim, after(sim, prng_exponential(&sim->workload, 120)),
          (struct world_event){.kind = WORLD_WANTED});
@@ -453,6 +587,7 @@ static void preload_token(struct sim *sim, uint32_t n, enum upstream_life life)
         oracle_complain(&sim->oracle, sim->now, "no memory for pools");
     token_write_end(sim->memory.table, id);
     sim->oracle.statuses[id] = draft->status;
+    sim->answered_at[id] = draft->state.checked_at;
 }
 
 static void preload(struct sim *sim)
@@ -494,8 +629,11 @@ static bool begin(struct sim *sim)
                          prng_below(&sim->workload, TOKENS_DRAWN_MAX - TOKENS_DRAWN_MIN + 1));
     sim->oracle.statuses_size = sim->tokens_expected + 1;
     sim->oracle.statuses = calloc(sim->oracle.statuses_size, 1);
+    sim->oracle.may_demote = setup->faults >> FAULT_SETTINGS & 1;
+    sim->oracle.data_at = sim->now;
+    sim->answered_at = calloc(sim->oracle.statuses_size, sizeof *sim->answered_at);
     sim->core_memory = malloc(core_size());
-    if (sim->oracle.statuses == NULL || sim->core_memory == NULL ||
+    if (sim->answered_at == NULL || sim->oracle.statuses == NULL || sim->core_memory == NULL ||
         !table_memory_init(&sim->memory, 1024, &error))
         return false;
     sim->oracle.table = sim->memory.table;
@@ -529,15 +667,17 @@ static double least_recovery_s(const struct sim *sim)
     double pools = 0, screened = 0;
     const uint8_t *costs = token_table_costs(sim->memory.table);
     for (token_id id = 1; id <= token_table_count(sim->memory.table); id++) {
-        if (token_column_group(sim->memory.table, id) == GROUP_HOT)
+        if (token_column_group(sim->memory.table, id) == GROUP_HOT && costs[id] > 0)
             pools += costs[id];
-        else
+        else if (token_column_group(sim->memory.table, id) != GROUP_ARCHIVED)
             screened += 1;
     }
     const struct core_stats *stats = core_stats(sim->core);
     double refresh = stats->lanes[LANE_REFRESH].allowed_per_minute / 60 * REQUEST_ADDRESSES_MAX;
     double screen = stats->lanes[LANE_SCREEN].allowed_per_minute / 60 * REQUEST_ADDRESSES_MAX;
-    return fmax(pools / refresh, screened / screen);
+    /* Discovery answers too, one token a request: better spent where a request takes fewest. */
+    double discover = stats->lanes[LANE_DISCOVER].allowed_per_minute / 60;
+    return fmax(pools / refresh, screened / (screen + discover));
 }
 
 static void watch_outage(struct sim *sim)
@@ -582,6 +722,7 @@ static void summarise(struct sim *sim)
 {
     struct sim_result *result = sim->result;
     oracle_on_table(&sim->oracle, sim->now);
+    count_late_at_end(sim);
     if (sim->setup->down_to_s == 0)
         oracle_on_ages(&sim->oracle, sim->now, duration_s(achievable_s(sim) * AGE_SLACK));
     result->stats = *core_stats(sim->core);
@@ -592,12 +733,9 @@ static void summarise(struct sim *sim)
                         (unsigned long long)result->refused);
     for (int i = 0; i < LANE_KIND_COUNT; i++)
         result->addresses_per_request[i] =
-            sim->full_requests[i] == 0
-                ? 0
-                : (double)sim->full_addresses[i] / (double)sim->full_requests[i];
+            sim->requests[i] == 0 ? 0 : (double)sim->addresses[i] / (double)sim->requests[i];
     for (int i = 0; i < GROUP_COUNT; i++)
-        result->on_time[i] =
-            share(result->stats.groups[i].refreshes_on_time, result->stats.groups[i].refreshes);
+        result->on_time[i] = share(sim->on_time[i], result->refreshes[i]);
     snprintf(result->verdict, sizeof result->verdict, "%s",
              sim->oracle.verdict[0] == '\0' ? "ok" : sim->oracle.verdict);
 }
@@ -620,6 +758,7 @@ enum err sim_run(const struct sim_setup *setup, struct sim_result *out)
     table_memory_finish(&sim->memory);
     free(sim->core_memory);
     free(sim->oracle.statuses);
+    free(sim->answered_at);
     free(sim->heap);
     free(sim);
     return err;

@@ -61,10 +61,14 @@ struct sim_result {
     uint64_t faults_injected;
     uint64_t refused;                              /* 429 for going over the limit */
     struct core_stats stats;                       /* at the end */
-    double addresses_per_request[LANE_KIND_COUNT]; /* while anybody was due */
-    double on_time[GROUP_COUNT];                   /* share */
+    double addresses_per_request[LANE_KIND_COUNT]; /* of all: none is sent when nobody is due */
+    /* Counted outside the core: answers that it took, by when the one before them came; and tokens
+     * that were late when the run ended. */
+    uint64_t refreshes[GROUP_COUNT];
+    double on_time[GROUP_COUNT]; /* share */
+    uint64_t lost_in_outage;     /* demoted or archived while the upstream of a plan was down */
     double fresh_again_after_s; /* of an outage: until every token was answered since; −1 never */
-    double least_s;             /* what the budget allows at best for that */
+    double least_s;             /* what the budgets of all lanes allow at best for that */
 };
 
 enum err sim_run(const struct sim_setup *setup, struct sim_result *out) MUST_CHECK;

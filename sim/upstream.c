@@ -59,7 +59,7 @@ static uint64_t token_key(const struct upstream *upstream, const struct address 
 /* 3.4 on average, median 3, at most 8, as recorded of fresh graduates. */
 unsigned upstream_pool_count(const struct upstream *upstream, const struct address *mint)
 {
-    static const uint8_t counts[] = {1, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 8};
+    static const uint8_t counts[] = {1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 8};
     uint8_t count = counts[mix(token_key(upstream, mint), 1) % sizeof counts];
     /* One pool can't qualify. */
     return mint->bytes[BYTE_LIFE] == LIFE_ACTIVE && count < 2 ? 2 : count;
