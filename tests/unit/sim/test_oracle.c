@@ -1,0 +1,233 @@
+/* The oracles can fail: each is shown what must not be, and complains. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "core/core.h"
+#include "page/table_memory.h"
+#include "sim/oracle.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW    ((instant){1750000000000000LL})
+#define TOKENS 3
+
+static struct {
+    struct table_memory memory;
+    struct options options;
+    struct core *core;
+    struct oracle oracle;
+    uint8_t statuses[TOKENS + 1];
+    struct address addresses[REQUEST_ADDRESSES_MAX + 1];
+} world;
+
+static void add_token(uint8_t n)
+{
+    struct address mint = {{n}};
+    token_id id = token_table_add(world.memory.table, &mint);
+    token_write_begin(world.memory.table, id)->created_at = NOW;
+    token_write_end(world.memory.table, id);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    int error;
+    memset(&world, 0, sizeof world);
+    assert_true(table_memory_init(&world.memory, 64, &error));
+    options_init(&world.options);
+    for (uint8_t n = 1; n <= TOKENS; n++)
+        add_token(n);
+    world.core = malloc(core_size());
+    assert_non_null(world.core);
+    core_init(world.core, world.memory.table, &world.options, 0, NOW);
+    world.oracle = (struct oracle){.core = world.core,
+                                   .table = world.memory.table,
+                                   .statuses = world.statuses,
+                                   .statuses_size = TOKENS + 1,
+                                   .data_at = NOW};
+    for (uint8_t i = 0; i <= REQUEST_ADDRESSES_MAX; i++)
+        world.addresses[i].bytes[0] = i;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(world.core);
+    table_memory_finish(&world.memory);
+    return 0;
+}
+
+static void expect_content(void)
+{
+    assert_string_equal(world.oracle.verdict, "");
+}
+
+static void expect_complaint(const char *part)
+{
+    if (strstr(world.oracle.verdict, part) == NULL)
+        fail_msg("not \"%s\" but \"%s\"", part, world.oracle.verdict);
+    world.oracle.verdict[0] = '\0';
+}
+
+static void show_fetch(enum lane_kind lane, size_t count)
+{
+    struct action action = {.kind = ACTION_FETCH,
+                            .fetch = {.lane = lane, .addresses = world.addresses, .count = count}};
+    oracle_on_action(&world.oracle, &action, NOW);
+}
+
+static void show_history(token_id id, const char *event, const char *reason, double later_s)
+{
+    struct action action = {.kind = ACTION_HISTORY,
+                            .history = {.id = id, .event = event, .reason = reason}};
+    oracle_on_action(&world.oracle, &action, instant_add(NOW, duration_s(later_s)));
+}
+
+static void is_content_with_what_may_be(void **state)
+{
+    (void)state;
+    show_fetch(LANE_REFRESH, 1);
+    show_fetch(LANE_SCREEN, REQUEST_ADDRESSES_MAX);
+    show_fetch(LANE_DISCOVER, 1);
+    show_history(1, "activated", "qualifies", 0);
+    show_history(1, "demoted", "no_longer_qualifies", 0);
+    show_history(1, "archived", "monitoring_timeout", 0);
+    show_history(1, "reactivated", "came_alive", 0);
+    show_history(1, "archived", "low_score_timeout", 0);
+    show_history(1, "added", "seen", 0);
+    oracle_on_table(&world.oracle, NOW);
+    oracle_on_ages(&world.oracle, NOW, duration_s(1));
+    expect_content();
+}
+
+static void requests_of_the_wrong_size(void **state)
+{
+    (void)state;
+    show_fetch(LANE_REFRESH, 0);
+    expect_complaint("a refresh request for 0 addresses");
+    show_fetch(LANE_SCREEN, REQUEST_ADDRESSES_MAX + 1);
+    expect_complaint("a screen request for 31 addresses");
+    show_fetch(LANE_DISCOVER, 2);
+    expect_complaint("a discover request for 2 addresses");
+    world.addresses[7] = world.addresses[3];
+    show_fetch(LANE_REFRESH, 9);
+    expect_complaint("asks twice for one address");
+}
+
+static void changes_that_there_are_not(void **state)
+{
+    (void)state;
+    show_history(1, "demoted", "no_longer_qualifies", 0);
+    expect_complaint("token 1, monitoring, was demoted");
+    show_history(1, "archived", "low_score_timeout", 0);
+    expect_complaint("because of low_score_timeout");
+    show_history(2, "activated", "on_a_whim", 0);
+    expect_complaint("token 2");
+    show_history(TOKEN_NONE, "activated", "qualifies", 0);
+    expect_complaint("which there is not");
+    show_history(TOKENS + 1, "activated", "qualifies", 0);
+    expect_complaint("which there is not");
+}
+
+static void losses_in_silence(void **state)
+{
+    (void)state;
+    show_history(1, "archived", "monitoring_timeout", ORACLE_SILENCE_S + 1);
+    expect_complaint("token 1 was archived while the upstream was silent");
+    show_history(2, "activated", "qualifies", ORACLE_SILENCE_S + 1); /* no loss */
+    expect_content();
+    show_history(2, "demoted", "no_longer_qualifies", ORACLE_SILENCE_S + 1);
+    expect_complaint("token 2 was demoted while the upstream was silent");
+    show_history(2, "activated", "qualifies", 0);
+    world.oracle.may_demote = true;
+    show_history(2, "demoted", "no_longer_qualifies", ORACLE_SILENCE_S + 1);
+    expect_content();
+}
+
+static void a_status_that_changed_unseen(void **state)
+{
+    (void)state;
+    token_write_begin(world.memory.table, 2)->status = TOKEN_ACTIVE;
+    token_write_end(world.memory.table, 2);
+    oracle_on_table(&world.oracle, NOW);
+    expect_complaint("token 2 became active without an event");
+}
+
+static void a_token_in_no_lane(void **state)
+{
+    (void)state;
+    token_table_fifos(world.memory.table, LINKS_PRICE)[3] = 0;
+    oracle_on_table(&world.oracle, NOW);
+    expect_complaint("token 3 is in no lane");
+    world.statuses[0] = 0;
+    token_table_fifos(world.memory.table, LINKS_DISCOVER)[1] = 0;
+    oracle_on_table(&world.oracle, NOW);
+    expect_complaint("token 1 is in no lane");
+}
+
+static void a_torn_slot(void **state)
+{
+    (void)state;
+    ((struct token *)token_slot(world.memory.table, 1))->state.score = 3;
+    oracle_on_table(&world.oracle, NOW);
+    expect_complaint("token 1 is torn");
+}
+
+static void an_answer_of_the_future(void **state)
+{
+    (void)state;
+    token_write_begin(world.memory.table, 1)->state.checked_at = instant_add(NOW, duration_s(1));
+    token_write_end(world.memory.table, 1);
+    oracle_on_table(&world.oracle, NOW);
+    expect_complaint("token 1 was answered in the future");
+    oracle_on_table(&world.oracle, instant_add(NOW, duration_s(1)));
+    expect_content();
+    token_write_begin(world.memory.table, 1)->state.fetched_at = instant_add(NOW, duration_s(2));
+    token_write_end(world.memory.table, 1);
+    oracle_on_table(&world.oracle, instant_add(NOW, duration_s(3)));
+    expect_complaint("token 1 was answered in the future");
+}
+
+static void a_token_that_is_too_old(void **state)
+{
+    (void)state;
+    oracle_on_ages(&world.oracle, instant_add(NOW, duration_s(46)), duration_s(45));
+    expect_complaint("token 1 is 46.0 s old; 45.0 s could be kept");
+    for (token_id id = 1; id <= TOKENS; id++) {
+        token_write_begin(world.memory.table, id)->status = TOKEN_ARCHIVED;
+        token_write_end(world.memory.table, id);
+    }
+    oracle_on_ages(&world.oracle, instant_add(NOW, duration_s(46)), duration_s(45));
+    expect_content(); /* archived ones have no right to be fresh */
+}
+
+static void the_first_complaint_stays(void **state)
+{
+    (void)state;
+    oracle_complain(&world.oracle, NOW, "first %d", 1);
+    oracle_complain(&world.oracle, NOW, "second");
+    assert_string_equal(world.oracle.verdict, "at 1750000000.000 s: first 1");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(is_content_with_what_may_be),
+        TEST(requests_of_the_wrong_size),
+        TEST(changes_that_there_are_not),
+        TEST(losses_in_silence),
+        TEST(a_status_that_changed_unseen),
+        TEST(a_token_in_no_lane),
+        TEST(a_torn_slot),
+        TEST(an_answer_of_the_future),
+        TEST(a_token_that_is_too_old),
+        TEST(the_first_complaint_stays),
+    };
+    return cmocka_run_group_tests_name("sim.oracle", tests, NULL, NULL);
+}
