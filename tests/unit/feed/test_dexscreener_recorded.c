@@ -81,7 +81,7 @@ static bool for_each(void (*each)(const struct recording *recording, void *conte
     DIR *folder = opendir(RECORDINGS);
     struct dirent *entry;
     if (folder == NULL) {
-        print_message("skipped: no recorded data\n");
+        print_message("# skipped: no recorded data\n");
         return false;
     }
     while ((entry = readdir(folder)) != NULL) {
