@@ -1,8 +1,8 @@
 /*
  * What the api asks of the engine, and the engine's answers: fixed-size messages over a
- * SOCK_SEQPACKET socket pair, so that the api needs nothing of the engine's but a descriptor and may
- * live in another process. Every command is answered once, with the same tag; an api that does not
- * read its answers loses them, never the engine's time.
+ * SOCK_SEQPACKET socket pair, so that the api needs nothing of the engine's but a descriptor and
+ * may live in another process. Every command is answered once, with the same tag; an api that does
+ * not read its answers loses them, never the engine's time.
  */
 #ifndef MOONWATCH_PAGE_COMMAND_H
 #define MOONWATCH_PAGE_COMMAND_H

@@ -102,8 +102,8 @@ struct page_lane {
     _Atomic uint64_t in_flight;
     _Atomic uint64_t allowed_per_minute_bits; /* double */
     _Atomic uint64_t used_last_minute;
-    _Atomic uint64_t latency_us; /* smoothed */
-    _Atomic uint64_t deferred;   /* past their target and not sent */
+    _Atomic uint64_t latency_us;      /* smoothed */
+    _Atomic uint64_t deferred;        /* past their target and not sent */
     _Atomic uint64_t paused_until_us; /* resting after a refusal; 0 not */
 };
 
