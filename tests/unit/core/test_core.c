@@ -429,7 +429,7 @@ static token_id preload(unsigned n, enum token_status status, double age_s, doub
     draft->state.snapshot_id = 100 + id;
     assert_true(token_draft_set_pools(world.memory.table, pools, status == TOKEN_ACTIVE ? 2 : 1));
     token_write_end(world.memory.table, id);
-    world.markets[n] = status == TOKEN_ACTIVE ? MARKET_ALIVE : MARKET_QUIET;
+    world.markets[n % TOKENS_AT_ALL] = status == TOKEN_ACTIVE ? MARKET_ALIVE : MARKET_QUIET;
     return id;
 }
 
@@ -618,6 +618,71 @@ static void a_pool_that_is_missing_is_remembered_until_discovery(void **state)
     run_until(6);
     assert_int_equal(token_slot(world.memory.table, 1)->pool_count, 1);
     expect_trace("    5.10  A demoted: no_longer_qualifies\n");
+}
+
+static void a_screening_that_shows_another_main_pool_asks_for_all(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 100, 1);
+    start();
+    world.outcome = OUTCOME_LOST;
+    run_until(0.1);
+    world.show = SHOW_FETCH | SHOW_HISTORY;
+    struct pair pair;
+    set_pair(&pair, 'A', 9, MARKET_QUIET);
+    answer_raw(world.pending[0].request, &pair, 1);
+    assert_int_equal(token_slot(world.memory.table, 1)->pool_count, 2);
+    assert_true(token_slot(world.memory.table, 1)->flags & TOKEN_POOLS_CHANGED);
+    run_until(0.2);
+    expect_trace("    0.00  screen A\n"
+                 "    0.10  A activated: qualifies\n"
+                 "    0.10  discover A\n");
+}
+
+static void pools_that_all_vanish_are_looked_for(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 100, 1);
+    start();
+    world.markets['A'] = MARKET_NONE;
+    world.show = SHOW_FETCH | SHOW_HISTORY;
+    run_until(1);
+    expect_trace("    0.00  refresh A1 A2\n"
+                 "    0.10  discover A\n");
+}
+
+static void pools_that_find_no_room_stay_as_they_were(void **state)
+{
+    (void)state;
+    struct pair pairs[REQUEST_ADDRESSES_MAX];
+    set_option("cold_interval_sec", "86400"); /* nothing but discoveries */
+    start();
+    world.outcome = OUTCOME_LOST;
+    world.show = 0;
+    unsigned room = token_table_capacity(world.memory.table);
+    for (unsigned n = 1; n <= room; n++)
+        see(256 + n, 0);
+    for (unsigned answered = 0; answered < room; answered++) {
+        run_until(seconds(world.now) + 0.3);
+        struct pending first = world.pending[0];
+        drop_pending(0);
+        unsigned n = first.addresses[0].bytes[0] | (unsigned)first.addresses[0].bytes[3] << 8;
+        for (unsigned i = 0; i < REQUEST_ADDRESSES_MAX; i++) {
+            set_pair(&pairs[i], n, i + 1, MARKET_QUIET);
+        }
+        answer_raw(first.request, pairs, REQUEST_ADDRESSES_MAX);
+    }
+    unsigned with = 0, without = 0;
+    for (token_id id = 1; id <= room; id++) {
+        const struct token *token = token_slot(world.memory.table, id);
+        if (token->state.answers == 0)
+            continue;
+        with += token->pool_count == POOLS_MAX;
+        without += token->pool_count == 0;
+        assert_true(token_is_whole(world.memory.table, id));
+    }
+    if (with < 20 || without == 0)
+        fail_msg("%u have thirty pools, %u none, of %u", with, without, room);
 }
 
 /* ---- failures ---- */
@@ -840,6 +905,74 @@ static void budgets_change_at_once(void **state)
     run_until(80);
     assert_in_range(lane(LANE_DISCOVER)->requests - before, 26, 60);
     assert_in_range(lane(LANE_DISCOVER)->used_last_minute, 50, 120);
+}
+
+static void a_threshold_wakes_the_archive(void **state)
+{
+    (void)state;
+    token_id id = preload('A', TOKEN_ARCHIVED, 100, 20);
+    struct pool pools[] = {
+        {.address = pool_of('A', 1), .liquidity_usd = 20000, .flags = POOL_COUNTS | POOL_PUMP_SOL},
+        {.address = pool_of('A', 2), .liquidity_usd = 150, .flags = POOL_COUNTS | POOL_EXTERNAL}};
+    token_write_begin(world.memory.table, id)->state.score = 0.3;
+    assert_true(token_draft_set_pools(world.memory.table, pools, 2));
+    token_write_end(world.memory.table, id);
+    start();
+    world.outcome = OUTCOME_LOST;
+    world.show = SHOW_HISTORY;
+    run_until(1);
+    expect_trace("");
+    change_option("activation_min_liquidity_usd", "100");
+    expect_trace("    1.00  A reactivated: came_alive\n");
+}
+
+static void an_archived_token_is_wished_for_twice(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ARCHIVED, 100, 20);
+    start();
+    world.outcome = OUTCOME_LOST;
+    world.show = SHOW_FETCH | SHOW_HISTORY | SHOW_REPLY;
+    want('A', 1);
+    run_until(0.01);
+    want('A', 2); /* the first is under way, the second waits in the lane */
+    struct pair pairs[2];
+    set_pair(&pairs[0], 'A', 1, MARKET_ALIVE);
+    set_pair(&pairs[1], 'A', 2, MARKET_ALIVE);
+    answer_raw(world.pending[0].request, pairs, 2);
+    run_until(0.5);
+    expect_trace("    0.00  discover A\n"
+                 "    0.01  A reactivated: came_alive\n"
+                 "    0.01  reply 1: done, snapshot 1, score 0.169\n"
+                 "    0.01  reply 2: done, snapshot 1, score 0.169\n");
+}
+
+static void a_sweep_over_many_takes_several_steps(void **state)
+{
+    (void)state;
+    enum { MANY = 5000 };
+    for (uint32_t i = 0; i < MANY; i++) {
+        if (token_table_is_short(world.memory.table, 8))
+            assert_true(table_memory_grow(&world.memory, 8));
+        preload(i, TOKEN_ACTIVE, 1, 1);
+    }
+    char why[OPTION_MESSAGE_SIZE];
+    assert_int_equal(
+        options_set(&world.options, "scheduler_enabled", "false", OPTION_FROM_COMMAND_LINE, why),
+        OK);
+    start();
+    world.show = 0;
+    set_option("activation_min_liquidity_usd", "9001");
+    struct event event = {.kind = EVENT_OPTIONS, .now = world.now, .options = {&world.options}};
+    uint64_t steps = 0;
+    for (core_step(world.core, &event, &world.actions);
+         core_stats(world.core)->demoted < MANY && steps < 100; steps++) {
+        assert_true(core_deadline(world.core, world.now).us <= world.now.us); /* at once */
+        event.kind = EVENT_TIME;
+        core_step(world.core, &event, &world.actions);
+    }
+    assert_int_equal(core_stats(world.core)->demoted, MANY);
+    assert_in_range(steps, 2, 20);
 }
 
 static void a_scheduler_that_is_off_sends_nothing(void **state)
@@ -1138,6 +1271,27 @@ static void on_time_is_counted_by_what_was_answered(void **state)
     assert_int_equal(hot->refreshes, hot->refreshes_on_time + 1);
 }
 
+static void everything_has_a_name(void **state)
+{
+    (void)state;
+    enum token_status status;
+    for (unsigned i = 0; i < TOKEN_STATUS_COUNT; i++) {
+        const char *name = token_status_name((enum token_status)i);
+        assert_true(token_status_parse(name, strlen(name), &status) && status == i);
+    }
+    assert_false(token_status_parse("activ", 5, &status));
+    assert_false(token_status_parse("", 0, &status));
+    assert_string_equal(token_status_name(TOKEN_STATUS_COUNT), "unknown");
+    assert_string_equal(token_group_name(GROUP_ARCHIVED), "archived");
+    assert_string_equal(token_group_name(GROUP_COUNT), "unknown");
+    assert_string_equal(lane_kind_name(LANE_DISCOVER), "discover");
+    assert_string_equal(feed_outcome_name(FEED_EMPTY), "empty");
+    assert_string_equal(feed_outcome_name(FEED_OUTCOME_COUNT), "unknown");
+    assert_string_equal(pair_issue_name(PAIR_NOT_ASKED), "not_asked");
+    assert_string_equal(pair_issue_name(PAIR_ISSUE_COUNT), "unknown");
+    assert_true(core_options(world.core)->w_fresh == 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -1149,6 +1303,9 @@ int main(void)
         TEST(the_same_pool_twice_counts_once),
         TEST(an_empty_answer_is_no_evidence),
         TEST(a_pool_that_is_missing_is_remembered_until_discovery),
+        TEST(a_screening_that_shows_another_main_pool_asks_for_all),
+        TEST(pools_that_all_vanish_are_looked_for),
+        TEST(pools_that_find_no_room_stay_as_they_were),
         TEST(a_failure_puts_tokens_back_as_old_as_they_were),
         TEST(a_failed_wish_stays_a_wish),
         TEST(rests_after_429),
@@ -1159,6 +1316,9 @@ int main(void)
         TEST(intervals_change_at_once),
         TEST(thresholds_change_at_once),
         TEST(budgets_change_at_once),
+        TEST(a_threshold_wakes_the_archive),
+        TEST(an_archived_token_is_wished_for_twice),
+        TEST(a_sweep_over_many_takes_several_steps),
         TEST(a_scheduler_that_is_off_sends_nothing),
         TEST(a_token_is_added_once),
         TEST(a_full_table_refuses),
@@ -1172,6 +1332,7 @@ int main(void)
         TEST(a_start_goes_on_with_what_was_under_way),
         TEST(overdue_tokens_are_counted),
         TEST(on_time_is_counted_by_what_was_answered),
+        TEST(everything_has_a_name),
     };
     return cmocka_run_group_tests_name("core.core", tests, NULL, NULL);
 }
