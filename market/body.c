@@ -83,9 +83,9 @@ static void put_token(struct json *json, const char *key, const char *address, c
                       const char *symbol)
 {
     json_object_open(json, key);
-    json_string(json, "address", address);
-    json_string(json, "name", name);
-    json_string(json, "symbol", symbol);
+    json_put_string(json, "address", address);
+    json_put_string(json, "name", name);
+    json_put_string(json, "symbol", symbol);
     json_object_close(json);
 }
 
@@ -136,13 +136,13 @@ static void put_head(struct bodies *bodies, const struct pool_life *pool)
     address_format(&address, text);
     snprintf(url, sizeof url, "https://dexscreener.com/solana/%s", text);
     lower(url);
-    json_string(json, "chainId", "solana");
-    json_string(json, "dexId", dex_names[pool->dex]);
-    json_string(json, "url", url);
-    json_string(json, "pairAddress", text);
+    json_put_string(json, "chainId", "solana");
+    json_put_string(json, "dexId", dex_names[pool->dex]);
+    json_put_string(json, "url", url);
+    json_put_string(json, "pairAddress", text);
     if (pool->label != NULL) {
         json_array_open(json, "labels");
-        json_string(json, NULL, pool->label);
+        json_put_string(json, NULL, pool->label);
         json_array_close(json);
     }
     put_sides(bodies, pool);
@@ -157,14 +157,14 @@ static void put_image(struct json *json, const char *key, uint64_t picture, cons
         name[i] = digits[chance_at(picture, i) % 64];
     name[16] = '\0';
     snprintf(url, sizeof url, IMAGES "%s%s", name, options);
-    json_string(json, key, url);
+    json_put_string(json, key, url);
 }
 
 static void put_link(struct json *json, const char *kind, const char *value, const char *url)
 {
     json_object_open(json, NULL);
-    json_string(json, "url", url);
-    json_string(json, kind, value);
+    json_put_string(json, "url", url);
+    json_put_string(json, kind, value);
     json_object_close(json);
 }
 
@@ -203,7 +203,7 @@ static void put_info(struct bodies *bodies, const struct token_life *token)
     snprintf(url, sizeof url,
              "https://cdn.dexscreener.com/token-images/og/solana/%s?timestamp=%lld", text,
              (long long)token->graduated_at.us / 300000000 * 300000);
-    json_string(json, "openGraph", url);
+    json_put_string(json, "openGraph", url);
     put_links(json, token->key);
     json_object_close(json);
 }
@@ -211,12 +211,12 @@ static void put_info(struct bodies *bodies, const struct token_life *token)
 static void put_tail(struct bodies *bodies, const struct pool_life *pool)
 {
     struct json *json = &bodies->scratch;
-    json_int(json, "pairCreatedAt", pool->created_at.us / 1000000 * 1000);
+    json_put_int(json, "pairCreatedAt", pool->created_at.us / 1000000 * 1000);
     if (!pool->is_reversed && chance_unit(pool->token.key, 70) < INFO_SHARE)
         put_info(bodies, &pool->token);
     if (chance_unit(pool->token.key, 72) < BOOSTS_SHARE) {
         json_object_open(json, "boosts");
-        json_int(json, "active", 10 + (int64_t)(chance_at(pool->token.key, 73) % 10) * 10);
+        json_put_int(json, "active", 10 + (int64_t)(chance_at(pool->token.key, 73) % 10) * 10);
         json_object_close(json);
     }
 }

@@ -24,7 +24,7 @@ static void reply_problem(struct http_reply *reply, int status, const char *why)
     struct json json = {0};
     reply->status = status;
     json_object_open(&json, NULL);
-    json_string(&json, "error", why);
+    json_put_string(&json, "error", why);
     json_object_close(&json);
     take_json(reply, &json);
 }
@@ -34,18 +34,18 @@ static void reply_problem(struct http_reply *reply, int status, const char *why)
 static void show_fault(const struct fault *fault, instant now, struct json *json)
 {
     json_object_open(json, NULL);
-    json_string(json, "fault", fault_name(fault->type));
+    json_put_string(json, "fault", fault_name(fault->type));
     json_array_open(json, "kinds");
     for (unsigned kind = 0; kind < ROUTE_COUNT; kind++)
         if (fault->kinds & 1u << kind)
-            json_string(json, NULL, route_name((enum route_kind)kind));
+            json_put_string(json, NULL, route_name((enum route_kind)kind));
     json_array_close(json);
-    json_double(json, "probability", fault->probability);
+    json_put_double(json, "probability", fault->probability);
     if (fault->until.us != INSTANT_FAR.us)
-        json_double(json, "seconds_left", duration_to_s(instant_diff(fault->until, now)));
+        json_put_double(json, "seconds_left", duration_to_s(instant_diff(fault->until, now)));
     if (fault->left != INT64_MAX)
-        json_int(json, "count_left", fault->left);
-    json_int(json, "struck", (int64_t)fault->struck);
+        json_put_int(json, "count_left", fault->left);
+    json_put_int(json, "struck", (int64_t)fault->struck);
     json_object_close(json);
 }
 
@@ -134,15 +134,15 @@ static void show_kind(const struct market_stats *stats, unsigned kind, struct js
 {
     uint64_t requests = stats->requests[kind];
     json_object_open(json, route_name((enum route_kind)kind));
-    json_int(json, "requests", (int64_t)requests);
-    json_int(json, "addresses", (int64_t)stats->addresses_asked[kind]);
-    json_double(json, "addresses_per_request",
-                requests == 0 ? 0 : (double)stats->addresses_asked[kind] / (double)requests);
-    json_int(json, "pairs", (int64_t)stats->pairs_served[kind]);
+    json_put_int(json, "requests", (int64_t)requests);
+    json_put_int(json, "addresses", (int64_t)stats->addresses_asked[kind]);
+    json_put_double(json, "addresses_per_request",
+                    requests == 0 ? 0 : (double)stats->addresses_asked[kind] / (double)requests);
+    json_put_int(json, "pairs", (int64_t)stats->pairs_served[kind]);
     json_object_open(json, "status");
     for (unsigned i = 0; i < STATS_STATUS_COUNT; i++)
         if (stats->by_status[kind][i] > 0)
-            json_int(json, status_names[i], (int64_t)stats->by_status[kind][i]);
+            json_put_int(json, status_names[i], (int64_t)stats->by_status[kind][i]);
     json_object_close(json);
     json_object_close(json);
 }
@@ -150,11 +150,11 @@ static void show_kind(const struct market_stats *stats, unsigned kind, struct js
 static void show_stream(const struct market_stats *stats, struct json *json)
 {
     json_object_open(json, "websocket");
-    json_int(json, "subscribers", stats->stream_subscribers);
-    json_int(json, "accepted", (int64_t)stats->stream_accepted);
-    json_int(json, "dropped", (int64_t)stats->stream_dropped);
-    json_int(json, "events", (int64_t)stats->stream_events);
-    json_int(json, "junk", (int64_t)stats->stream_junk);
+    json_put_int(json, "subscribers", stats->stream_subscribers);
+    json_put_int(json, "accepted", (int64_t)stats->stream_accepted);
+    json_put_int(json, "dropped", (int64_t)stats->stream_dropped);
+    json_put_int(json, "events", (int64_t)stats->stream_events);
+    json_put_int(json, "junk", (int64_t)stats->stream_junk);
     json_object_close(json);
 }
 
@@ -163,10 +163,10 @@ static void show_connections(const struct control *control, struct json *json)
     struct http_counts counts;
     http_counts(control->market, &counts);
     json_object_open(json, "connections");
-    json_int(json, "open", counts.open);
-    json_int(json, "accepted", (int64_t)counts.accepted);
-    json_int(json, "reset", (int64_t)counts.reset);
-    json_int(json, "waiting", counts.waiting);
+    json_put_int(json, "open", counts.open);
+    json_put_int(json, "accepted", (int64_t)counts.accepted);
+    json_put_int(json, "reset", (int64_t)counts.reset);
+    json_put_int(json, "waiting", counts.waiting);
     json_object_close(json);
 }
 
@@ -185,16 +185,16 @@ static void show_stats(const struct control *control, struct http_reply *reply)
     }
     iso_time_format(market_now(&control->time, clock_now()), now_text);
     json_object_open(&json, NULL);
-    json_string(&json, "now", now_text);
-    json_double(&json, "speed", control->time.speed);
-    json_int(&json, "tokens", model_token_count(control->model));
-    json_int(&json, "graduations", (int64_t)stats->graduations);
-    json_int(&json, "requests", (int64_t)requests);
-    json_int(&json, "tokens_served", (int64_t)stats->tokens_served);
-    json_int(&json, "body_bytes", (int64_t)stats->body_bytes);
-    json_int(&json, "refused", (int64_t)(refused - stats->stream_accepted));
-    json_int(&json, "limited", (int64_t)limited);
-    json_int(&json, "faults_struck", (int64_t)stats->faults_struck);
+    json_put_string(&json, "now", now_text);
+    json_put_double(&json, "speed", control->time.speed);
+    json_put_int(&json, "tokens", model_token_count(control->model));
+    json_put_int(&json, "graduations", (int64_t)stats->graduations);
+    json_put_int(&json, "requests", (int64_t)requests);
+    json_put_int(&json, "tokens_served", (int64_t)stats->tokens_served);
+    json_put_int(&json, "body_bytes", (int64_t)stats->body_bytes);
+    json_put_int(&json, "refused", (int64_t)(refused - stats->stream_accepted));
+    json_put_int(&json, "limited", (int64_t)limited);
+    json_put_int(&json, "faults_struck", (int64_t)stats->faults_struck);
     json_object_open(&json, "kinds");
     for (unsigned kind = 0; kind < ROUTE_COUNT; kind++)
         show_kind(stats, kind, &json);
@@ -228,7 +228,7 @@ static void put_mint(const struct control *control, uint32_t token, struct json 
     char text[ADDRESS_TEXT_MAX + 1];
     model_mint(control->model, token, &mint);
     address_format(&mint, text);
-    json_string(json, NULL, text);
+    json_put_string(json, NULL, text);
 }
 
 static void graduate(struct control *control, const struct http_request *request,

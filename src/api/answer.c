@@ -91,7 +91,7 @@ void refuse(struct request *request, unsigned status, const char *format, ...)
 
     struct json json = {0};
     json_object_open(&json, NULL);
-    json_string(&json, "detail", detail);
+    json_put_string(&json, "detail", detail);
     json_object_close(&json);
     answer_json(request, status, &json);
 }

@@ -12,7 +12,7 @@ static void answer_status(struct request *request, const char *status)
         return;
     struct json json = {0};
     json_object_open(&json, NULL);
-    json_string(&json, "status", status);
+    json_put_string(&json, "status", status);
     json_object_close(&json);
     answer_json(request, MHD_HTTP_OK, &json);
 }

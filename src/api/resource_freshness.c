@@ -11,7 +11,7 @@ static void json_reasons(struct json *json, const struct readiness *readiness)
 {
     json_array_open(json, "reasons");
     for (unsigned i = 0; i < readiness->count; i++)
-        json_string(json, NULL, readiness->reasons[i]);
+        json_put_string(json, NULL, readiness->reasons[i]);
     json_array_close(json);
 }
 
@@ -26,7 +26,7 @@ void handle_freshness(struct request *request)
     readiness_judge(world->page, &texts, now, &readiness);
     struct json json = {0};
     json_object_open(&json, NULL);
-    json_string(&json, "status", readiness.count == 0 ? "healthy" : "degraded");
+    json_put_string(&json, "status", readiness.count == 0 ? "healthy" : "degraded");
     json_reasons(&json, &readiness);
     json_groups(&json, world->page, freshness_look(request->api->freshness, world->table, now));
     json_budgets(&json, world->page);
@@ -44,9 +44,9 @@ void handle_ready(struct request *request)
     bool is_ready = readiness.count == 0;
     struct json json = {0};
     json_object_open(&json, NULL);
-    json_string(&json, "status", is_ready ? "ready" : "not_ready");
+    json_put_string(&json, "status", is_ready ? "ready" : "not_ready");
     if (!is_ready)
-        json_string(&json, "detail", readiness.reasons[0]);
+        json_put_string(&json, "detail", readiness.reasons[0]);
     json_reasons(&json, &readiness);
     json_object_close(&json);
     answer_json(request, is_ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, &json);

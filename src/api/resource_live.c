@@ -44,10 +44,10 @@ static bool read_query(struct request *request, struct live_query *query)
 static void json_row_components(struct json *json, const struct components *components)
 {
     json_array_open(json, "components");
-    json_double(json, NULL, components->tx_accel);
-    json_double(json, NULL, components->vol_momentum);
-    json_double(json, NULL, components->token_freshness);
-    json_double(json, NULL, components->orderflow_imbalance);
+    json_put_double(json, NULL, components->tx_accel);
+    json_put_double(json, NULL, components->vol_momentum);
+    json_put_double(json, NULL, components->token_freshness);
+    json_put_double(json, NULL, components->orderflow_imbalance);
     json_array_close(json);
 }
 
@@ -56,12 +56,12 @@ static void json_row_market(struct json *json, const struct token_table *table,
 {
     const struct metrics *metrics = &token->state.metrics;
     json_row_components(json, &token->state.smoothed);
-    json_double(json, "price_usd", metrics->price_usd);
-    json_double(json, "market_cap_usd", metrics->market_cap_usd);
-    json_double(json, "delta_p_5m", metrics->delta_p_5m);
-    json_double(json, "delta_p_15m", metrics->delta_p_15m);
-    json_double(json, "volume_5m_usd", metrics->volume_5m_usd);
-    json_int(json, "tx_count_5m", metrics->tx_count_5m);
+    json_put_double(json, "price_usd", metrics->price_usd);
+    json_put_double(json, "market_cap_usd", metrics->market_cap_usd);
+    json_put_double(json, "delta_p_5m", metrics->delta_p_5m);
+    json_put_double(json, "delta_p_15m", metrics->delta_p_15m);
+    json_put_double(json, "volume_5m_usd", metrics->volume_5m_usd);
+    json_put_int(json, "tx_count_5m", metrics->tx_count_5m);
     json_text(json, "dex", primary_dex_of(table, token));
 }
 
@@ -72,12 +72,12 @@ static void json_row(struct json *json, const struct token_table *table, token_i
     unsigned group = token_column_group(table, id);
     double age = instant_is_never(checked) ? NAN : duration_to_s(instant_diff(now, checked));
     json_object_open(json, NULL);
-    json_int(json, "id", id);
+    json_put_int(json, "id", id);
     json_token_head(json, token);
-    json_string(json, "group", group < GROUP_COUNT ? token_group_name(group) : NULL);
-    json_double(json, "age_s", age < 0 ? 0 : age);
-    json_double(json, "seen_s", duration_to_s(instant_diff(now, token->created_at)));
-    json_int(json, "pools", token->pool_count);
+    json_put_string(json, "group", group < GROUP_COUNT ? token_group_name(group) : NULL);
+    json_put_double(json, "age_s", age < 0 ? 0 : age);
+    json_put_double(json, "seen_s", duration_to_s(instant_diff(now, token->created_at)));
+    json_put_int(json, "pools", token->pool_count);
     if (token_has_data(token))
         json_row_market(json, table, token);
     json_object_close(json);
@@ -141,8 +141,8 @@ static bool json_rows(struct json *json, const struct token_table *table,
     if (!json_mint(json, table, query->search))
         json_picked(json, table, query, pick);
     json_array_close(json);
-    json_int(json, "total", pick->total);
-    json_int(json, "searched", query->search[0] != '\0' ? pick->count : pick->total);
+    json_put_int(json, "total", pick->total);
+    json_put_int(json, "searched", query->search[0] != '\0' ? pick->count : pick->total);
     free(pick);
     return true;
 }
@@ -154,16 +154,16 @@ static void json_head(struct json *json, struct api *api, const struct page_text
     struct readiness readiness;
     readiness_judge(api->world.page, texts, now, &readiness);
     json_instant(json, "now", now);
-    json_string(json, "version", MOONWATCH_VERSION);
-    json_string(json, "env", api->options.env);
+    json_put_string(json, "version", MOONWATCH_VERSION);
+    json_put_string(json, "env", api->options.env);
     json_array_open(json, "not_ready");
     for (unsigned i = 0; i < readiness.count; i++)
-        json_string(json, NULL, readiness.reasons[i]);
+        json_put_string(json, NULL, readiness.reasons[i]);
     json_array_close(json);
     json_states(json, api->world.page, texts, now);
     json_object_open(json, "statuses");
     for (int i = 0; i < TOKEN_STATUS_COUNT; i++)
-        json_int(json, token_status_name((enum token_status)i), scan->statuses[i]);
+        json_put_int(json, token_status_name((enum token_status)i), scan->statuses[i]);
     json_object_close(json);
     json_groups(json, api->world.page, scan);
     json_budgets(json, api->world.page);

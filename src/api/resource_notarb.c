@@ -28,7 +28,7 @@ static void json_market(struct json *json, const struct notarb_token *chosen)
     json_address(json, "mint_address", &chosen->token.mint);
     json_text(json, "symbol", chosen->token.symbol);
     json_text(json, "name", chosen->token.name);
-    json_double(json, "score", chosen->token.state.score);
+    json_put_double(json, "score", chosen->token.state.score);
     json_array_open(json, "pools");
     for (unsigned i = 0; i < chosen->pool_count; i++)
         json_address(json, NULL, &chosen->pools[i]);
@@ -48,9 +48,9 @@ void handle_notarb_markets(struct request *request)
     json_object_open(&json, NULL);
     json_object_open(&json, "metadata");
     json_instant(&json, "generated_at", clock_now());
-    json_string(&json, "generator", "Moonwatch " MOONWATCH_VERSION);
-    json_double(&json, "min_score_threshold", min_score);
-    json_int(&json, "total_tokens", count);
+    json_put_string(&json, "generator", "Moonwatch " MOONWATCH_VERSION);
+    json_put_double(&json, "min_score_threshold", min_score);
+    json_put_int(&json, "total_tokens", count);
     json_object_close(&json);
     json_array_open(&json, "tokens");
     for (unsigned i = 0; i < count; i++)
@@ -68,14 +68,14 @@ void handle_notarb_file(struct request *request)
     struct json json = {0};
     json_object_open(&json, NULL);
     json_text(&json, "path", path);
-    json_bool(&json, "exists", exists);
+    json_put_bool(&json, "exists", exists);
     if (exists) {
         int64_t us = (int64_t)file.st_mtim.tv_sec * 1000000 + file.st_mtim.tv_nsec / 1000;
-        json_int(&json, "size_bytes", file.st_size);
+        json_put_int(&json, "size_bytes", file.st_size);
         json_instant(&json, "modified_at", (instant){us});
     } else {
-        json_null(&json, "size_bytes");
-        json_null(&json, "modified_at");
+        json_put_null(&json, "size_bytes");
+        json_put_null(&json, "modified_at");
     }
     json_object_close(&json);
     answer_json(request, MHD_HTTP_OK, &json);

@@ -39,7 +39,7 @@ static void answer_settings(struct request *request, const struct options *optio
         if (!is_setting(id))
             continue;
         options_get(options, id, value);
-        json_string(&json, option_row(id)->name, value);
+        json_put_string(&json, option_row(id)->name, value);
     }
     json_object_close(&json);
     answer_json(request, MHD_HTTP_OK, &json);
@@ -69,14 +69,14 @@ void handle_settings_weights(struct request *request)
     struct json json = {0};
     json_object_open(&json, NULL);
     json_object_open(&json, "hybrid_momentum");
-    json_double(&json, "w_tx", texts.options.w_tx);
-    json_double(&json, "w_vol", texts.options.w_vol);
-    json_double(&json, "w_fresh", texts.options.w_fresh);
-    json_double(&json, "w_oi", texts.options.w_oi);
+    json_put_double(&json, "w_tx", texts.options.w_tx);
+    json_put_double(&json, "w_vol", texts.options.w_vol);
+    json_put_double(&json, "w_fresh", texts.options.w_fresh);
+    json_put_double(&json, "w_oi", texts.options.w_oi);
     json_object_close(&json);
     json_object_open(&json, "legacy");
     json_object_close(&json);
-    json_string(&json, "active_model", model);
+    json_put_string(&json, "active_model", model);
     json_object_close(&json);
     answer_json(request, MHD_HTTP_OK, &json);
 }
@@ -85,8 +85,8 @@ static void answer_setting(struct request *request, const char *name, const char
 {
     struct json json = {0};
     json_object_open(&json, NULL);
-    json_string(&json, "key", name);
-    json_string(&json, "value", value);
+    json_put_string(&json, "key", name);
+    json_put_string(&json, "value", value);
     json_object_close(&json);
     answer_json(request, MHD_HTTP_OK, &json);
 }

@@ -33,14 +33,14 @@ static void json_history(struct json *json, const struct history_query *query)
         const struct store_snapshot *snapshot = &query->snapshots[i];
         json_object_open(json, NULL);
         json_instant(json, "created_at", snapshot->at);
-        json_double(json, "score", snapshot->score);
+        json_put_double(json, "score", snapshot->score);
         json_metrics(json, &snapshot->metrics, snapshot->primary_dex, snapshot->at);
         json_object_close(json);
     }
     json_array_close(json);
     /* Not one of the fixed fields: there only when the history is missing for a bad reason. */
     if (query != NULL && query->count < 0)
-        json_string(json, "score_history_error", "the store can't be read now");
+        json_put_string(json, "score_history_error", "the store can't be read now");
 }
 
 /* Runs again once the history is there: the token is read anew, so it is as fresh as can be. */
@@ -117,10 +117,10 @@ static void answer_refresh(struct request *request)
     struct json json = {0};
     json_object_open(&json, NULL);
     if (request->reply.snapshot_id > 0)
-        json_int(&json, "updated_snapshot_id", request->reply.snapshot_id);
+        json_put_int(&json, "updated_snapshot_id", request->reply.snapshot_id);
     else
-        json_null(&json, "updated_snapshot_id");
-    json_double(&json, "score", request->reply.score);
+        json_put_null(&json, "updated_snapshot_id");
+    json_put_double(&json, "score", request->reply.score);
     json_object_close(&json);
     answer_json(request, MHD_HTTP_OK, &json);
 }

@@ -180,17 +180,17 @@ static size_t on_import_body(struct request *request, const char *data, size_t s
 
 static void write_counts(struct json *json, const struct import *import)
 {
-    json_int(json, "added", (int64_t)import->added);
-    json_int(json, "known", (int64_t)import->known);
+    json_put_int(json, "added", (int64_t)import->added);
+    json_put_int(json, "known", (int64_t)import->known);
     json_array_open(json, "refused");
     for (unsigned i = 0; i < import->line_count; i++) {
         json_object_open(json, NULL);
-        json_int(json, "line", (int64_t)import->lines[i].line);
-        json_string(json, "reason", import->lines[i].reason);
+        json_put_int(json, "line", (int64_t)import->lines[i].line);
+        json_put_string(json, "reason", import->lines[i].reason);
         json_object_close(json);
     }
     json_array_close(json);
-    json_int(json, "refused_total", (int64_t)import->refused);
+    json_put_int(json, "refused_total", (int64_t)import->refused);
 }
 
 static void answer_import(struct request *request, const struct import *import)
@@ -202,7 +202,7 @@ static void answer_import(struct request *request, const struct import *import)
         char detail[REASON_SIZE + 64];
         snprintf(detail, sizeof detail, "stopped at line %llu: %s",
                  (unsigned long long)import->stopped_at, import->stopped_why);
-        json_string(&json, "detail", detail);
+        json_put_string(&json, "detail", detail);
     }
     write_counts(&json, import);
     json_object_close(&json);

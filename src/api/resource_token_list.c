@@ -59,15 +59,15 @@ static void json_meta(struct json *json, const struct pick_query *query, const s
 {
     uint64_t shown_until = query->offset + query->limit;
     json_object_open(json, "meta");
-    json_int(json, "total", pick->total);
-    json_int(json, "limit", query->limit);
-    json_int(json, "offset", (int64_t)query->offset);
-    json_int(json, "page", (int64_t)(query->offset / query->limit + 1));
-    json_int(json, "page_size", query->limit);
-    json_bool(json, "has_prev", query->offset > 0);
-    json_bool(json, "has_next", shown_until < pick->total);
-    json_string(json, "sort", sort_names[query->sort]);
-    json_double(json, "min_score", query->min_score);
+    json_put_int(json, "total", pick->total);
+    json_put_int(json, "limit", query->limit);
+    json_put_int(json, "offset", (int64_t)query->offset);
+    json_put_int(json, "page", (int64_t)(query->offset / query->limit + 1));
+    json_put_int(json, "page_size", query->limit);
+    json_put_bool(json, "has_prev", query->offset > 0);
+    json_put_bool(json, "has_next", shown_until < pick->total);
+    json_put_string(json, "sort", sort_names[query->sort]);
+    json_put_double(json, "min_score", query->min_score);
     json_object_close(json);
 }
 
@@ -84,7 +84,7 @@ void handle_token_list(struct request *request)
     }
     struct json json = {0};
     json_object_open(&json, NULL);
-    json_int(&json, "total", pick->total);
+    json_put_int(&json, "total", pick->total);
     json_array_open(&json, "items");
     for (uint32_t i = 0; i < pick->count; i++) {
         struct token token;

@@ -14,9 +14,9 @@ void handle_version(struct request *request)
 {
     struct json json = {0};
     json_object_open(&json, NULL);
-    json_string(&json, "name", "moonwatch");
-    json_string(&json, "version", MOONWATCH_VERSION);
-    json_string(&json, "env", request->api->options.env);
+    json_put_string(&json, "name", "moonwatch");
+    json_put_string(&json, "version", MOONWATCH_VERSION);
+    json_put_string(&json, "env", request->api->options.env);
     json_object_close(&json);
     answer_json(request, MHD_HTTP_OK, &json);
 }

@@ -18,10 +18,10 @@ double group_share_on_time(const struct page_group *group)
 static void json_ages(struct json *json, const struct group_ages *ages)
 {
     json_object_open(json, "age_s");
-    json_double(json, "p50", ages->p50_s);
-    json_double(json, "p95", ages->p95_s);
-    json_double(json, "p99", ages->p99_s);
-    json_double(json, "max", ages->max_s);
+    json_put_double(json, "p50", ages->p50_s);
+    json_put_double(json, "p95", ages->p95_s);
+    json_put_double(json, "p99", ages->p99_s);
+    json_put_double(json, "max", ages->max_s);
     json_object_close(json);
 }
 
@@ -29,14 +29,14 @@ static void json_group(struct json *json, const char *name, const struct page_gr
                        const struct group_ages *ages)
 {
     json_object_open(json, name);
-    json_int(json, "tokens", ages->tokens);
-    json_double(json, "target_s", (double)page_word(&group->target_us) / 1e6);
+    json_put_int(json, "tokens", ages->tokens);
+    json_put_double(json, "target_s", (double)page_word(&group->target_us) / 1e6);
     json_ages(json, ages);
-    json_int(json, "never_refreshed", ages->never);
-    json_double(json, "share_on_time", group_share_on_time(group));
-    json_int(json, "deferred", (int64_t)page_word(&group->deferred));
-    json_double(json, "oldest_age_s", (double)page_word(&group->oldest_age_us) / 1e6);
-    json_int(json, "refreshes", (int64_t)page_word(&group->refreshes));
+    json_put_int(json, "never_refreshed", ages->never);
+    json_put_double(json, "share_on_time", group_share_on_time(group));
+    json_put_int(json, "deferred", (int64_t)page_word(&group->deferred));
+    json_put_double(json, "oldest_age_s", (double)page_word(&group->oldest_age_us) / 1e6);
+    json_put_int(json, "refreshes", (int64_t)page_word(&group->refreshes));
     json_instant(json, "last_refresh_at", (instant){(int64_t)page_word(&group->last_answer_us)});
     json_object_close(json);
 }
@@ -54,15 +54,15 @@ static void json_budget(struct json *json, const char *name, const struct page_l
 {
     uint64_t requests = page_word(&lane->requests), addresses = page_word(&lane->addresses);
     json_object_open(json, name);
-    json_double(json, "allowed_per_minute", page_bits(&lane->allowed_per_minute_bits));
-    json_int(json, "used_last_minute", (int64_t)page_word(&lane->used_last_minute));
-    json_int(json, "in_flight", (int64_t)page_word(&lane->in_flight));
-    json_int(json, "deferred", (int64_t)page_word(&lane->deferred));
-    json_double(json, "latency_ms", (double)page_word(&lane->latency_us) / 1e3);
-    json_int(json, "requests", (int64_t)requests);
-    json_int(json, "addresses", (int64_t)addresses);
-    json_double(json, "addresses_per_request",
-                requests > 0 ? (double)addresses / (double)requests : NAN);
+    json_put_double(json, "allowed_per_minute", page_bits(&lane->allowed_per_minute_bits));
+    json_put_int(json, "used_last_minute", (int64_t)page_word(&lane->used_last_minute));
+    json_put_int(json, "in_flight", (int64_t)page_word(&lane->in_flight));
+    json_put_int(json, "deferred", (int64_t)page_word(&lane->deferred));
+    json_put_double(json, "latency_ms", (double)page_word(&lane->latency_us) / 1e3);
+    json_put_int(json, "requests", (int64_t)requests);
+    json_put_int(json, "addresses", (int64_t)addresses);
+    json_put_double(json, "addresses_per_request",
+                    requests > 0 ? (double)addresses / (double)requests : NAN);
     json_instant(json, "paused_until", (instant){(int64_t)page_word(&lane->paused_until_us)});
     json_object_close(json);
 }
@@ -80,16 +80,16 @@ static void json_gauge_bool(struct json *json, const char *key, const struct sta
 {
     double value = page_get(page, gauge);
     if (isnan(value))
-        json_null(json, key);
+        json_put_null(json, key);
     else
-        json_bool(json, key, value != 0);
+        json_put_bool(json, key, value != 0);
 }
 
 void json_states(struct json *json, const struct status_page *page, const struct page_texts *texts,
                  instant now)
 {
-    json_bool(json, "scheduler_enabled", texts->options.scheduler_enabled);
-    json_double(json, "heartbeat_age_s", heartbeat_age_s(page, now));
+    json_put_bool(json, "scheduler_enabled", texts->options.scheduler_enabled);
+    json_put_double(json, "heartbeat_age_s", heartbeat_age_s(page, now));
     json_object_open(json, "store");
     json_gauge_bool(json, "ok", page, GAUGE_STORE_OK);
     json_text(json, "message", texts->store_message);

@@ -133,40 +133,40 @@ void json_array_close(struct json *json)
     close_with(json, "]");
 }
 
-void json_string(struct json *json, const char *key, const char *value)
+void json_put_string(struct json *json, const char *key, const char *value)
 {
     if (value == NULL)
-        json_null(json, key);
+        json_put_null(json, key);
     else
-        json_string_n(json, key, value, strlen(value));
+        json_put_string_n(json, key, value, strlen(value));
 }
 
-void json_string_n(struct json *json, const char *key, const char *value, size_t length)
+void json_put_string_n(struct json *json, const char *key, const char *value, size_t length)
 {
     begin_value(json, key);
     append_quoted(json, value, length);
 }
 
-void json_double(struct json *json, const char *key, double value)
+void json_put_double(struct json *json, const char *key, double value)
 {
     char text[32];
     json_number_format(value, text);
     literal(json, key, text);
 }
 
-void json_int(struct json *json, const char *key, int64_t value)
+void json_put_int(struct json *json, const char *key, int64_t value)
 {
     char text[32];
     snprintf(text, sizeof text, "%" PRId64, value);
     literal(json, key, text);
 }
 
-void json_bool(struct json *json, const char *key, bool value)
+void json_put_bool(struct json *json, const char *key, bool value)
 {
     literal(json, key, value ? "true" : "false");
 }
 
-void json_null(struct json *json, const char *key)
+void json_put_null(struct json *json, const char *key)
 {
     literal(json, key, "null");
 }

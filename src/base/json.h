@@ -5,7 +5,7 @@
  *
  *     struct json json = {0};
  *     json_object_open(&json, NULL);
- *     json_string(&json, "name", token_name);
+ *     json_put_string(&json, "name", token_name);
  *     json_array_open(&json, "pools"); … json_array_close(&json);
  *     json_object_close(&json);
  *     … json.text, json.length …; json_finish(&json);
@@ -27,22 +27,16 @@ struct json {
     bool failed;
 };
 
-/* Jansson has functions of the same names, and an executable's symbols would take their place even
- * within that library: so ours have other names for the linker. A file may include only one of
- * the two headers. */
-#define JSON_LINKED_AS(name) __asm__("moonwatch_" name)
-
 void json_object_open(struct json *json, const char *key);
 void json_object_close(struct json *json);
 void json_array_open(struct json *json, const char *key);
 void json_array_close(struct json *json);
-void json_string(struct json *json, const char *key, const char *value) /* NULL → null */
-    JSON_LINKED_AS("json_string");
-void json_string_n(struct json *json, const char *key, const char *value, size_t length);
-void json_double(struct json *json, const char *key, double value);
-void json_int(struct json *json, const char *key, int64_t value);
-void json_bool(struct json *json, const char *key, bool value);
-void json_null(struct json *json, const char *key) JSON_LINKED_AS("json_null");
+void json_put_string(struct json *json, const char *key, const char *value); /* NULL → null */
+void json_put_string_n(struct json *json, const char *key, const char *value, size_t length);
+void json_put_double(struct json *json, const char *key, double value);
+void json_put_int(struct json *json, const char *key, int64_t value);
+void json_put_bool(struct json *json, const char *key, bool value);
+void json_put_null(struct json *json, const char *key);
 
 /* Empties the text and keeps the memory, for the next document. */
 void json_reset(struct json *json);

@@ -60,13 +60,13 @@ static int write_explanation(const struct explanation *explanation)
     struct json json = {0};
     const char *dex = explanation->primary_dex[0] == '\0' ? NULL : explanation->primary_dex;
     json_object_open(&json, NULL);
-    json_string(&json, "status", token_status_name(explanation->status));
+    json_put_string(&json, "status", token_status_name(explanation->status));
     json_metrics(&json, &explanation->metrics, dex, INSTANT_NEVER);
     json_components(&json, "raw_components", &explanation->raw.components);
     json_components(&json, "smoothed_components", &explanation->smoothed.components);
-    json_double(&json, "score", explanation->raw.total);
-    json_double(&json, "smoothed_score", explanation->smoothed.total);
-    json_bool(&json, "activates", explanation->activates);
+    json_put_double(&json, "score", explanation->raw.total);
+    json_put_double(&json, "smoothed_score", explanation->smoothed.total);
+    json_put_bool(&json, "activates", explanation->activates);
     json_object_close(&json);
     bool written = !json.failed && printf("%s\n", json.text) > 0 && fflush(stdout) == 0;
     json_finish(&json);

@@ -9,19 +9,19 @@ static int write_result(const struct freshness_setup *setup, const struct freshn
 {
     struct json json = {0};
     json_object_open(&json, NULL);
-    json_int(&json, "tokens", setup->tokens);
+    json_put_int(&json, "tokens", setup->tokens);
     if (setup->swing[0] > 0)
-        json_string(&json, "capacity", "swing 0.3 0.15 0.6");
+        json_put_string(&json, "capacity", "swing 0.3 0.15 0.6");
     else
-        json_double(&json, "capacity", setup->capacity);
-    json_int(&json, "seed", (int64_t)setup->seed);
-    json_string(&json, "policy", freshness_policy_name(setup->policy));
-    json_double(&json, "weighted_mean_age_s", result->weighted_mean_age_s);
-    json_double(&json, "optimum_s", result->optimum_s);
-    json_double(&json, "ratio", result->ratio);
-    json_double(&json, "maximum_age_s", result->maximum_age_s);
-    json_int(&json, "refreshes", (int64_t)result->refreshes);
-    json_double(&json, "decision_ns", result->decision_ns);
+        json_put_double(&json, "capacity", setup->capacity);
+    json_put_int(&json, "seed", (int64_t)setup->seed);
+    json_put_string(&json, "policy", freshness_policy_name(setup->policy));
+    json_put_double(&json, "weighted_mean_age_s", result->weighted_mean_age_s);
+    json_put_double(&json, "optimum_s", result->optimum_s);
+    json_put_double(&json, "ratio", result->ratio);
+    json_put_double(&json, "maximum_age_s", result->maximum_age_s);
+    json_put_int(&json, "refreshes", (int64_t)result->refreshes);
+    json_put_double(&json, "decision_ns", result->decision_ns);
     json_object_close(&json);
     bool written = !json.failed && printf("%s\n", json.text) > 0 && fflush(stdout) == 0;
     json_finish(&json);

@@ -44,17 +44,17 @@ static void write_groups(struct json *json, const struct sim_result *result)
     for (int i = 0; i < GROUP_COUNT; i++) {
         const struct group_stats *group = &result->stats.groups[i];
         json_object_open(json, token_group_name((enum token_group)i));
-        json_int(json, "tokens", group->tokens);
-        json_int(json, "refreshes", (int64_t)group->refreshes);
-        json_double(json, "on_time", result->on_time[i]);
+        json_put_int(json, "tokens", group->tokens);
+        json_put_int(json, "refreshes", (int64_t)group->refreshes);
+        json_put_double(json, "on_time", result->on_time[i]);
         json_object_close(json);
     }
     json_object_close(json);
     json_object_open(json, "lanes");
     for (int i = 0; i < LANE_KIND_COUNT; i++) {
         json_object_open(json, lane_kind_name((enum lane_kind)i));
-        json_int(json, "requests", (int64_t)result->stats.lanes[i].requests);
-        json_double(json, "addresses_per_request", result->addresses_per_request[i]);
+        json_put_int(json, "requests", (int64_t)result->stats.lanes[i].requests);
+        json_put_double(json, "addresses_per_request", result->addresses_per_request[i]);
         json_object_close(json);
     }
     json_object_close(json);
@@ -67,19 +67,19 @@ static int write_result(const struct sim_setup *setup, const struct sim_result *
     struct json json = {0};
     snprintf(hash, sizeof hash, "%016" PRIx64, result->trace_hash);
     json_object_open(&json, NULL);
-    json_string(&json, "verdict", result->verdict);
-    json_string(&json, "trace_hash", hash);
-    json_int(&json, "seed", (int64_t)setup->seed);
-    json_double(&json, "simulated_s", result->simulated_s);
-    json_double(&json, "wall_s", wall_s);
-    json_int(&json, "faults", (int64_t)result->faults_injected);
-    json_int(&json, "events", (int64_t)result->events);
-    json_int(&json, "actions", (int64_t)result->actions);
-    json_int(&json, "refused_over_limit", (int64_t)result->refused);
-    json_int(&json, "activated", (int64_t)result->stats.activated);
-    json_int(&json, "demoted", (int64_t)result->stats.demoted);
-    json_int(&json, "archived", (int64_t)result->stats.archived);
-    json_int(&json, "reactivated", (int64_t)result->stats.reactivated);
+    json_put_string(&json, "verdict", result->verdict);
+    json_put_string(&json, "trace_hash", hash);
+    json_put_int(&json, "seed", (int64_t)setup->seed);
+    json_put_double(&json, "simulated_s", result->simulated_s);
+    json_put_double(&json, "wall_s", wall_s);
+    json_put_int(&json, "faults", (int64_t)result->faults_injected);
+    json_put_int(&json, "events", (int64_t)result->events);
+    json_put_int(&json, "actions", (int64_t)result->actions);
+    json_put_int(&json, "refused_over_limit", (int64_t)result->refused);
+    json_put_int(&json, "activated", (int64_t)result->stats.activated);
+    json_put_int(&json, "demoted", (int64_t)result->stats.demoted);
+    json_put_int(&json, "archived", (int64_t)result->stats.archived);
+    json_put_int(&json, "reactivated", (int64_t)result->stats.reactivated);
     write_groups(&json, result);
     json_object_close(&json);
     bool written = !json.failed && printf("%s\n", json.text) > 0 && fflush(stdout) == 0;

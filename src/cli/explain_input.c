@@ -1,4 +1,4 @@
-/* See the header. Jansson and our JSON writer share names, so reading is a file of its own. */
+/* See the header. */
 #include "cli/explain_input.h"
 
 #include "feed/dexscreener_recording.h"

@@ -16,21 +16,21 @@ static void test_document(void **state)
     (void)state;
     struct json json = {0};
     json_object_open(&json, NULL);
-    json_string(&json, "name", "Bonk \"dog\"\n");
-    json_string(&json, "symbol", NULL);
+    json_put_string(&json, "name", "Bonk \"dog\"\n");
+    json_put_string(&json, "symbol", NULL);
     json_array_open(&json, "pools");
-    json_int(&json, NULL, 1);
-    json_int(&json, NULL, INT64_MIN);
+    json_put_int(&json, NULL, 1);
+    json_put_int(&json, NULL, INT64_MIN);
     json_array_open(&json, NULL);
     json_array_close(&json);
     json_object_open(&json, NULL);
     json_object_close(&json);
     json_array_close(&json);
-    json_bool(&json, "active", true);
-    json_bool(&json, "dead", false);
-    json_null(&json, "score");
-    json_double(&json, "price", 0.25);
-    json_string_n(&json, "cut", "abcdef", 3);
+    json_put_bool(&json, "active", true);
+    json_put_bool(&json, "dead", false);
+    json_put_null(&json, "score");
+    json_put_double(&json, "price", 0.25);
+    json_put_string_n(&json, "cut", "abcdef", 3);
     json_object_close(&json);
     assert_string_equal(json.text,
                         "{\"name\":\"Bonk \\\"dog\\\"\\n\",\"symbol\":null,"
@@ -47,12 +47,12 @@ static void test_reset_keeps_memory(void **state)
 {
     (void)state;
     struct json json = {0};
-    json_string(&json, NULL, "one");
+    json_put_string(&json, NULL, "one");
     const char *memory = json.text;
     json_reset(&json);
     assert_int_equal(json.length, 0);
     assert_string_equal(json.text, "");
-    json_string(&json, NULL, "two");
+    json_put_string(&json, NULL, "two");
     assert_ptr_equal(json.text, memory);
     assert_string_equal(json.text, "\"two\"");
     json_finish(&json);
@@ -64,7 +64,7 @@ static void test_growth(void **state)
     struct json json = {0};
     json_array_open(&json, NULL);
     for (int i = 0; i < 100000; i++)
-        json_int(&json, NULL, 7);
+        json_put_int(&json, NULL, 7);
     json_array_close(&json);
     assert_int_equal(json.length, 2 + 100000 + 99999);
     assert_int_equal(json.text[json.length], '\0');
@@ -77,7 +77,7 @@ static void test_failure_is_kept(void **state)
     (void)state;
     struct json json = {.failed = true};
     json_object_open(&json, NULL);
-    json_string(&json, "a", "b");
+    json_put_string(&json, "a", "b");
     assert_true(json.failed);
     assert_null(json.text);
     json_finish(&json);
@@ -164,7 +164,7 @@ static void test_strings_of_anything(void **state)
         for (size_t i = 0; i < length; i++)
             in[i] = (char)prng_next(&prng);
         json_reset(&json);
-        json_string_n(&json, NULL, in, length);
+        json_put_string_n(&json, NULL, in, length);
         assert_true(json.length >= 2 && json.text[0] == '"' && json.text[json.length - 1] == '"');
         for (size_t i = 1; i + 1 < json.length;) {
             uint32_t character;
