@@ -3,7 +3,7 @@
 
 #include "api/answer.h"
 #include "base/text.h"
-#include <jansson.h> /* and so not base/json.h, which has functions of the same names */
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
