@@ -38,6 +38,12 @@ static bool split(const char *text, struct listen_parts *out)
     return strtol(out->port, NULL, 10) <= UINT16_MAX;
 }
 
+union socket_address {
+    struct sockaddr any;
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+};
+
 static bool bind_one(const struct addrinfo *address, struct listen_socket *out)
 {
     out->family = address->ai_family;
@@ -46,13 +52,13 @@ static bool bind_one(const struct addrinfo *address, struct listen_socket *out)
         return false;
     int on = 1;
     setsockopt(out->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    struct sockaddr_storage bound = {0};
+    union socket_address bound = {0};
     socklen_t size = sizeof bound;
     if (bind(out->fd, address->ai_addr, address->ai_addrlen) == 0 &&
         listen(out->fd, LISTEN_BACKLOG) == 0 &&
-        getsockname(out->fd, (struct sockaddr *)&bound, &size) == 0) {
-        /* The port stands at the same place in both families. */
-        out->port = ntohs(((struct sockaddr_in *)&bound)->sin_port);
+        getsockname(out->fd, &bound.any, &size) == 0) {
+        bool is_six = bound.any.sa_family == AF_INET6;
+        out->port = ntohs(is_six ? bound.six.sin6_port : bound.four.sin_port);
         return true;
     }
     int saved = errno;
