@@ -55,8 +55,7 @@ static bool bind_one(const struct addrinfo *address, struct listen_socket *out)
     union socket_address bound = {0};
     socklen_t size = sizeof bound;
     if (bind(out->fd, address->ai_addr, address->ai_addrlen) == 0 &&
-        listen(out->fd, LISTEN_BACKLOG) == 0 &&
-        getsockname(out->fd, &bound.any, &size) == 0) {
+        listen(out->fd, LISTEN_BACKLOG) == 0 && getsockname(out->fd, &bound.any, &size) == 0) {
         bool is_six = bound.any.sa_family == AF_INET6;
         out->port = ntohs(is_six ? bound.six.sin6_port : bound.four.sin_port);
         return true;
