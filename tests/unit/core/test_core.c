@@ -1136,6 +1136,58 @@ static void snapshots_follow_the_score(void **state)
     assert_int_equal(core_stats(world.core)->jobs[JOB_RECALCULATE].runs, 1);
 }
 
+static void the_first_score_is_taken_whole(void **state)
+{
+    (void)state;
+    world.markets['A'] = MARKET_TRADED;
+    see('A', 0);
+    run_until(1);
+    double first = state_of(1)->score;
+    assert_true(first > 0.1 && first == state_of(1)->score_raw);
+    world.markets['A'] = MARKET_QUIET;
+    run_until(16);
+    assert_true(state_of(1)->score_raw == 0);
+    assert_true(fabs(state_of(1)->score - 0.7 * first) < 1e-6);
+}
+
+static void youth_is_counted_in_hours(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 15, 3);
+    start();
+    run_until(1);
+    assert_true(fabs(state_of(1)->metrics.hours_since_creation - 3) < 0.01);
+    assert_true(fabs(state_of(1)->raw.token_freshness - 0.5) < 0.01);
+}
+
+static void low_scores_archive_by_time_observed(void **state)
+{
+    (void)state;
+    set_option("archiver_interval_sec", "10");
+    set_option("archive_below_hours", "0.2");
+    set_option("min_score", "5");
+    preload('A', TOKEN_ACTIVE, 1, 20);
+    start();
+    world.show = SHOW_HISTORY;
+    run_until(100);
+    assert_in_range(state_of(1)->low_score_us / 1000000, 85, 101);
+    world.outcome = FEED_UNREACHABLE;
+    run_until(2000);
+    world.outcome = FEED_OK;
+    run_until(2010); /* of the outage five minutes count */
+    assert_in_range(state_of(1)->low_score_us / 1000000, 385, 410);
+    expect_trace("");
+    change_option("min_score", "0");
+    run_until(2030);
+    assert_int_equal(state_of(1)->low_score_us, 0); /* one good score, and it begins anew */
+    change_option("min_score", "5");
+    run_until(2700);
+    expect_trace("");
+    run_until(2800);
+    expect_trace(" 2750.00  A archived: low_score_timeout\n");
+    assert_int_equal(state_of(1)->low_score_us, 0);
+}
+
 /* ---- jobs ---- */
 
 static void jobs_run_at_their_own_intervals(void **state)
@@ -1326,6 +1378,9 @@ int main(void)
         TEST(a_refresh_on_demand_is_replied_to),
         TEST(too_many_wishes_are_refused),
         TEST(snapshots_follow_the_score),
+        TEST(the_first_score_is_taken_whole),
+        TEST(youth_is_counted_in_hours),
+        TEST(low_scores_archive_by_time_observed),
         TEST(jobs_run_at_their_own_intervals),
         TEST(a_clock_that_goes_back_stands_still),
         TEST(a_start_takes_tokens_by_their_age),
