@@ -39,24 +39,26 @@ static void judge_store(const struct status_page *page, const struct page_texts 
         add_reason(out, "the store takes no writes: %s", texts->store_message);
 }
 
-/* Late when nothing came for several targets, counted from the start where nothing ever came. */
+/* Silent when somebody waits for several targets and nothing came in that time. A group that tokens
+ * have only just entered is not. */
 static void judge_group(const struct status_page *page, const struct page_texts *texts,
                         enum token_group group, struct readiness *out, instant now)
 {
     const struct page_group *state = &page->groups[group];
     double target = (double)page_word(&state->target_us) / 1e6;
-    uint64_t last_us = page_word(&state->last_answer_us);
-    double started_s = page_get(page, GAUGE_START_TIME);
-    double since = last_us != 0 ? (double)last_us / 1e6 : started_s;
+    double oldest = (double)page_word(&state->oldest_age_us) / 1e6;
+    double since = (double)page_word(&state->last_answer_us) / 1e6;
     double silence = (double)now.us / 1e6 - since;
-    if (page_word(&state->tokens) == 0 || !texts->options.scheduler_enabled)
+    double late = fmax(GROUP_LATE_TARGETS * target, GROUP_LATE_MIN_S);
+    if (!texts->options.scheduler_enabled || oldest <= late || silence <= late)
         return;
-    if (isnan(silence))
-        add_reason(out, "no %s token has been refreshed yet", token_group_name(group));
-    else if (silence > fmax(GROUP_LATE_TARGETS * target, GROUP_LATE_MIN_S))
+    const char *cause = texts->feed_message;
+    if (since <= 0)
+        add_reason(out, "no %s token has been refreshed since the start%s%s",
+                   token_group_name(group), cause[0] != '\0' ? ": " : "", cause);
+    else
         add_reason(out, "no %s token was refreshed for %.0f s (target %.0f s)%s%s",
-                   token_group_name(group), silence, target,
-                   texts->feed_message[0] != '\0' ? ": " : "", texts->feed_message);
+                   token_group_name(group), silence, target, cause[0] != '\0' ? ": " : "", cause);
 }
 
 /* Past the maximum age the ages stretch together: nobody starves, but the promise is broken. */

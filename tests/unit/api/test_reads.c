@@ -474,6 +474,9 @@ static void test_ready(void **state)
 
     atomic_store(&world.page->groups[GROUP_HOT].tokens, 3);
     atomic_store(&world.page->groups[GROUP_HOT].last_answer_us, (uint64_t)long_ago.us);
+    atomic_store(&world.page->groups[GROUP_HOT].oldest_age_us, 14000000);
+    json_decref(get("/ready")); /* they have only just become hot: nobody waits */
+    atomic_store(&world.page->groups[GROUP_HOT].oldest_age_us, 200000000);
     assert_not_ready("no hot token was refreshed for 200 s (target 15 s)");
     world_fill_page(&world);
     page_set(world.page, GAUGE_STORE_OK, 0);
