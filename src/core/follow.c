@@ -248,6 +248,16 @@ static int pool_find(const struct pool *pools, size_t count, const struct addres
     return -1;
 }
 
+/* A pool that was known before. A liquidity that an answer leaves out is not evidence that it is
+ * gone: nobody is demoted for it. */
+static struct pool pool_again(struct core *core, const struct pool *old, const struct pair *pair)
+{
+    struct pool pool = pool_from(core, pair);
+    if (isnan(pool.liquidity_usd))
+        pool.liquidity_usd = old->liquidity_usd;
+    return pool;
+}
+
 /* All its pools: what is not among them is gone. */
 static bool replace_pools(struct core *core, struct token *draft, const struct pair *const pairs[],
                           size_t count)
@@ -259,9 +269,9 @@ static bool replace_pools(struct core *core, struct token *draft, const struct p
     for (size_t i = 0; i < count && n < POOLS_MAX; i++) {
         if (pool_find(fresh, n, &pairs[i]->pool) >= 0)
             continue;
-        fresh[n] = pool_from(core, pairs[i]);
-        changed = changed || pool_find(old, draft->pool_count, &fresh[n].address) < 0;
-        n++;
+        int at = pool_find(old, draft->pool_count, &pairs[i]->pool);
+        fresh[n++] = at < 0 ? pool_from(core, pairs[i]) : pool_again(core, &old[at], pairs[i]);
+        changed = changed || at < 0;
     }
     changed = changed || n != draft->pool_count;
     return token_draft_set_pools(core->table, fresh, n) && changed;
@@ -280,7 +290,7 @@ static bool merge_pools(struct core *core, struct token *draft, enum lane_kind l
     for (size_t i = 0; i < count; i++) {
         int at = pool_find(pools, n, &pairs[i]->pool);
         if (at >= 0)
-            pools[at] = pool_from(core, pairs[i]);
+            pools[at] = pool_again(core, &pools[at], pairs[i]);
         else if (n < POOLS_MAX)
             pools[n++] = pool_from(core, pairs[i]);
     }
