@@ -4,7 +4,8 @@
  *
  * A program of tests calls harness_run() with its cases. Each case gets a sandbox of its own; when
  * it is over, whatever still runs is killed and the sandbox is removed. When it failed, the end of
- * every process's log is printed first. A sanitizer's report in a log fails the case.
+ * every process's log is printed first. A sanitizer's report in a log fails the case. In the
+ * environment, INTEGRATION_KEEP leaves the sandbox there, INTEGRATION_ONLY=GLOB chooses cases.
  *
  * Nothing here waits for a time: it waits for an event, looks every WAIT_STEP_MS, and gives up at
  * a bound that a sound program keeps even on a busy machine.
@@ -53,7 +54,7 @@ struct integration_case {
 /* argv: this program, moonwatch, moonwatch-market. Returns the number of failed cases. */
 int harness_run(int argc, char *argv[], const struct integration_case *cases, size_t count);
 
-/* "skipped: …", for a case that can't be run here; returns only to the harness. */
+/* "skipped: …", for a case that can't be run here and returns then. */
 void harness_skip(const char *why);
 
 /* A path in the sandbox; static storage, used in turn, eight at once. */
