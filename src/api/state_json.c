@@ -11,8 +11,8 @@ _Static_assert(LANE_KIND_COUNT == PAGE_LANES, "the page has a place for every la
 
 double group_share_on_time(const struct page_group *group)
 {
-    uint64_t refreshes = page_word(&group->refreshes);
-    return refreshes == 0 ? NAN : (double)page_word(&group->refreshes_on_time) / (double)refreshes;
+    uint64_t refreshes = page_word(&group->recent);
+    return refreshes == 0 ? NAN : (double)page_word(&group->recent_on_time) / (double)refreshes;
 }
 
 static void json_ages(struct json *json, const struct group_ages *ages)

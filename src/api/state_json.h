@@ -21,7 +21,7 @@ void json_budgets(struct json *json, const struct status_page *page);
 void json_states(struct json *json, const struct status_page *page, const struct page_texts *texts,
                  instant now);
 
-/* The share of refreshes on time since the start; NaN without any. */
+/* The share of refreshes on time in the last five minutes; NaN without any. */
 double group_share_on_time(const struct page_group *group);
 
 #endif

@@ -149,6 +149,7 @@ static void sample_groups(struct core *core)
         struct group_stats *group = &core->stats.groups[i];
         group->tokens = group->deferred = group->overdue = 0;
         group->oldest_age = duration_us(0);
+        follow_sum_recent(core, (enum token_group)i);
     }
     for (unsigned i = 0; i <= PRICE_ARCHIVED; i++) {
         struct group_stats *group = &core->stats.groups[price_group_to_group[i]];

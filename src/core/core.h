@@ -152,10 +152,14 @@ struct actions {
 
 /* ---- what it tells of itself ---- */
 
+#define RECENT_SPAN_S 300
+
 struct group_stats {
     uint32_t tokens;
     uint64_t refreshes;         /* answers with data for tokens that had been answered before */
     uint64_t refreshes_on_time; /* of these, within 1.1 × target of the one before */
+    uint32_t recent;            /* the same two of the last RECENT_SPAN_S seconds */
+    uint32_t recent_on_time;
     duration target;
     instant last_answer_at;
     duration oldest_age;

@@ -357,6 +357,34 @@ static void save_snapshot(struct core *core, token_id id, int64_t previous)
     action->snapshot.previous = previous;
 }
 
+static int64_t slice_number(instant t)
+{
+    return t.us / (RECENT_SPAN_S * 1000000LL / RECENT_SLICES);
+}
+
+static struct recent_slice *present_slice(struct core *core, enum token_group group)
+{
+    int64_t number = slice_number(core->now);
+    struct recent_slice *slice = &core->recent[group][number % RECENT_SLICES];
+    if (slice->number != number)
+        *slice = (struct recent_slice){.number = number};
+    return slice;
+}
+
+void follow_sum_recent(struct core *core, enum token_group group)
+{
+    struct group_stats *stats = &core->stats.groups[group];
+    int64_t oldest = slice_number(core->now) - RECENT_SLICES + 1;
+    stats->recent = stats->recent_on_time = 0;
+    for (int i = 0; i < RECENT_SLICES; i++) {
+        const struct recent_slice *slice = &core->recent[group][i];
+        if (slice->number < oldest)
+            continue;
+        stats->recent += slice->refreshes;
+        stats->recent_on_time += slice->on_time;
+    }
+}
+
 static void count_on_time(struct core *core, token_id id, instant before)
 {
     enum token_group group = token_column_group(core->table, id);
@@ -368,9 +396,13 @@ static void count_on_time(struct core *core, token_id id, instant before)
                                   : group == GROUP_COLD ? PRICE_COLD
                                                         : PRICE_ARCHIVED;
     duration target = core->price.groups[lane_group].target;
-    stats->refreshes++;
-    stats->refreshes_on_time +=
+    bool is_on_time =
         (double)instant_diff(core->now, before).us <= ON_TIME_FACTOR * (double)target.us;
+    struct recent_slice *slice = present_slice(core, group);
+    slice->refreshes++;
+    slice->on_time += is_on_time;
+    stats->refreshes++;
+    stats->refreshes_on_time += is_on_time;
 }
 
 /* What a screening can show that asks for all pools of a token. */

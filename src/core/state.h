@@ -18,6 +18,7 @@
 #define REQUESTS_MAX    (256 * LANE_KIND_COUNT) /* the bound of requests_in_flight_max */
 #define WANTS_MAX       256                     /* clients waiting for a refresh of one token */
 #define MINUTE_SLOTS    60
+#define RECENT_SLICES   30 /* of RECENT_SPAN_S */
 #define ON_TIME_FACTOR  1.1
 #define SAMPLE_INTERVAL duration_s(1)
 
@@ -55,6 +56,12 @@ struct lane_state {
     } used[MINUTE_SLOTS]; /* requests sent in each of the last seconds */
 };
 
+/* Refreshes within one slice of the recent past. */
+struct recent_slice {
+    int64_t number; /* of slices since the epoch: which one this is */
+    uint32_t refreshes, on_time;
+};
+
 struct job_state {
     instant last_run_at;
     bool is_wanted;
@@ -71,6 +78,7 @@ struct core {
     struct lane_state lanes[LANE_KIND_COUNT];
     struct job_state jobs[JOB_COUNT];
     int64_t last_snapshot_id;
+    struct recent_slice recent[GROUP_COUNT][RECENT_SLICES];
     struct core_stats stats;
     struct want wants[WANTS_MAX];
     uint32_t wants_count;
@@ -108,6 +116,8 @@ void follow_change_status(struct core *core, token_id id, enum lifecycle_change 
 /* Scores it again from the figures it has. */
 void follow_recalculate(struct core *core, token_id id);
 /* Moves it to the group that its status and score call for. */
+/* Sums the slices of the recent past. */
+void follow_sum_recent(struct core *core, enum token_group group);
 void follow_regroup(struct core *core, token_id id);
 /* `group` is DISCOVER_WANTED or DISCOVER_URGENT. */
 void follow_discover_now(struct core *core, token_id id, enum discover_group group);

@@ -29,6 +29,8 @@ static void publish_groups(struct engine *engine, const struct core_stats *stats
         put(&to->tokens, from->tokens);
         put(&to->refreshes, from->refreshes);
         put(&to->refreshes_on_time, from->refreshes_on_time);
+        put(&to->recent, from->recent);
+        put(&to->recent_on_time, from->recent_on_time);
         put(&to->target_us, (uint64_t)from->target.us);
         put(&to->last_answer_us, (uint64_t)from->last_answer_at.us);
         put(&to->oldest_age_us, (uint64_t)from->oldest_age.us);

@@ -89,10 +89,12 @@ struct page_group {
     _Atomic uint64_t tokens;
     _Atomic uint64_t refreshes;         /* answers with data, since start */
     _Atomic uint64_t refreshes_on_time; /* of these, within 1.1 × target of the one before */
-    _Atomic uint64_t target_us;         /* the interval in force */
-    _Atomic uint64_t last_answer_us;    /* instant */
-    _Atomic uint64_t oldest_age_us;     /* of its tokens, at the last sample */
-    _Atomic uint64_t deferred;          /* past the target and not sent */
+    _Atomic uint64_t recent;            /* the same two of the last five minutes */
+    _Atomic uint64_t recent_on_time;
+    _Atomic uint64_t target_us;      /* the interval in force */
+    _Atomic uint64_t last_answer_us; /* instant */
+    _Atomic uint64_t oldest_age_us;  /* of its tokens, at the last sample */
+    _Atomic uint64_t deferred;       /* past the target and not sent */
 };
 
 struct page_lane {

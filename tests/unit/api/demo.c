@@ -98,6 +98,8 @@ static void beat(struct world *world)
     for (int i = 0; i < PAGE_LANES; i++)
         atomic_store(&page->lanes[i].used_last_minute, (uint64_t)(290 - 110 * i));
     atomic_store(&page->groups[1].refreshes_on_time, 962);
+    atomic_store(&page->groups[1].recent_on_time, 962);
+    atomic_store(&page->groups[1].recent, 1000);
     uint32_t groups[GROUP_COUNT] = {0};
     for (token_id id = 1; id <= token_table_count(world->memory.table); id++)
         groups[token_column_group(world->memory.table, id)]++;

@@ -118,7 +118,9 @@ void world_fill_page(struct world *world)
     for (int i = 0; i < PAGE_GROUPS; i++) {
         atomic_store(&page->groups[i].target_us, 15000000u * (unsigned)(2 * i + 1));
         atomic_store(&page->groups[i].refreshes, 1000);
+        atomic_store(&page->groups[i].recent, 1000);
         atomic_store(&page->groups[i].refreshes_on_time, 995);
+        atomic_store(&page->groups[i].recent_on_time, 995);
         atomic_store(&page->groups[i].last_answer_us, (uint64_t)now.us);
     }
     for (int i = 0; i < PAGE_LANES; i++) {
