@@ -30,7 +30,9 @@ static void perform_reply(struct engine *engine, const struct action *action)
         .score = action->reply.score,
     };
     if (action->reply.message != NULL)
-        snprintf(reply.message, sizeof reply.message, "%s", action->reply.message);
+        snprintf(reply.message, sizeof reply.message, "%s%s",
+                 reply.result == RESULT_UNAVAILABLE ? "not available now: " : "",
+                 action->reply.message);
     engine_reply(engine, &reply);
 }
 
