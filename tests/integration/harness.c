@@ -7,6 +7,7 @@
 #include <ftw.h>
 #include <limits.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -25,6 +26,7 @@ static struct {
     char sandbox[PATH_SIZE / 4];
     struct process processes[PROCESSES_MAX];
     unsigned process_count;
+    char mounted[PATH_SIZE];
     bool has_passed;
     CURL *curl;
 } harness;
@@ -562,6 +564,7 @@ static int set_up(void **state)
              folder != NULL && *folder != '\0' ? folder : "/tmp");
     harness.process_count = 0;
     harness.has_passed = false;
+    harness.mounted[0] = '\0';
     harness.curl = curl_easy_init();
     return harness.curl != NULL && mkdtemp(harness.sandbox) != NULL ? 0 : -1;
 }
@@ -584,6 +587,8 @@ static int tear_down(void **state)
             show_log(process);
     }
     curl_easy_cleanup(harness.curl);
+    if (harness.mounted[0] != '\0')
+        umount2(harness.mounted, MNT_DETACH);
     if (getenv("INTEGRATION_KEEP") == NULL)
         nftw(harness.sandbox, remove_entry, FOLDERS_MAX, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     if (has_report)
@@ -602,6 +607,11 @@ void harness_skip(const char *why)
 {
     /* Not by skip(): this cmocka calls that "not ok", which counts as a failure. */
     print_message("# skipped: %s\n", why);
+}
+
+void harness_unmount_later(const char *path)
+{
+    snprintf(harness.mounted, sizeof harness.mounted, "%s", path);
 }
 
 int harness_run(int argc, char *argv[], const struct integration_case *cases, size_t count)

@@ -57,6 +57,9 @@ int harness_run(int argc, char *argv[], const struct integration_case *cases, si
 /* "skipped: …", for a case that can't be run here and returns then. */
 void harness_skip(const char *why);
 
+/* Before the sandbox is removed. */
+void harness_unmount_later(const char *path);
+
 /* A path in the sandbox; static storage, used in turn, eight at once. */
 const char *sandbox_path(const char *name);
 
