@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <wslay/wslay.h>
 
 enum state { CONNECTING, SHAKING, OPEN, CLOSING, ENDED };
@@ -604,12 +605,25 @@ static void progress(struct websocket *websocket)
     }
 }
 
+/* libuv calls every error of a socket a bad file descriptor; the socket knows better. */
+static const char *describe_error(const struct websocket *websocket, int status)
+{
+    uv_os_fd_t socket;
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (uv_fileno((const uv_handle_t *)&websocket->poll, &socket) == 0 &&
+        getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0) {
+        status = uv_translate_sys_error(error);
+    }
+    return uv_strerror(status);
+}
+
 static void on_connection_ready(uv_poll_t *poll, int status, int events)
 {
     (void)events;
     struct websocket *websocket = poll->data;
     if (status < 0) {
-        fail(websocket, WEBSOCKET_DROPPED, uv_strerror(status));
+        fail(websocket, WEBSOCKET_DROPPED, describe_error(websocket, status));
         return;
     }
     progress(websocket);
