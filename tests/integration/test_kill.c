@@ -48,7 +48,9 @@ static struct {
     char (*mints)[MINT_SIZE];
     size_t count, checked;
     struct prng prng;
-    double snapshot_retention; /* the setting that changes, as last acknowledged */
+    /* The setting that changes: as last acknowledged, and as last asked for. When the answer of a
+     * change did not come any more, either may be in force. */
+    double retention, retention_asked;
     int64_t newest_snapshot;
 } known;
 
@@ -85,12 +87,12 @@ static bool import_some(const struct process *daemon)
 
 static bool change_setting(const struct process *daemon)
 {
-    double value = (double)(1 + prng_below(&known.prng, 30000));
     char body[64];
-    snprintf(body, sizeof body, "{\"value\":\"%.0f\"}", value);
+    known.retention_asked = (double)(1 + prng_below(&known.prng, 30000));
+    snprintf(body, sizeof body, "{\"value\":\"%.0f\"}", known.retention_asked);
     int status = http_status(daemon->port, "PUT", "/settings/snapshot_retention_days", body);
     if (status == 200)
-        known.snapshot_retention = value;
+        known.retention = known.retention_asked;
     return status == 200;
 }
 
@@ -284,10 +286,14 @@ static void expect_known_tokens(const struct process *daemon, size_t from)
 
 static void expect_setting_kept(const struct process *daemon)
 {
-    char value[32];
-    snprintf(value, sizeof value, "%.0f", known.snapshot_retention);
-    if (known.snapshot_retention > 0)
-        expect_setting(daemon, "snapshot_retention_days", value);
+    json_t *json = http_json(daemon->port, "/settings/snapshot_retention_days");
+    double value = strtod(json_string_value(json_object_get(json, "value")), NULL);
+    json_decref(json);
+    if (known.retention > 0 && value != known.retention && value != known.retention_asked)
+        fail_msg("the setting is %g; %g was acknowledged, %g asked for", value, known.retention,
+                 known.retention_asked);
+    if (known.retention > 0)
+        known.retention = value;
 }
 
 /* ---- the case ---- */
