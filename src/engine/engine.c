@@ -328,6 +328,17 @@ static bool open_store(struct engine *engine)
     return false;
 }
 
+/* What a person opens: the address as it was given, with the port that was bound. */
+static void tell_address(const struct engine *engine)
+{
+    const char *listen = engine->options.listen;
+    const char *colon = strrchr(listen, ':');
+    int host = colon == NULL ? (int)strlen(listen) : (int)(colon - listen);
+    char url[OPTION_TEXT_SIZE + 32];
+    snprintf(url, sizeof url, "http://%.*s:%u", host, listen, api_port(engine->api));
+    log_info("api", "listening", LOG_STRING("url", url), LOG_INT("port", api_port(engine->api)));
+}
+
 static bool start_api(struct engine *engine)
 {
     char why[512] = "";
@@ -352,7 +363,7 @@ static bool start_api(struct engine *engine)
         log_error("api", why);
         return false;
     }
-    log_info("api", "listening", LOG_INT("port", api_port(engine->api)));
+    tell_address(engine);
     return true;
 }
 
