@@ -336,7 +336,7 @@ static void tell_address(const struct engine *engine)
     int host = colon == NULL ? (int)strlen(listen) : (int)(colon - listen);
     char url[OPTION_TEXT_SIZE + 32];
     snprintf(url, sizeof url, "http://%.*s:%u", host, listen, api_port(engine->api));
-    log_info("api", "listening", LOG_STRING("url", url), LOG_INT("port", api_port(engine->api)));
+    log_info("api", "listening", LOG_INT("port", api_port(engine->api)), LOG_STRING("url", url));
 }
 
 static bool start_api(struct engine *engine)

@@ -495,6 +495,7 @@ static bool make_settings(struct feed *feed)
     const struct options *options = &feed->options;
     bool is_http_2 = feed->base.is_tls && options->feed_http_version == FEED_HTTP_2;
     feed->settings = (struct transfer_settings){
+        .ca_file = options->tls_ca_file[0] != '\0' ? options->tls_ca_file : NULL,
         .http_version = is_http_2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1,
         .connect_timeout_ms = (long)(options->feed_connect_timeout_sec * 1000),
         .timeout_ms = (long)(options->feed_timeout_sec * 1000),

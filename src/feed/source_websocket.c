@@ -26,6 +26,7 @@ struct source_websocket {
     struct source source;
     char url[OPTION_TEXT_SIZE];
     char shown[HANDSHAKE_URL_TEXT_MAX];
+    char ca_file[OPTION_TEXT_SIZE]; /* "": the system's certificates */
     struct websocket_options options;
     struct websocket *websocket; /* until it is closed and gone */
     uv_timer_t timer;            /* to the next connection */
@@ -252,8 +253,10 @@ static const struct source_kind websocket_kind = {.destroy = websocket_source_de
 
 static void configure(struct source_websocket *self, const struct options *options)
 {
+    memcpy(self->ca_file, options->tls_ca_file, sizeof self->ca_file);
     self->options = (struct websocket_options){
         .url = self->url,
+        .ca_file = self->ca_file[0] != '\0' ? self->ca_file : NULL,
         .connect_timeout = duration_s(options->feed_connect_timeout_sec),
         .handshake_timeout = duration_s(options->feed_first_byte_timeout_sec),
         .ping_interval = duration_s(options->source_ping_sec),

@@ -157,6 +157,8 @@ static void set_protocol(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "moonwatch/" MOONWATCH_VERSION);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (settings->ca_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
 }
 
 static void set_limits(struct transfer *transfer)

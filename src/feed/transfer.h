@@ -26,6 +26,7 @@
 
 struct transfer_settings {
     struct curl_slist *headers; /* the owner's, for as long as transfers live */
+    const char *ca_file;        /* NULL: the system's certificates */
     long http_version;          /* CURL_HTTP_VERSION_… */
     long connect_timeout_ms;
     long timeout_ms;
