@@ -213,8 +213,12 @@ static bool find_number(const struct process *process, const char *text, unsigne
 {
     char *log = read_file(process->log, NULL);
     const char *at = log != NULL ? strstr(log, text) : NULL;
-    char end = '\0';
-    bool found = at != NULL && sscanf(at + strlen(text), "%u%c", out, &end) == 2;
+    char *end = NULL;
+    unsigned long number = at != NULL ? strtoul(at + strlen(text), &end, 10) : 0;
+    /* Something must follow it: the line may be half written. */
+    bool found = number > 0 && *end != '\0';
+    if (found)
+        *out = (unsigned)number;
     free(log);
     return found;
 }

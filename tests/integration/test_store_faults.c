@@ -194,7 +194,7 @@ static void locked(void)
 static void overwrite(const char *path)
 {
     static unsigned char noise[FILL_CHUNK];
-    struct stat status;
+    struct stat status = {0};
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     assert_true(fd >= 0 && fstat(fd, &status) == 0);
     for (off_t at = 0; at < status.st_size; at += FILL_CHUNK) {
