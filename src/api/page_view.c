@@ -15,7 +15,8 @@ static void end_texts(struct page_texts *texts)
 bool page_view(struct request *request, struct page_texts *out)
 {
     if (!page_read_texts(request->api->world.page, out)) {
-        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the engine ended while it wrote its state");
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
+               "the settings are being changed too fast to be read; try again");
         return false;
     }
     end_texts(out);

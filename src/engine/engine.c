@@ -72,8 +72,8 @@ void engine_step(struct engine *engine, struct event *event)
 
 static void show_failure(struct engine *engine, const char *outcome, const char *detail)
 {
-    page_text_begin(engine->page);
-    snprintf(engine->page->feed_message, sizeof engine->page->feed_message, "%s%s%s", outcome,
+    struct page_texts *texts = page_text_begin(engine->page);
+    snprintf(texts->feed_message, sizeof texts->feed_message, "%s%s%s", outcome,
              detail[0] == '\0' ? "" : ": ", detail);
     page_text_end(engine->page);
 }
@@ -164,8 +164,8 @@ static void on_store_state(void *context, const struct writer_stats *stats)
     else
         log_error("store", "cannot write; work goes on in memory, retrying",
                   LOG_STRING("cause", stats->message), LOG_INT("waiting", stats->dirty_tokens));
-    page_text_begin(engine->page);
-    snprintf(engine->page->store_message, sizeof engine->page->store_message, "%.255s",
+    struct page_texts *texts = page_text_begin(engine->page);
+    snprintf(texts->store_message, sizeof texts->store_message, "%.255s",
              stats->state == WRITER_OK ? "" : stats->message);
     page_text_end(engine->page);
 }

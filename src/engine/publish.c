@@ -120,10 +120,10 @@ static void publish_source(struct engine *engine)
     for (int i = 0; i < SOURCE_COUNT_COUNT; i++)
         put(&engine->page->source_counts[i], stats.counts[i]);
     page_set(engine->page, GAUGE_SOURCE_LIVE, stats.state == SOURCE_LIVE);
-    if (strcmp(engine->page->source_message, stats.message) == 0)
+    if (strcmp(page_texts_now(engine->page)->source_message, stats.message) == 0)
         return;
-    page_text_begin(engine->page);
-    memcpy(engine->page->source_message, stats.message, sizeof engine->page->source_message);
+    struct page_texts *texts = page_text_begin(engine->page);
+    memcpy(texts->source_message, stats.message, sizeof texts->source_message);
     page_text_end(engine->page);
 }
 
@@ -142,7 +142,6 @@ void engine_publish(struct engine *engine)
 
 void engine_publish_options(struct engine *engine)
 {
-    page_text_begin(engine->page);
-    engine->page->options = engine->options;
+    page_text_begin(engine->page)->options = engine->options;
     page_text_end(engine->page);
 }

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A writer holds the texts for microseconds; one that is preempted gets its turn well before. */
-#define READ_ATTEMPTS_MAX 10000
+/* A copy takes microseconds, and so many of them would have to meet the end of a change. */
+#define READ_ATTEMPTS_MAX 1000
 
 /* ThreadSanitizer knows no fences; gcc refuses to compile one for it. */
 #if defined(__SANITIZE_THREAD__)
@@ -63,7 +63,7 @@ void status_page_init(struct status_page *page)
     page->pid = (uint32_t)getpid();
     for (int i = 0; i < GAUGE_COUNT; i++)
         page_set(page, (enum gauge)i, NAN);
-    options_init(&page->options);
+    options_init(&page->texts[0].options);
 }
 
 void page_set(struct status_page *page, enum gauge gauge, double value)
@@ -101,60 +101,58 @@ const char *gauge_help(enum gauge gauge)
     return (unsigned)gauge < GAUGE_COUNT ? gauge_helps[gauge] : "";
 }
 
-/* The seqlock of Boehm, "Can seqlocks get along with programming language memory models?" (MSPC
- * 2012). A sequence left odd by a writer that died is made even by the next one's end. */
-void page_text_begin(struct status_page *page)
+/* Two copies, one in force, and a turn that says which: a seqlock (Boehm, "Can seqlocks get along
+ * with programming language memory models?", MSPC 2012) of which one side is always whole. What is
+ * copied was overwritten only if a turn has ended meanwhile. */
+static const struct page_texts *texts_of(const struct status_page *page, uint32_t turn)
 {
-    uint32_t sequence = atomic_load_explicit(&page->text_sequence, memory_order_relaxed);
-    atomic_store_explicit(&page->text_sequence, sequence | 1u, memory_order_relaxed);
-    FENCE(memory_order_release);
+    return &page->texts[turn % 2];
+}
+
+const struct page_texts *page_texts_now(const struct status_page *page)
+{
+    return texts_of(page, atomic_load_explicit(&page->text_turn, memory_order_relaxed));
+}
+
+struct page_texts *page_text_begin(struct status_page *page)
+{
+    uint32_t turn = atomic_load_explicit(&page->text_turn, memory_order_relaxed);
+    struct page_texts *draft = &page->texts[(turn + 1) % 2];
+    FENCE(memory_order_release); /* the turn before is seen before this one's changes */
+    *draft = *texts_of(page, turn);
+    return draft;
 }
 
 void page_text_end(struct status_page *page)
 {
-    uint32_t sequence = atomic_load_explicit(&page->text_sequence, memory_order_relaxed);
-    atomic_store_explicit(&page->text_sequence, (sequence | 1u) + 1u, memory_order_release);
+    atomic_fetch_add_explicit(&page->text_turn, 1, memory_order_release);
 }
 
-/* Copies what a writer may be changing; the sequence tells afterwards whether it did. Word by word
+/* Copies what a writer may be changing; the turn tells afterwards whether it did. Word by word
  * and atomically, so that it is no data race, and hidden from the sanitizer, which sees the
  * writer's plain stores. */
-UNINSTRUMENTED static void copy_words(void *to, const void *from, size_t size)
+UNINSTRUMENTED static void copy_texts(struct page_texts *to, const struct page_texts *from)
 {
-    _Static_assert(PAGE_TEXT_SIZE % 4 == 0 && sizeof(struct options) % 4 == 0, "whole words");
-    _Static_assert(offsetof(struct status_page, store_message) % 4 == 0, "aligned words");
-    const uint32_t *source = from;
-    uint32_t *target = to;
+    _Static_assert(sizeof(struct page_texts) % 4 == 0, "whole words");
+    _Static_assert(offsetof(struct status_page, texts) % 4 == 0, "aligned words");
+    const uint32_t *source = (const void *)from;
+    char *target = (void *)to;
 
-    for (size_t i = 0; i < size / 4; i++) {
+    for (size_t i = 0; i < sizeof *to / 4; i++) {
         uint32_t word = __atomic_load_n(source + i, __ATOMIC_RELAXED);
-        memcpy(target + i, &word, sizeof word);
+        memcpy(target + 4 * i, &word, sizeof word);
     }
-}
-
-static void copy_texts(const struct status_page *page, struct page_texts *out)
-{
-    copy_words(out->store_message, page->store_message, PAGE_TEXT_SIZE);
-    copy_words(out->source_message, page->source_message, PAGE_TEXT_SIZE);
-    copy_words(out->feed_message, page->feed_message, PAGE_TEXT_SIZE);
-    copy_words(&out->options, &page->options, sizeof out->options);
-    out->store_message[PAGE_TEXT_SIZE - 1] = '\0';
-    out->source_message[PAGE_TEXT_SIZE - 1] = '\0';
-    out->feed_message[PAGE_TEXT_SIZE - 1] = '\0';
 }
 
 bool page_read_texts(const struct status_page *page, struct page_texts *out)
 {
     for (int attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
-        uint32_t before = atomic_load_explicit(&page->text_sequence, memory_order_acquire);
-        if (before % 2 == 0) {
-            copy_texts(page, out);
-            FENCE(memory_order_acquire);
-            if (atomic_load_explicit(&page->text_sequence, memory_order_relaxed) == before)
-                return true;
-        }
+        uint32_t turn = atomic_load_explicit(&page->text_turn, memory_order_acquire);
+        copy_texts(out, texts_of(page, turn));
+        FENCE(memory_order_acquire);
+        if (atomic_load_explicit(&page->text_turn, memory_order_relaxed) == turn)
+            return true;
         sched_yield();
     }
-    copy_texts(page, out);
     return false;
 }

@@ -1,7 +1,7 @@
 /*
  * The status page: what the processes share about themselves. Fixed size, no pointers, fit for
  * shared memory; written by the engine, read by the api (and later by the supervisor and by tools),
- * intact after a crash. Numbers are single atomic words; texts stand under a seqlock.
+ * intact after a crash. Numbers are single atomic words; texts stand twice and change by turns.
  *
  * A counter is a row of COUNTER_LIST or GAUGE_LIST: name, help. /metrics is made from these lists.
  * Doubles are kept as their bits; a gauge nobody has set yet is NaN, which readers show as unknown
@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 1
+#define STATUS_PAGE_LAYOUT 2
 
 /* Monotonic since the process started. X(id, metric name without "moonwatch_", help) */
 #define COUNTER_LIST(X)                                                                            \
@@ -117,6 +117,14 @@ struct page_job {
 
 #define PAGE_TEXT_SIZE 256
 
+/* What is longer than a word; changed at most a few times a second. */
+struct page_texts {
+    char store_message[PAGE_TEXT_SIZE];
+    char source_message[PAGE_TEXT_SIZE];
+    char feed_message[PAGE_TEXT_SIZE];
+    struct options options; /* in force; the api answers /settings from it */
+};
+
 struct status_page {
     uint64_t magic;
     uint32_t layout;
@@ -130,12 +138,9 @@ struct status_page {
     _Atomic uint64_t pair_issues[PAGE_PAIR_ISSUES];
     _Atomic uint64_t source_counts[PAGE_SOURCE_COUNT];
     _Atomic uint64_t newest_snapshot; /* id, durable */
-    /* Texts and settings: one seqlock, written at most a few times a second. */
-    _Atomic uint32_t text_sequence;
-    char store_message[PAGE_TEXT_SIZE];
-    char source_message[PAGE_TEXT_SIZE];
-    char feed_message[PAGE_TEXT_SIZE];
-    struct options options; /* in force; the api answers /settings from it */
+    /* Changed by turns: the one that readers read is whole, whatever became of the writer. */
+    _Atomic uint32_t text_turn;
+    struct page_texts texts[2];
 };
 
 void status_page_init(struct status_page *page);
@@ -153,17 +158,13 @@ const char *counter_help(enum counter counter);
 const char *gauge_name(enum gauge gauge);
 const char *gauge_help(enum gauge gauge);
 
-/* One writer. Between begin and end the texts and options may be changed. */
-void page_text_begin(struct status_page *page);
+/* One writer. Begin gives a draft of the texts in force, to be changed; end puts it in force. */
+struct page_texts *page_text_begin(struct status_page *page);
 void page_text_end(struct status_page *page);
+/* The texts in force, for the writer's own reading. */
+const struct page_texts *page_texts_now(const struct status_page *page);
 
-struct page_texts {
-    char store_message[PAGE_TEXT_SIZE];
-    char source_message[PAGE_TEXT_SIZE];
-    char feed_message[PAGE_TEXT_SIZE];
-    struct options options;
-};
-/* A consistent copy. False when the writer died in the middle: what was copied may be torn. */
-bool page_read_texts(const struct status_page *page, struct page_texts *out);
+/* A consistent copy. False when they change faster than they can be read. */
+bool page_read_texts(const struct status_page *page, struct page_texts *out) MUST_CHECK;
 
 #endif

@@ -92,8 +92,8 @@ static void beat(struct world *world)
 {
     world_fill_page(world);
     struct status_page *page = world->page;
-    page_text_begin(page);
-    snprintf(page->source_message, sizeof page->source_message, "connected");
+    struct page_texts *texts = page_text_begin(page);
+    snprintf(texts->source_message, sizeof texts->source_message, "connected");
     page_text_end(page);
     for (int i = 0; i < PAGE_LANES; i++)
         atomic_store(&page->lanes[i].used_last_minute, (uint64_t)(290 - 110 * i));

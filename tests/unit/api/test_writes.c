@@ -136,8 +136,7 @@ static void test_settings(void **state)
 static void test_setting_outranked(void **state)
 {
     (void)state;
-    page_text_begin(world.page);
-    world.page->options.origins[OPTION_ID_w_tx] = OPTION_FROM_COMMAND_LINE;
+    page_text_begin(world.page)->options.origins[OPTION_ID_w_tx] = OPTION_FROM_COMMAND_LINE;
     page_text_end(world.page);
     assert_answer("PUT", "/settings/w_tx", "{\"value\":\"0.3\"}", 409, "outranks");
 }

@@ -24,9 +24,9 @@
 static void engine_set(struct world *world, const struct command *command)
 {
     char why[OPTION_MESSAGE_SIZE];
-    page_text_begin(world->page);
-    if (options_set(&world->page->options, command->setting, command->value, OPTION_FROM_STORE,
-                    why) != OK)
+    struct page_texts *texts = page_text_begin(world->page);
+    if (options_set(&texts->options, command->setting, command->value, OPTION_FROM_STORE, why) !=
+        OK)
         abort();
     page_text_end(world->page);
 }
@@ -107,8 +107,7 @@ void world_fill_page(struct world *world)
 {
     struct status_page *page = world->page;
     instant now = clock_now();
-    page_text_begin(page);
-    page->options = world->options;
+    page_text_begin(page)->options = world->options;
     page_text_end(page);
     atomic_store(&page->heartbeat_us, (uint64_t)now.us);
     page_set(page, GAUGE_START_TIME, (double)now.us / 1e6 - 100);

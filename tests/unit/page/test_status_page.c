@@ -30,7 +30,7 @@ static void test_init(void **state)
     assert_int_equal(page.pid, getpid());
     for (int i = 0; i < COUNTER_COUNT; i++)
         assert_int_equal(page.counters[i], 0);
-    assert_true(page.options.hot_interval_sec == 15);
+    assert_true(page_texts_now(&page)->options.hot_interval_sec == 15);
 }
 
 /* Nobody has measured yet: unknown, which is not zero. */
@@ -85,9 +85,11 @@ static void test_texts(void **state)
 {
     (void)state;
     struct page_texts texts;
-    page_text_begin(&page);
-    strcpy(page.store_message, "disk full; retrying in 4 s");
-    page.options.hot_interval_sec = 10;
+    struct page_texts *draft = page_text_begin(&page);
+    strcpy(draft->store_message, "disk full; retrying in 4 s");
+    draft->options.hot_interval_sec = 10;
+    assert_true(page_read_texts(&page, &texts)); /* not in force yet */
+    assert_string_equal(texts.store_message, "");
     page_text_end(&page);
     assert_true(page_read_texts(&page, &texts));
     assert_string_equal(texts.store_message, "disk full; retrying in 4 s");
@@ -95,22 +97,23 @@ static void test_texts(void **state)
     assert_true(texts.options.hot_interval_sec == 10);
 }
 
-/* The writer died between begin and end. Readers get something, and know it; the next writer puts
- * it right. */
+/* The writer died between begin and end: what was in force stays so, and the next writer begins
+ * with that. */
 static void test_a_dead_writer(void **state)
 {
     (void)state;
     struct page_texts texts;
-    page_text_begin(&page);
-    memset(page.feed_message, 'x', PAGE_TEXT_SIZE); /* not even a NUL */
-    assert_false(page_read_texts(&page, &texts));
-    assert_int_equal(strlen(texts.feed_message), PAGE_TEXT_SIZE - 1);
+    strcpy(page_text_begin(&page)->source_message, "live");
+    page_text_end(&page);
+    memset(page_text_begin(&page)->source_message, 'x', PAGE_TEXT_SIZE); /* not even a NUL */
+    assert_true(page_read_texts(&page, &texts));
+    assert_string_equal(texts.source_message, "live");
 
-    page_text_begin(&page);
-    strcpy(page.feed_message, "fine");
+    strcpy(page_text_begin(&page)->feed_message, "fine");
     page_text_end(&page);
     assert_true(page_read_texts(&page, &texts));
     assert_string_equal(texts.feed_message, "fine");
+    assert_string_equal(texts.source_message, "live");
 }
 
 static atomic_bool done;
@@ -141,10 +144,10 @@ static void test_readers_see_whole_changes(void **state)
         pthread_create(&readers[i], NULL, read_until_done, NULL);
     for (int i = 0; i < CHANGES; i++) {
         char letter = (char)('a' + i % 26);
-        page_text_begin(&page);
-        memset(page.store_message, letter, PAGE_TEXT_SIZE - 1);
-        page.options.hot_interval_sec = letter;
-        memset(page.feed_message, letter, PAGE_TEXT_SIZE - 1);
+        struct page_texts *draft = page_text_begin(&page);
+        memset(draft->store_message, letter, PAGE_TEXT_SIZE - 1);
+        draft->options.hot_interval_sec = letter;
+        memset(draft->feed_message, letter, PAGE_TEXT_SIZE - 1);
         page_text_end(&page);
     }
     atomic_store(&done, true);
