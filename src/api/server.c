@@ -55,8 +55,10 @@ static void request_destroy(struct request *request)
 static void on_completed(void *context, struct MHD_Connection *connection, void **request_context,
                          enum MHD_RequestTerminationCode how)
 {
-    (void)context, (void)how;
-    connection_set_deadline(connection, instant_add(clock_now(), duration_s(CONNECTION_HEAD_SEC)));
+    (void)context;
+    if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK) /* another one may follow */
+        connection_set_deadline(connection,
+                                instant_add(clock_now(), duration_s(CONNECTION_HEAD_SEC)));
     if (*request_context != NULL && *request_context != &health_request)
         request_destroy(*request_context);
     *request_context = NULL;
