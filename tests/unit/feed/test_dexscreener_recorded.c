@@ -125,7 +125,7 @@ static void test_parser(void **state)
     (void)state;
     if (!for_each(parse_each, &totals))
         return;
-    print_message("%zu answers, %zu pairs: %zu taken", totals.answers, totals.pairs_in,
+    print_message("# %zu answers, %zu pairs: %zu taken", totals.answers, totals.pairs_in,
                   totals.pairs_out);
     for (int i = 0; i < PAIR_ISSUE_COUNT; i++)
         if (totals.issues[i] > 0)
