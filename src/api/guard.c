@@ -1,26 +1,13 @@
 /* See guard.h. */
 #include "api/guard.h"
 
+#include "base/listen.h"
+
 #include "api/answer.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
-
-bool address_is_loopback(const struct sockaddr *address)
-{
-    if (address == NULL)
-        return false;
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-    }
-    if (address->sa_family == AF_INET6) {
-        const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
-        return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
-    }
-    return false;
-}
 
 /* The name in "name", "name:port", "[v6]" or "[v6]:port". False: it is none of these. */
 static bool host_name(const char *host, char out[INET6_ADDRSTRLEN])

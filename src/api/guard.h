@@ -14,7 +14,6 @@
 bool guard_allows_write(struct request *request);
 
 /* Pure parts. */
-bool address_is_loopback(const struct sockaddr *address);
 bool host_is_loopback(const char *host);                      /* the value of a Host header */
 bool origin_is_same(const char *origin, const char *host);    /* the values of both headers */
 bool secret_equal(const char *secret, const char *candidate); /* in constant time */

@@ -38,8 +38,6 @@ double page_bits(const _Atomic uint64_t *bits)
 
 double heartbeat_age_s(const struct status_page *page, instant now)
 {
-    uint64_t beat = page_word(&page->heartbeat_us);
-    if (beat == 0)
-        return NAN;
-    return duration_to_s(instant_diff(now, (instant){(int64_t)beat}));
+    double age = page_beat_age_s(page, BEAT_ENGINE_LOOP, now);
+    return age < 0 ? NAN : age;
 }

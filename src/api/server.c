@@ -5,10 +5,10 @@
 #include "api/freshness.h"
 #include "api/guard.h"
 #include "api/history.h"
-#include "api/listen.h"
 #include "api/router.h"
 #include "api/web.h"
 #include "base/clock.h"
+#include "base/listen.h"
 #include "base/log.h"
 #include <inttypes.h>
 #include <stdarg.h>

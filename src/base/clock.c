@@ -9,20 +9,16 @@
 #define SLEW_DIVISOR 100     /* the offset moves by at most 1/100 of the time that passes */
 #define STEP_US      1000000 /* a wall clock that moved by more against the steady one was stepped */
 
+/* Of who disciplined the line and died in the middle: its numbers differ by what a second slews. */
+#define READ_ATTEMPTS_MAX 100000
+
 /*
- * The line that the offset follows: from `offset` at `start` (of CLOCK_BOOTTIME) towards `target`.
  * Under a seqlock whose data are atomics with acquire and release of their own. The writer reads
  * the clock while the sequence is odd, so every reader of the old line read the clock before
  * `start` and every reader of the new one after it: that is why time never goes back.
  */
-static struct {
-    atomic_uint sequence; /* 0: not begun; 1: being written, as every odd number */
-    _Atomic int64_t start_us;
-    _Atomic int64_t offset_us;
-    _Atomic int64_t target_us;
-} line;
-
-static _Atomic int64_t seen_offset_us; /* wall clock minus steady timeline */
+static struct clock_line own_line;
+static struct clock_line *line = &own_line;
 
 static int64_t read_clock_us(clockid_t id)
 {
@@ -50,68 +46,79 @@ static int64_t offset_at(int64_t boot_us, int64_t start_us, int64_t offset_us, i
 
 static void store_line(int64_t start_us, int64_t offset_us, int64_t target_us)
 {
-    atomic_store_explicit(&line.start_us, start_us, memory_order_release);
-    atomic_store_explicit(&line.offset_us, offset_us, memory_order_release);
-    atomic_store_explicit(&line.target_us, target_us, memory_order_release);
+    atomic_store_explicit(&line->start_us, start_us, memory_order_release);
+    atomic_store_explicit(&line->offset_us, offset_us, memory_order_release);
+    atomic_store_explicit(&line->target_us, target_us, memory_order_release);
 }
 
 /* The first call of any thread fixes the offset; the others wait for it, some microseconds. */
 static void begin(void)
 {
-    unsigned nobody = 0;
-    if (atomic_compare_exchange_strong(&line.sequence, &nobody, 1)) {
+    uint32_t nobody = 0;
+    if (atomic_compare_exchange_strong(&line->sequence, &nobody, 1)) {
         int64_t offset_us = wall_minus_boot_us();
         store_line(read_clock_us(CLOCK_BOOTTIME), offset_us, offset_us);
-        atomic_store_explicit(&line.sequence, 2, memory_order_release);
+        atomic_store_explicit(&line->sequence, 2, memory_order_release);
     }
 }
 
 /* One attempt; false while the line is being changed. */
 static bool try_now(int64_t *now_us)
 {
-    unsigned before = atomic_load_explicit(&line.sequence, memory_order_acquire);
-    if (before % 2 == 1)
-        return false;
+    uint32_t before = atomic_load_explicit(&line->sequence, memory_order_acquire);
     int64_t boot_us = read_clock_us(CLOCK_BOOTTIME);
-    int64_t start_us = atomic_load_explicit(&line.start_us, memory_order_acquire);
-    int64_t offset_us = atomic_load_explicit(&line.offset_us, memory_order_acquire);
-    int64_t target_us = atomic_load_explicit(&line.target_us, memory_order_acquire);
+    int64_t start_us = atomic_load_explicit(&line->start_us, memory_order_acquire);
+    int64_t offset_us = atomic_load_explicit(&line->offset_us, memory_order_acquire);
+    int64_t target_us = atomic_load_explicit(&line->target_us, memory_order_acquire);
     *now_us = boot_us + offset_at(boot_us, start_us, offset_us, target_us);
-    return atomic_load_explicit(&line.sequence, memory_order_relaxed) == before;
+    return before % 2 == 0 && atomic_load_explicit(&line->sequence, memory_order_relaxed) == before;
+}
+
+void clock_share(struct clock_line *shared)
+{
+    uint32_t nobody = 0;
+    clock_now();
+    if (atomic_compare_exchange_strong(&shared->sequence, &nobody, 1)) {
+        atomic_store(&shared->start_us, line->start_us);
+        atomic_store(&shared->offset_us, line->offset_us);
+        atomic_store(&shared->target_us, line->target_us);
+        atomic_store_explicit(&shared->sequence, 2, memory_order_release);
+    }
+    line = shared;
 }
 
 instant clock_now(void)
 {
     int64_t now_us;
 
-    if (atomic_load_explicit(&line.sequence, memory_order_relaxed) == 0)
+    if (atomic_load_explicit(&line->sequence, memory_order_relaxed) == 0)
         begin();
-    while (!try_now(&now_us))
+    for (int i = 0; !try_now(&now_us) && i < READ_ATTEMPTS_MAX; i++)
         continue;
     return (instant){now_us};
 }
 
 duration clock_offset(void)
 {
-    return duration_us(atomic_load_explicit(&seen_offset_us, memory_order_relaxed));
+    return duration_us(atomic_load_explicit(&line->seen_us, memory_order_relaxed));
 }
 
 bool clock_discipline(void)
 {
     clock_now();
-    int64_t old_target_us = atomic_load_explicit(&line.target_us, memory_order_relaxed);
+    int64_t old_target_us = atomic_load_explicit(&line->target_us, memory_order_relaxed);
     int64_t new_target_us = wall_minus_boot_us();
-    unsigned sequence = atomic_load_explicit(&line.sequence, memory_order_relaxed);
+    uint32_t sequence = atomic_load_explicit(&line->sequence, memory_order_relaxed);
 
-    atomic_store_explicit(&line.sequence, sequence + 1, memory_order_seq_cst);
+    atomic_store_explicit(&line->sequence, sequence + 1, memory_order_seq_cst);
     int64_t boot_us = read_clock_us(CLOCK_BOOTTIME);
-    int64_t offset_us = offset_at(boot_us, line.start_us, line.offset_us, old_target_us);
+    int64_t offset_us = offset_at(boot_us, line->start_us, line->offset_us, old_target_us);
     store_line(boot_us, offset_us, new_target_us);
     /* 0 means "not begun", so the sequence wraps to 2. */
-    atomic_store_explicit(&line.sequence, sequence + 2 == 0 ? 2 : sequence + 2,
+    atomic_store_explicit(&line->sequence, sequence + 2 == 0 ? 2 : sequence + 2,
                           memory_order_release);
 
-    atomic_store_explicit(&seen_offset_us, new_target_us - offset_us, memory_order_relaxed);
+    atomic_store_explicit(&line->seen_us, new_target_us - offset_us, memory_order_relaxed);
     return llabs(new_target_us - old_target_us) > STEP_US;
 }
 

@@ -12,6 +12,23 @@
 #include "base/time.h"
 #include <stddef.h>
 
+/*
+ * The line that the offset follows: from `offset` at `start` (of CLOCK_BOOTTIME) towards `target`.
+ * It may lie in shared memory, so that several processes have one timeline (clock_share()).
+ */
+struct clock_line {
+    _Atomic uint32_t sequence; /* 0: not begun; 1: being written, as every odd number */
+    uint32_t spare;
+    _Atomic int64_t start_us;
+    _Atomic int64_t offset_us;
+    _Atomic int64_t target_us;
+    _Atomic int64_t seen_us; /* wall clock minus steady timeline, as last seen */
+};
+
+/* From now on this process follows `shared`; before other threads read the clock. A line not yet
+ * begun goes on from the process's own. One process alone disciplines it. */
+void clock_share(struct clock_line *shared);
+
 /* Safe from any thread. */
 instant clock_now(void);
 

@@ -129,7 +129,7 @@ static void publish_source(struct engine *engine)
 
 void engine_publish(struct engine *engine)
 {
-    put(&engine->page->heartbeat_us, (uint64_t)clock_now().us);
+    page_beat(engine->page, BEAT_ENGINE_LOOP, clock_now(), duration_us(0));
     publish_core(engine);
     publish_feed(engine);
     publish_store(engine);

@@ -1,9 +1,15 @@
 #include "page/status_page.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <math.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* A copy takes microseconds, and so many of them would have to meet the end of a change. */
@@ -55,16 +61,144 @@ static const char *const gauge_helps[] = {
 #undef X
 };
 
+static const char *const process_names[] = {
+#define X(code, name) [code] = name,
+    PROCESS_LIST(X)
+#undef X
+};
+
+static const char *const process_state_names[] = {
+#define X(code, name) [code] = name,
+    PROCESS_STATE_LIST(X)
+#undef X
+};
+
+static const struct {
+    enum page_process_id process;
+    const char *name;
+} beats[] = {
+#define X(code, process, name) [code] = {process, name},
+    BEAT_LIST(X)
+#undef X
+};
+
 void status_page_init(struct status_page *page)
 {
     memset(page, 0, sizeof *page);
     page->magic = STATUS_PAGE_MAGIC;
     page->layout = STATUS_PAGE_LAYOUT;
-    page->pid = (uint32_t)getpid();
+    page->size = sizeof *page;
     for (int i = 0; i < GAUGE_COUNT; i++)
         page_set(page, (enum gauge)i, NAN);
     options_init(&page->texts[0].options);
 }
+
+struct status_page *status_page_create(int *fd)
+{
+    struct status_page *page = MAP_FAILED;
+    *fd = memfd_create("moonwatch-page", MFD_CLOEXEC);
+    if (*fd < 0)
+        return NULL;
+    if (ftruncate(*fd, sizeof *page) == 0)
+        page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, *fd, 0);
+    if (page == MAP_FAILED) {
+        int error = errno;
+        close(*fd);
+        *fd = -1;
+        errno = error;
+        return NULL;
+    }
+    status_page_init(page);
+    return page;
+}
+
+static bool is_ours(const struct status_page *page, char why[PAGE_WHY_SIZE])
+{
+    if (page->magic != STATUS_PAGE_MAGIC) {
+        snprintf(why, PAGE_WHY_SIZE, "this is no status page of moonwatch");
+        return false;
+    }
+    if (page->layout != STATUS_PAGE_LAYOUT || page->size != sizeof *page) {
+        snprintf(why, PAGE_WHY_SIZE,
+                 "the status page has layout %u (%u bytes), this program reads layout %d (%zu "
+                 "bytes): the daemon is of another version; restart it",
+                 page->layout, page->size, STATUS_PAGE_LAYOUT, sizeof *page);
+        return false;
+    }
+    return true;
+}
+
+struct status_page *status_page_attach(int fd, enum page_access access, char why[PAGE_WHY_SIZE])
+{
+    struct stat file;
+    int protection = access == PAGE_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
+    if (fstat(fd, &file) != 0 || file.st_size < (off_t)offsetof(struct status_page, clock)) {
+        snprintf(why, PAGE_WHY_SIZE, "this is no status page of moonwatch");
+        return NULL;
+    }
+    struct status_page *page = mmap(NULL, sizeof *page, protection, MAP_SHARED, fd, 0);
+    if (page == MAP_FAILED) {
+        snprintf(why, PAGE_WHY_SIZE, "the status page can't be mapped: %s", strerror(errno));
+        return NULL;
+    }
+    if (is_ours(page, why) && file.st_size >= (off_t)sizeof *page)
+        return page;
+    status_page_detach(page);
+    return NULL;
+}
+
+void status_page_detach(struct status_page *page)
+{
+    if (page != NULL)
+        munmap(page, sizeof *page);
+}
+
+/* ---- processes ---- */
+
+void page_beat(struct status_page *page, enum beat beat, instant now, duration patience)
+{
+    static _Thread_local uint64_t thread;
+    struct page_beat *mine = &page->beats[beat];
+    if (thread == 0)
+        thread = (uint64_t)syscall(SYS_gettid);
+    atomic_store_explicit(&mine->thread, thread, memory_order_relaxed);
+    atomic_store_explicit(&mine->patience_us, (uint64_t)patience.us, memory_order_relaxed);
+    atomic_store_explicit(&mine->at_us, (uint64_t)now.us, memory_order_release);
+}
+
+void page_beat_end(struct status_page *page, enum beat beat)
+{
+    atomic_store_explicit(&page->beats[beat].at_us, 0, memory_order_release);
+}
+
+double page_beat_age_s(const struct status_page *page, enum beat beat, instant now)
+{
+    uint64_t at = atomic_load_explicit(&page->beats[beat].at_us, memory_order_acquire);
+    return at == 0 ? -1 : fmax(0, duration_to_s(instant_diff(now, (instant){(int64_t)at})));
+}
+
+const char *process_name(enum page_process_id process)
+{
+    return (unsigned)process < PROCESS_COUNT ? process_names[process] : "unknown";
+}
+
+const char *process_state_name(enum process_state state)
+{
+    return (unsigned)state < PROCESS_STATE_COUNT ? process_state_names[state] : "unknown";
+}
+
+const char *beat_name(enum beat beat)
+{
+    return (unsigned)beat < BEAT_COUNT ? beats[beat].name : "unknown";
+}
+
+enum page_process_id beat_process(enum beat beat)
+{
+    assert((unsigned)beat < BEAT_COUNT);
+    return beats[beat].process;
+}
+
+/* ---- numbers ---- */
 
 void page_set(struct status_page *page, enum gauge gauge, double value)
 {

@@ -1,7 +1,8 @@
 /*
  * The status page: what the processes share about themselves. Fixed size, no pointers, fit for
- * shared memory; written by the engine, read by the api (and later by the supervisor and by tools),
- * intact after a crash. Numbers are single atomic words; texts stand twice and change by turns.
+ * shared memory, which the supervisor holds; written by the engine, and by the others what is
+ * theirs, read by all and by tools; intact after a crash. Numbers are single atomic words; texts
+ * stand twice and change by turns. Instants are of one timeline, which lies here too.
  *
  * A counter is a row of COUNTER_LIST or GAUGE_LIST: name, help. /metrics is made from these lists.
  * Doubles are kept as their bits; a gauge nobody has set yet is NaN, which readers show as unknown
@@ -10,14 +11,18 @@
 #ifndef MOONWATCH_PAGE_STATUS_PAGE_H
 #define MOONWATCH_PAGE_STATUS_PAGE_H
 
+#include "base/clock.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "page/crash.h"
+#include "page/flight.h"
+#include "page/suspects.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 2
+#define STATUS_PAGE_LAYOUT 3
 
 /* Monotonic since the process started. X(id, metric name without "moonwatch_", help) */
 #define COUNTER_LIST(X)                                                                            \
@@ -45,7 +50,24 @@
     X(COUNTER_EXPORT_FAILURES, "export_failures_total", "Export files that could not be written")  \
     X(COUNTER_CLOCK_STEPS, "clock_steps_total", "Steps of the wall clock over a second")           \
     X(COUNTER_API_REQUESTS, "api_requests_total", "HTTP requests answered")                        \
-    X(COUNTER_API_REFUSED, "api_refused_total", "HTTP requests answered with 4xx or 5xx")
+    X(COUNTER_API_REFUSED, "api_refused_total", "HTTP requests answered with 4xx or 5xx")          \
+    X(COUNTER_REQUESTS_CANCELLED, "healing_requests_cancelled_total",                              \
+      "Healing step 1: requests that overran their deadline and were cancelled")                   \
+    X(COUNTER_BREAKER_OPENED, "healing_breaker_opened_total",                                      \
+      "Healing step 2: times the circuit breaker of the upstream opened")                          \
+    X(COUNTER_JOBS_RERUN, "healing_jobs_rerun_total",                                              \
+      "Healing step 3: jobs that overran their deadline and were run again")                       \
+    X(COUNTER_GRACEFUL_RESTARTS, "healing_graceful_restarts_total",                                \
+      "Healing step 4: engines replaced after they drained")                                       \
+    X(COUNTER_EMERGENCY_RESTARTS, "healing_emergency_restarts_total",                              \
+      "Healing step 5: engines started afresh after a death or a hang")                            \
+    X(COUNTER_QUARANTINED, "healing_tokens_quarantined_total",                                     \
+      "Healing step 6: tokens put into quarantine")                                                \
+    X(COUNTER_WARM_STARTS, "engine_warm_starts_total", "Starts that took over the token table")    \
+    X(COUNTER_COLD_STARTS, "engine_cold_starts_total", "Starts from the store")                    \
+    X(COUNTER_HANGS, "hangs_total", "Processes killed because they did not move")                  \
+    X(COUNTER_API_RESTARTS, "api_restarts_total", "Times the api process was started again")       \
+    X(COUNTER_INCIDENTS, "incidents_total", "Incidents recorded")
 
 #define GAUGE_LIST(X)                                                                              \
     X(GAUGE_START_TIME, "start_time_seconds", "When the engine started, Unix time")                \
@@ -61,7 +83,52 @@
     X(GAUGE_SOURCE_LIVE, "source_live", "1 while the source of new tokens is connected")           \
     X(GAUGE_SCHEDULER_ENABLED, "scheduler_enabled", "1 while tokens are kept fresh")               \
     X(GAUGE_CLOCK_OFFSET, "clock_offset_seconds", "Wall clock minus the steady timeline")          \
-    X(GAUGE_GENERATION, "generation", "Generation of the engine")
+    X(GAUGE_GENERATION, "generation", "Generation of the engine")                                  \
+    X(GAUGE_BREAKER, "breaker_state",                                                              \
+      "Circuit breaker of the upstream: 0 closed, 1 half-open, 2 open")                            \
+    X(GAUGE_QUARANTINED, "tokens_quarantined", "Tokens in quarantine now")
+
+/* X(code, name) */
+#define PROCESS_LIST(X)                                                                            \
+    X(PROCESS_SUPERVISOR, "supervisor")                                                            \
+    X(PROCESS_ENGINE, "engine")                                                                    \
+    X(PROCESS_API, "api")
+
+enum page_process_id {
+#define X(code, name) code,
+    PROCESS_LIST(X)
+#undef X
+        PROCESS_COUNT
+};
+
+#define PROCESS_STATE_LIST(X)                                                                      \
+    X(PROCESS_ABSENT, "absent") /* not started, or ended as it was told to */                      \
+    X(PROCESS_STARTING, "starting")                                                                \
+    X(PROCESS_RUNNING, "running")                                                                  \
+    X(PROCESS_DRAINING, "draining") /* told to end; finishes what it has */                        \
+    X(PROCESS_DYING, "dying")       /* killed; its death is awaited */                             \
+    X(PROCESS_WAITING, "waiting")   /* died; started again when its wait is over */
+
+enum process_state {
+#define X(code, name) code,
+    PROCESS_STATE_LIST(X)
+#undef X
+        PROCESS_STATE_COUNT
+};
+
+/* What must move, each a thread. X(code, process, name) */
+#define BEAT_LIST(X)                                                                               \
+    X(BEAT_ENGINE_LOOP, PROCESS_ENGINE, "engine loop")                                             \
+    X(BEAT_STORE_THREAD, PROCESS_ENGINE, "store thread")                                           \
+    X(BEAT_API_HTTP, PROCESS_API, "api http thread")                                               \
+    X(BEAT_API_LINK, PROCESS_API, "api link thread")
+
+enum beat {
+#define X(code, process, name) code,
+    BEAT_LIST(X)
+#undef X
+        BEAT_COUNT
+};
 
 enum counter {
 #define X(id, name, help) id,
@@ -115,7 +182,28 @@ struct page_job {
     _Atomic uint64_t interval_us;
 };
 
+/* Written by the supervisor. */
+struct page_process {
+    _Atomic uint64_t state; /* enum process_state */
+    _Atomic uint64_t pid;   /* 0: none */
+    _Atomic uint64_t starts;
+    _Atomic uint64_t started_at_us;
+    _Atomic uint64_t ready_at_us;
+    _Atomic uint64_t next_start_at_us; /* of PROCESS_WAITING */
+    _Atomic uint64_t deaths_last_hour;
+    _Atomic uint64_t resident_bytes;
+};
+
+/* Written by the thread that beats. The supervisor takes a thread that has not beaten within
+ * `patience_us` for hung. */
+struct page_beat {
+    _Atomic uint64_t at_us;       /* instant; 0: does not beat */
+    _Atomic uint64_t patience_us; /* until the next; 0: heartbeat_deadline_ms */
+    _Atomic uint64_t thread;      /* kernel's id */
+};
+
 #define PAGE_TEXT_SIZE 256
+#define PAGE_WHY_SIZE  512
 
 /* What is longer than a word; changed at most a few times a second. */
 struct page_texts {
@@ -128,8 +216,12 @@ struct page_texts {
 struct status_page {
     uint64_t magic;
     uint32_t layout;
-    uint32_t pid;
-    _Atomic uint64_t heartbeat_us; /* engine loop, steady timeline */
+    uint32_t size;           /* of this struct */
+    struct clock_line clock; /* the timeline of all processes */
+    struct page_process processes[PROCESS_COUNT];
+    struct page_beat beats[BEAT_COUNT];
+    _Atomic uint64_t incident; /* number of the newest; 0 none */
+    _Atomic uint64_t is_paused;
     _Atomic uint64_t counters[COUNTER_COUNT];
     _Atomic uint64_t gauges[GAUGE_COUNT]; /* doubles as bits */
     struct page_group groups[PAGE_GROUPS];
@@ -141,9 +233,33 @@ struct status_page {
     /* Changed by turns: the one that readers read is whole, whatever became of the writer. */
     _Atomic uint32_t text_turn;
     struct page_texts texts[2];
+    struct in_hand in_hand; /* the engine's */
+    struct crash_report crashes[PROCESS_COUNT];
+    struct suspects suspects;
+    struct flight flight;
 };
 
 void status_page_init(struct status_page *page);
+
+/* A memfd with a fresh page in it, mapped. NULL with errno; else *fd is the caller's to close. */
+struct status_page *status_page_create(int *fd);
+/* Maps a page of another process. NULL with a sentence in `why`: it is none, or of another layout,
+ * from a version that we are not. PAGE_READ_ONLY for who may not write. */
+enum page_access { PAGE_READ_ONLY, PAGE_READ_WRITE };
+struct status_page *status_page_attach(int fd, enum page_access access, char why[PAGE_WHY_SIZE]);
+void status_page_detach(struct status_page *page);
+
+/* The calling thread moves; `patience` is how long the next beat may take, 0 the usual time. */
+void page_beat(struct status_page *page, enum beat beat, instant now, duration patience);
+/* It ends as it should: nobody waits for it any more. */
+void page_beat_end(struct status_page *page, enum beat beat);
+/* How long ago; negative: it does not beat. */
+double page_beat_age_s(const struct status_page *page, enum beat beat, instant now);
+
+const char *process_name(enum page_process_id process);
+const char *process_state_name(enum process_state state);
+const char *beat_name(enum beat beat);
+enum page_process_id beat_process(enum beat beat);
 
 static inline void page_add(struct status_page *page, enum counter counter, uint64_t n)
 {

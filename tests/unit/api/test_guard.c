@@ -1,6 +1,6 @@
 /* Who may write: the pure parts of the guard, and the listening address. */
 #include "api/guard.h"
-#include "api/listen.h"
+#include "base/listen.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -482,7 +482,7 @@ static void test_ready(void **state)
     page_set(world.page, GAUGE_STORE_OK, 0);
     assert_not_ready("the store takes no writes");
     world_fill_page(&world);
-    atomic_store(&world.page->heartbeat_us, (uint64_t)long_ago.us);
+    page_beat(world.page, BEAT_ENGINE_LOOP, long_ago, duration_us(0));
     assert_not_ready("the engine has not moved for 200 s");
     world_fill_page(&world);
     world.options.scheduler_enabled = false;

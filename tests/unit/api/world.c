@@ -109,7 +109,7 @@ void world_fill_page(struct world *world)
     instant now = clock_now();
     page_text_begin(page)->options = world->options;
     page_text_end(page);
-    atomic_store(&page->heartbeat_us, (uint64_t)now.us);
+    page_beat(page, BEAT_ENGINE_LOOP, now, duration_us(0));
     page_set(page, GAUGE_START_TIME, (double)now.us / 1e6 - 100);
     page_set(page, GAUGE_STORE_OK, 1);
     page_set(page, GAUGE_SOURCE_LIVE, 1);

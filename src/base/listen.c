@@ -1,7 +1,6 @@
 /* See listen.h. */
-#include "api/listen.h"
+#include "base/listen.h"
 
-#include "api/guard.h"
 #include "base/options.h"
 #include <errno.h>
 #include <netdb.h>
@@ -38,11 +37,31 @@ static bool split(const char *text, struct listen_parts *out)
     return strtol(out->port, NULL, 10) <= UINT16_MAX;
 }
 
+bool address_is_loopback(const struct sockaddr *address)
+{
+    if (address == NULL)
+        return false;
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    }
+    if (address->sa_family == AF_INET6) {
+        const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+        return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
+    }
+    return false;
+}
+
 union socket_address {
     struct sockaddr any;
     struct sockaddr_in four;
     struct sockaddr_in6 six;
 };
+
+static uint16_t port_of(const union socket_address *bound)
+{
+    return ntohs(bound->any.sa_family == AF_INET6 ? bound->six.sin6_port : bound->four.sin_port);
+}
 
 static bool bind_one(const struct addrinfo *address, struct listen_socket *out)
 {
@@ -56,8 +75,7 @@ static bool bind_one(const struct addrinfo *address, struct listen_socket *out)
     socklen_t size = sizeof bound;
     if (bind(out->fd, address->ai_addr, address->ai_addrlen) == 0 &&
         listen(out->fd, LISTEN_BACKLOG) == 0 && getsockname(out->fd, &bound.any, &size) == 0) {
-        bool is_six = bound.any.sa_family == AF_INET6;
-        out->port = ntohs(is_six ? bound.six.sin6_port : bound.four.sin_port);
+        out->port = port_of(&bound);
         return true;
     }
     int saved = errno;
@@ -101,4 +119,18 @@ bool listen_open(const char *text, bool has_token, struct listen_socket *out, ch
     bool bound = bind_first(text, found, has_token, out, why);
     freeaddrinfo(found);
     return bound;
+}
+
+bool listen_inherit(int fd, struct listen_socket *out)
+{
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0)
+        return false;
+    union socket_address bound = {0};
+    size = sizeof bound;
+    if (getsockname(fd, &bound.any, &size) != 0)
+        return false;
+    *out = (struct listen_socket){fd, bound.any.sa_family, port_of(&bound)};
+    return true;
 }

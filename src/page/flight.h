@@ -1,0 +1,83 @@
+/*
+ * The flight recorder: the last transitions of every process, in shared memory, intact after any
+ * death. A record is 64 bytes. Writers of all processes and threads take the next number with one
+ * atomic addition and need no lock; the number in a record is stored last, so a reader knows one
+ * that is being written, or was when its writer died, and leaves it out.
+ *
+ * What is recorded is a row of FLIGHT_LIST. `what` says which of its kind (a lane, a job, a
+ * process…), `from` and `to` are states of it, `number` and `subject` whatever identifies it. Texts
+ * are made by readers (flight_describe()), not by those who record: recording takes some 20 ns.
+ */
+#ifndef MOONWATCH_PAGE_FLIGHT_H
+#define MOONWATCH_PAGE_FLIGHT_H
+
+#include "base/address.h"
+#include "base/time.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FLIGHT_RECORDS 4096 /* a power of two; at the real upstream's limits about two minutes */
+
+/* X(code, name, sentence): %w what, %f from, %t to, %n number, %s subject */
+#define FLIGHT_LIST(X)                                                                             \
+    X(FLIGHT_PROCESS, "process", "%w: %f to %t (pid %n)")                                          \
+    X(FLIGHT_START, "start", "%w start: stage %t (%n)")                                            \
+    X(FLIGHT_REQUEST_SENT, "request_sent", "request %n sent in %w, %t addresses, first %s")        \
+    X(FLIGHT_REQUEST_ENDED, "request_ended", "request %n of %w ended: %t")                         \
+    X(FLIGHT_LIFE, "life", "%s: %f to %t")                                                         \
+    X(FLIGHT_JOB, "job", "job %w: %f to %t (run %n)")                                              \
+    X(FLIGHT_BREAKER, "breaker", "breaker: %f to %t")                                              \
+    X(FLIGHT_SUSPECT, "suspect", "%s: suspicion %f to %t")                                         \
+    X(FLIGHT_PAUSE, "pause", "scheduler: %f to %t")                                                \
+    X(FLIGHT_STORE, "store", "store: %f to %t")                                                    \
+    X(FLIGHT_SOURCE, "source", "source: %f to %t")                                                 \
+    X(FLIGHT_COMMAND, "command", "command %w (tag %n)")                                            \
+    X(FLIGHT_HEALING, "healing", "healing: %t of %w (%n)")                                         \
+    X(FLIGHT_CLOCK, "clock", "the wall clock was set by %n us")                                    \
+    X(FLIGHT_FAULT, "fault", "fault point %w armed (%n)")
+
+enum flight_kind {
+#define X(code, name, sentence) code,
+    FLIGHT_LIST(X)
+#undef X
+        FLIGHT_KIND_COUNT
+};
+
+struct flight_record {
+    _Atomic uint64_t serial; /* 1 …; stored last; 0: empty or being written */
+    int64_t at_us;           /* instant */
+    uint8_t kind;            /* enum flight_kind */
+    uint8_t process;         /* enum page_process */
+    uint8_t what, from, to;
+    uint8_t spare[3];
+    uint64_t number;
+    struct address subject; /* a mint or a pool; zero: none */
+};
+
+_Static_assert(sizeof(struct flight_record) == 64, "one cache line");
+
+struct flight {
+    _Atomic uint64_t next; /* serials given out */
+    struct flight_record records[FLIGHT_RECORDS];
+};
+
+struct flight_note {
+    enum flight_kind kind;
+    unsigned process, what, from, to;
+    uint64_t number;
+    const struct address *subject; /* may be NULL */
+};
+
+/* From any thread of any process; never waits. */
+void flight_record(struct flight *flight, instant now, const struct flight_note *note);
+
+/* Copies the newest `most` whole records, oldest first; returns how many. */
+size_t flight_read(const struct flight *flight, struct flight_record *out, size_t most);
+
+/* A sentence about a record, for people; returns the length. */
+size_t flight_describe(const struct flight_record *record, char *out, size_t size);
+
+const char *flight_kind_name(enum flight_kind kind);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * What the supervisor's children inherit, at fixed descriptors: nothing of it is named on a command
+ * line or in the environment, so nobody but a supervisor can pass it. `moonwatch run` closes
+ * everything above standard error before it does anything.
+ */
+#ifndef MOONWATCH_PAGE_INHERITED_H
+#define MOONWATCH_PAGE_INHERITED_H
+
+#include <stdint.h>
+
+enum inherited_fd {
+    FD_PAGE = 3,    /* memfd of the status page */
+    FD_TABLE = 4,   /* memfd of the token table */
+    FD_LINK = 5,    /* to the supervisor; its end means that the supervisor died */
+    FD_COMMAND = 6, /* between engine and api: struct command, struct reply (command.h) */
+    FD_LISTEN = 7,  /* api: the listening socket */
+    FD_FAULTS = 8,  /* engine and api, under `moonwatch drill` only: faults to arm (faults.h) */
+    FD_LOCK = 9,    /* the state folder's lock, held as long as anybody of this instance lives */
+    FD_INHERITED_END
+};
+
+/* Child to supervisor, over FD_LINK (SOCK_SEQPACKET); replies to commands go the same way and are
+ * told apart by their size. */
+enum report_kind {
+    REPORT_STANDBY, /* loaded, waiting for COMMAND_GO */
+    REPORT_READY,   /* at work */
+    REPORT_REFUSED, /* cannot start, for a reason that another try does not mend (bad option…) */
+    REPORT_RESTART  /* wants a graceful restart; `value` is an enum restart_reason */
+};
+
+struct report {
+    uint32_t kind; /* enum report_kind */
+    uint32_t value;
+};
+
+#endif
