@@ -1,4 +1,4 @@
-/* What clients ask of the engine through the api. */
+/* What clients ask of the engine, through the api or through the supervisor. */
 #include "engine/parts.h"
 
 #include "base/log.h"
@@ -64,13 +64,43 @@ static void do_set(struct engine *engine, const struct command *command)
     writer_put_setting(engine->writer, command->setting, command->value, command->tag);
 }
 
+static void reply_done(struct engine *engine, const struct command *command)
+{
+    struct reply reply = {.result = RESULT_DONE, .tag = command->tag};
+    engine_reply(engine, &reply);
+}
+
 static void do_job(struct engine *engine, const struct command *command, enum job job)
 {
     struct event event = {.kind = EVENT_JOB_WANTED};
     event.job_wanted.job = job;
     engine_step(engine, &event);
-    struct reply reply = {.result = RESULT_DONE, .tag = command->tag};
-    engine_reply(engine, &reply);
+    reply_done(engine, command);
+}
+
+static void do_pause(struct engine *engine, const struct command *command)
+{
+    uint64_t is_paused = command->kind == COMMAND_PAUSE;
+    struct event event = {.kind = EVENT_PAUSE};
+    event.pause.is_paused = is_paused != 0;
+    atomic_store(&engine->page->is_paused, is_paused);
+    engine_step(engine, &event);
+    log_info("engine", is_paused != 0 ? "paused: nothing is fetched until it is resumed"
+                                      : "resumed: what is due goes first");
+    reply_done(engine, command);
+}
+
+static void do_release(struct engine *engine, const struct command *command)
+{
+    struct suspect *suspect = suspects_find(&engine->page->suspects, &command->mint);
+    if (suspect == NULL || atomic_load(&suspect->state) != SUSPECT_QUARANTINED) {
+        struct reply reply = {.result = RESULT_NOT_FOUND, .tag = command->tag};
+        snprintf(reply.message, sizeof reply.message, "no such token is in quarantine");
+        engine_reply(engine, &reply);
+        return;
+    }
+    engine_release(engine, suspect);
+    reply_done(engine, command);
 }
 
 static void on_command(struct engine *engine, struct command *command)
@@ -102,27 +132,54 @@ static void on_command(struct engine *engine, struct command *command)
     case COMMAND_EXPORT:
         do_job(engine, command, JOB_EXPORT);
         return;
+    case COMMAND_PAUSE:
+    case COMMAND_RESUME:
+        do_pause(engine, command);
+        return;
+    case COMMAND_RELEASE:
+        do_release(engine, command);
+        return;
+    case COMMAND_RESTART:
+        engine_report(REPORT_RESTART, "asked for by a client");
+        reply_done(engine, command);
+        return;
+    case COMMAND_EMERGENCY:
+    case COMMAND_STATUS:
+    case COMMAND_GO:
     case COMMAND_COUNT:
         break;
     }
     refuse(engine, command, "no such command");
 }
 
+/* Our end of a channel is closed: of the api's nobody reads any more, the supervisor's means that we
+ * are alone. */
+static void on_end(struct engine *engine, uv_poll_t *poll, int fd)
+{
+    uv_poll_stop(poll);
+    if (fd != FD_LINK)
+        return;
+    log_warning("engine", "the supervisor is gone; stopping");
+    engine_begin_stop(engine);
+}
+
 void engine_on_commands(uv_poll_t *poll, int status, int events)
 {
     struct engine *engine = poll->data;
+    int fd = poll == &engine->command_polls[0] ? FD_COMMAND : FD_LINK;
     (void)events;
     if (status < 0)
         return;
     for (int i = 0; i < COMMANDS_A_TURN && !engine->is_stopping; i++) {
         struct command command;
-        ssize_t size = recv(engine->command_fd, &command, sizeof command, MSG_DONTWAIT);
+        ssize_t size = recv(fd, &command, sizeof command, MSG_DONTWAIT);
         if (size == (ssize_t)sizeof command) {
+            command.tag = fd == FD_LINK ? command.tag | LINK_TAG : command.tag & ~LINK_TAG;
             on_command(engine, &command);
             continue;
         }
         if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
-            uv_poll_stop(poll); /* the api is gone */
+            on_end(engine, poll, fd);
         if (size <= 0)
             return;
         log_error("api", "a command of the wrong size was ignored", LOG_INT("bytes", size));

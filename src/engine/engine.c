@@ -1,28 +1,18 @@
-/* The engine's parts, its loop, its start and its end. See the header. */
+/* What comes in becomes an event; the core steps; its actions are performed. See the header. */
 #include "engine/engine.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/parts.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define LOGGER         "engine"
-#define DRAIN_LIMIT    duration_s(4) /* of the five seconds that a stop may take */
-#define TABLE_HEADROOM 64            /* tokens that a step may add, with room for their pools */
-#define FIRST_CAPACITY 1024
+#define TABLE_HEADROOM 64 /* tokens that a step may add, with room for their pools */
 
 #define FAILURE_TOLD_EVERY duration_s(30)
 
 /* ---- steps ---- */
-
-static void arm_deadline(struct engine *engine);
 
 static void on_deadline(uv_timer_t *timer)
 {
@@ -30,7 +20,7 @@ static void on_deadline(uv_timer_t *timer)
     engine_step(timer->data, &event);
 }
 
-static void arm_deadline(struct engine *engine)
+void engine_arm(struct engine *engine)
 {
     instant now = clock_now();
     instant deadline = core_deadline(engine->core, now);
@@ -65,7 +55,7 @@ void engine_step(struct engine *engine, struct event *event)
     core_step(engine->core, event, &engine->actions);
     for (size_t i = 0; i < engine->actions.count; i++)
         engine_perform(engine, &engine->actions.items[i]);
-    arm_deadline(engine);
+    engine_arm(engine);
 }
 
 /* ---- what comes in ---- */
@@ -106,7 +96,7 @@ static void note_failure(struct engine *engine, const struct feed_answer *answer
     show_failure(engine, outcome, detail);
 }
 
-static void on_answer(void *context, const struct feed_answer *answer)
+void engine_on_answer(void *context, const struct feed_answer *answer)
 {
     struct engine *engine = context;
     struct event event = {.kind = EVENT_ANSWER};
@@ -123,9 +113,15 @@ static void on_answer(void *context, const struct feed_answer *answer)
     else if (answer->outcome != FEED_CANCELLED)
         note_failure(engine, answer);
     engine_step(engine, &event);
+    engine_let_go(engine);
 }
 
-static bool on_token(void *context, const struct source_token *token)
+void engine_on_received(void *context, uint64_t request)
+{
+    engine_take_in_hand(context, request);
+}
+
+bool engine_on_token(void *context, const struct source_token *token)
 {
     struct engine *engine = context;
     struct event event = {.kind = EVENT_TOKEN_SEEN};
@@ -159,6 +155,9 @@ static void on_snapshot_durable(void *context, int64_t snapshot_id)
 static void on_store_state(void *context, const struct writer_stats *stats)
 {
     struct engine *engine = context;
+    engine_note(engine, &(struct flight_note){.kind = FLIGHT_STORE,
+                                              .from = stats->state == WRITER_OK,
+                                              .to = stats->state != WRITER_OK});
     if (stats->state == WRITER_OK)
         log_info("store", "writing again; nothing was lost");
     else
@@ -168,6 +167,27 @@ static void on_store_state(void *context, const struct writer_stats *stats)
     snprintf(texts->store_message, sizeof texts->store_message, "%.255s",
              stats->state == WRITER_OK ? "" : stats->message);
     page_text_end(engine->page);
+}
+
+static void on_store_beat(void *context)
+{
+    struct engine *engine = context;
+    page_beat(engine->page, BEAT_STORE_THREAD, clock_now(),
+              duration_s(engine->options.store_deadline_sec));
+    while (fault_armed(engine->faults, FAULT_HANG_STORE) != 0)
+        continue;
+}
+
+void engine_store_callbacks(struct engine *engine, struct writer_callbacks *out)
+{
+    *out = (struct writer_callbacks){
+        .context = engine,
+        .on_token_durable = on_token_durable,
+        .on_setting_durable = on_setting_durable,
+        .on_snapshot_durable = on_snapshot_durable,
+        .on_state = on_store_state,
+        .on_beat = on_store_beat,
+    };
 }
 
 /* When not even the maximum ages can be kept, people must hear of it. */
@@ -189,275 +209,12 @@ static void tell_stretch(struct engine *engine)
         log_info(LOGGER, "the maximum ages are kept again");
 }
 
-static void on_second(uv_timer_t *timer)
+void engine_on_second(struct engine *engine)
 {
-    struct engine *engine = timer->data;
     instant now = clock_now();
     double lag = duration_to_s(instant_diff(now, engine->second_expected_at));
     page_set(engine->page, GAUGE_LOOP_LAG, lag < 0 ? 0 : lag);
     engine->second_expected_at = instant_add(now, duration_s(1));
-    if (clock_discipline()) {
-        page_add(engine->page, COUNTER_CLOCK_STEPS, 1);
-        log_warning(LOGGER,
-                    "the wall clock was set; ages do not depend on it, times shown follow "
-                    "slowly",
-                    LOG_DOUBLE("offset_s", duration_to_s(clock_offset())));
-    }
     engine_publish(engine);
     tell_stretch(engine);
-}
-
-/* ---- the end ---- */
-
-static void finish_loop(struct engine *engine)
-{
-    uv_close((uv_handle_t *)&engine->deadline_timer, NULL);
-    uv_close((uv_handle_t *)&engine->second_timer, NULL);
-    uv_close((uv_handle_t *)&engine->signals[0], NULL);
-    uv_close((uv_handle_t *)&engine->signals[1], NULL);
-    if (engine->command_fd >= 0)
-        uv_close((uv_handle_t *)&engine->command_poll, NULL);
-    uv_stop(&engine->loop); /* the writer still has a handle: it is stopped after the loop */
-}
-
-static void on_part_closed(void *context)
-{
-    struct engine *engine = context;
-    if (--engine->closing == 0)
-        finish_loop(engine);
-}
-
-/* No new work; what is under way is given up, what is known is written. */
-static void begin_stop(struct engine *engine)
-{
-    if (engine->is_stopping)
-        return;
-    engine->is_stopping = true;
-    engine->closing = 1; /* us, until all are asked */
-    if (engine->source != NULL) {
-        engine->closing++;
-        source_destroy(engine->source, on_part_closed);
-        engine->source = NULL;
-    }
-    if (engine->feed != NULL) {
-        engine->closing++;
-        feed_destroy(engine->feed, on_part_closed);
-        engine->feed = NULL;
-    }
-    on_part_closed(engine);
-}
-
-static void on_signal(uv_signal_t *handle, int number)
-{
-    struct engine *engine = handle->data;
-    if (engine->is_stopping) {
-        log_warning(LOGGER, "asked again to stop; ending at once");
-        _exit(1);
-    }
-    log_info(LOGGER, "stopping: writing what is known", LOG_STRING("signal", strsignal(number)));
-    begin_stop(engine);
-}
-
-/* ---- the start ---- */
-
-static bool make_page(struct engine *engine)
-{
-    engine->page =
-        mmap(NULL, sizeof *engine->page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (engine->page == MAP_FAILED) {
-        engine->page = NULL;
-        return false;
-    }
-    status_page_init(engine->page);
-    return true;
-}
-
-static bool make_memory(struct engine *engine)
-{
-    int error = ENOMEM;
-    engine->core_memory = malloc(core_size());
-    if (engine->core_memory != NULL && make_page(engine) &&
-        table_memory_init(&engine->memory, FIRST_CAPACITY, &error))
-        return true;
-    log_error(LOGGER, "no memory to start with", LOG_STRING("error", strerror(error)));
-    return false;
-}
-
-static bool open_store(struct engine *engine)
-{
-    char why[512] = "";
-    struct store_load_report report = {0};
-    struct store *store = store_open(engine->options.db, why);
-    if (store == NULL) {
-        log_error("store", why, LOG_STRING("db", engine->options.db));
-        return false;
-    }
-    instant began = clock_now();
-    enum err err = engine_restore(engine, store, &report);
-    if (err == ERR_CORRUPT) {
-        /* Everything readable is loaded; the writer replaces the file when it meets the damage. */
-        log_error("store", "the database is damaged; going on with what could be read",
-                  LOG_STRING("cause", store_message(store)));
-    } else if (err != OK) {
-        log_error("store", "cannot load the tokens", LOG_STRING("error", err_text(err)),
-                  LOG_STRING("cause", store_message(store)));
-        store_close(store);
-        return false;
-    }
-    log_info("store", "loaded", LOG_INT("tokens", report.tokens),
-             LOG_INT("replayed", report.replayed), LOG_INT("rows_refused", report.rows_refused),
-             LOG_INT("holes", report.holes), LOG_INT("states_refused", report.states_refused),
-             LOG_DOUBLE("seconds", duration_to_s(instant_diff(clock_now(), began))));
-    page_set(engine->page, GAUGE_GENERATION, (double)report.generation);
-    atomic_store(&engine->page->newest_snapshot, (uint64_t)report.last_snapshot_id);
-    engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
-                             report.last_snapshot_id, clock_now());
-    const struct writer_callbacks callbacks = {
-        .context = engine,
-        .on_token_durable = on_token_durable,
-        .on_setting_durable = on_setting_durable,
-        .on_snapshot_durable = on_snapshot_durable,
-        .on_state = on_store_state,
-    };
-    engine->writer =
-        writer_start(store, engine->memory.table, &engine->loop, &engine->options, &callbacks);
-    if (engine->writer != NULL)
-        return true;
-    log_error("store", "no memory for the store's thread");
-    store_close(store);
-    return false;
-}
-
-/* What a person opens: the address as it was given, with the port that was bound. */
-static void tell_address(const struct engine *engine)
-{
-    const char *listen = engine->options.listen;
-    const char *colon = strrchr(listen, ':');
-    int host = colon == NULL ? (int)strlen(listen) : (int)(colon - listen);
-    char url[OPTION_TEXT_SIZE + 32];
-    snprintf(url, sizeof url, "http://%.*s:%u", host, listen, api_port(engine->api));
-    log_info("api", "listening", LOG_INT("port", api_port(engine->api)), LOG_STRING("url", url));
-}
-
-static bool start_api(struct engine *engine)
-{
-    char why[512] = "";
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
-        log_error("api", "no socket pair", LOG_STRING("error", strerror(errno)));
-        return false;
-    }
-    engine->command_fd = pair[0];
-    engine->command_poll.data = engine;
-    uv_poll_init(&engine->loop, &engine->command_poll, engine->command_fd);
-    uv_poll_start(&engine->command_poll, UV_READABLE, engine_on_commands);
-    const struct api_world world = {
-        .table = engine->memory.table,
-        .page = engine->page,
-        .store_url = engine->options.db,
-        .command_fd = pair[1],
-        .options = &engine->options,
-    };
-    engine->api = api_start(&world, why);
-    if (engine->api == NULL) {
-        log_error("api", why);
-        return false;
-    }
-    tell_address(engine);
-    return true;
-}
-
-static bool start_upstreams(struct engine *engine)
-{
-    char why[512] = "";
-    engine->feed = feed_create(&engine->loop, &engine->options, on_answer, engine, why);
-    if (engine->feed == NULL) {
-        log_error("feed", why);
-        return false;
-    }
-    engine->source = source_create(&engine->loop, &engine->options, on_token, engine, why);
-    if (engine->source == NULL) {
-        log_error("source", why);
-        return false;
-    }
-    return true;
-}
-
-static void start_handles(struct engine *engine)
-{
-    static const int numbers[2] = {SIGTERM, SIGINT};
-    uv_timer_init(&engine->loop, &engine->deadline_timer);
-    uv_timer_init(&engine->loop, &engine->second_timer);
-    engine->deadline_timer.data = engine->second_timer.data = engine;
-    for (int i = 0; i < 2; i++) {
-        uv_signal_init(&engine->loop, &engine->signals[i]);
-        engine->signals[i].data = engine;
-        uv_signal_start(&engine->signals[i], on_signal, numbers[i]);
-    }
-    /* A client or a peer that hangs up is an error of that write, not the end of us. */
-    signal(SIGPIPE, SIG_IGN);
-}
-
-static bool start(struct engine *engine)
-{
-    start_handles(engine);
-    if (!make_memory(engine) || !open_store(engine))
-        return false;
-    engine_publish_options(engine);
-    page_set(engine->page, GAUGE_START_TIME, (double)clock_now().us / 1e6);
-    page_set(engine->page, GAUGE_SCHEDULER_ENABLED, engine->options.scheduler_enabled);
-    if (!start_api(engine) || !start_upstreams(engine))
-        return false;
-    if (!engine->options.scheduler_enabled)
-        log_warning(LOGGER, "the scheduler is OFF (scheduler_enabled = false): nothing is fetched, "
-                            "no token is kept fresh");
-    engine->second_expected_at = instant_add(clock_now(), duration_s(1));
-    uv_timer_start(&engine->second_timer, on_second, 1000, 1000);
-    engine_publish(engine);
-    arm_deadline(engine);
-    return true;
-}
-
-static void release(struct engine *engine)
-{
-    free(engine->core_memory);
-    table_memory_finish(&engine->memory);
-    if (engine->page != NULL)
-        munmap(engine->page, sizeof *engine->page);
-    if (engine->command_fd >= 0)
-        close(engine->command_fd);
-    free(engine);
-}
-
-int engine_run(const struct options *options)
-{
-    struct engine *engine = calloc(1, sizeof *engine);
-    if (engine == NULL || uv_loop_init(&engine->loop) != 0) {
-        log_error(LOGGER, "no memory to start with");
-        free(engine);
-        return 1;
-    }
-    engine->options = *options;
-    engine->command_fd = -1;
-    engine->memory.fd = -1;
-    bool started = start(engine);
-    if (!started)
-        begin_stop(engine);
-    uv_run(&engine->loop, UV_RUN_DEFAULT);
-
-    if (engine->api != NULL)
-        api_stop(engine->api);
-    uint32_t unwritten = 0;
-    if (engine->writer != NULL)
-        unwritten = writer_stop(engine->writer, instant_add(clock_now(), DRAIN_LIMIT));
-    uv_run(&engine->loop, UV_RUN_DEFAULT); /* what the writer had to close */
-    if (uv_loop_close(&engine->loop) != 0)
-        log_error(LOGGER, "handles were left open; please report this");
-    if (unwritten > 0)
-        log_error(LOGGER, "stopped, but the store did not take everything",
-                  LOG_INT("tokens_and_settings_not_written", unwritten));
-    else if (started)
-        log_info(LOGGER, "stopped; everything is written");
-    release(engine);
-    return started && unwritten == 0 ? 0 : 1;
 }

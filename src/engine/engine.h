@@ -3,22 +3,27 @@
  * the store's acknowledgements, the passing of time), calls core_step(), performs the actions and
  * feeds their results back. It decides nothing.
  *
- *   engine.c    its parts, its loop, its start and end
+ *   process.c   as a process: what it inherits, its start, its loop, its end
+ *   engine.c    what comes in becomes an event, a step, and actions
+ *   watch.c     that it moves, what it does, what it has in hand: for others to see
  *   perform.c   each kind of action
  *   commands.c  what clients ask through the api
  *   restore.c   from the store into the token table
  *   publish.c   from everywhere onto the status page, once a second
  *   export.c    the file for bots
  *
- * One thread, one libuv loop. The store's thread and the api's have their own.
+ * One thread, one libuv loop. The store's thread has its own. It is started by the supervisor, with
+ * the descriptors of page/inherited.h, stands by until it is told to go, and until then touches
+ * nothing: another engine may be at work.
  */
 #ifndef MOONWATCH_ENGINE_ENGINE_H
 #define MOONWATCH_ENGINE_ENGINE_H
 
 #include "base/options.h"
 
-/* Runs until SIGTERM or SIGINT; then drains, commits and returns the exit status: 0, or 1 when it
- * could not start or something acknowledged could not be written. Complaints are logged. */
-int engine_run(const struct options *options);
+/* Runs until SIGTERM, SIGINT or the end of its supervisor; then drains, commits and returns the exit
+ * status: 0; 1 when it could not start or something acknowledged could not be written; 2 when it
+ * was not started by a supervisor. Complaints are logged. */
+int engine_process(const struct options *options);
 
 #endif

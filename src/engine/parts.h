@@ -2,11 +2,12 @@
 #ifndef MOONWATCH_ENGINE_PARTS_H
 #define MOONWATCH_ENGINE_PARTS_H
 
-#include "api/api.h"
 #include "core/core.h"
 #include "feed/dexscreener.h"
 #include "feed/source.h"
 #include "page/command.h"
+#include "page/faults.h"
+#include "page/inherited.h"
 #include "page/status_page.h"
 #include "page/table_memory.h"
 #include "store/writer.h"
@@ -22,12 +23,12 @@ struct engine {
     struct writer *writer;
     struct feed *feed;
     struct source *source;
-    struct api *api;
+    struct faults *faults; /* NULL but under a drill */
     uv_timer_t deadline_timer;
     uv_timer_t second_timer;
+    uv_timer_t beat_timer;
     uv_signal_t signals[2];
-    uv_poll_t command_poll;
-    int command_fd;
+    uv_poll_t command_polls[2]; /* FD_COMMAND and FD_LINK */
     bool is_stopping;
     unsigned closing; /* parts whose handles are still to be closed */
     bool memory_is_short;
@@ -41,6 +42,24 @@ struct engine {
 
 /* engine.c: the time is filled in here. */
 void engine_step(struct engine *engine, struct event *event);
+void engine_arm(struct engine *engine);
+/* Its callbacks for the parts: answers, tokens, the store. */
+void engine_on_answer(void *context, const struct feed_answer *answer);
+void engine_on_received(void *context, uint64_t request);
+bool engine_on_token(void *context, const struct source_token *token);
+void engine_store_callbacks(struct engine *engine, struct writer_callbacks *out);
+void engine_on_second(struct engine *engine);
+
+/* process.c */
+void engine_report(enum report_kind kind, const char *why);
+/* No new work; what is under way is given up, what is known is written. */
+void engine_begin_stop(struct engine *engine);
+
+/* watch.c: what others see of its life */
+void engine_beat(struct engine *engine, duration patience);
+void engine_note(struct engine *engine, const struct flight_note *note);
+void engine_take_in_hand(struct engine *engine, uint64_t request);
+void engine_let_go(struct engine *engine);
 
 /* perform.c */
 void engine_perform(struct engine *engine, const struct action *action);

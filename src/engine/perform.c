@@ -9,8 +9,12 @@
 
 void engine_reply(struct engine *engine, const struct reply *reply)
 {
-    /* A full socket: the api does not read. Its loss; it answers its client by a deadline. */
-    if (send(engine->command_fd, reply, sizeof *reply, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    (void)engine;
+    struct reply sent = *reply;
+    int fd = sent.tag & LINK_TAG ? FD_LINK : FD_COMMAND;
+    sent.tag &= ~LINK_TAG;
+    /* A full socket: nobody reads there. Their loss; clients are answered by a deadline. */
+    if (send(fd, &sent, sizeof sent, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         log_warning("api", "a reply was lost", LOG_STRING("error", strerror(errno)));
 }
 
@@ -38,6 +42,11 @@ static void perform_reply(struct engine *engine, const struct action *action)
 
 static void perform_fetch(struct engine *engine, const struct action *action)
 {
+    engine_note(engine, &(struct flight_note){.kind = FLIGHT_REQUEST_SENT,
+                                              .what = action->fetch.lane,
+                                              .to = (unsigned)action->fetch.count,
+                                              .number = action->fetch.request,
+                                              .subject = action->fetch.addresses});
     enum err err = feed_send(engine->feed, action->fetch.lane, action->fetch.addresses,
                              action->fetch.count, action->fetch.request);
     if (err != OK) /* its deadline in the core brings the tokens back */

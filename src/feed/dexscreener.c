@@ -41,8 +41,7 @@ struct feed {
     struct options options;
     struct dexscreener_base base;
     struct transfer_settings settings;
-    feed_on_answer *on_answer;
-    void *context;
+    struct feed_listener listener;
     void (*on_closed)(void *context);
     bool is_closing;
     size_t open_parts; /* handles to be closed before the memory goes */
@@ -279,6 +278,8 @@ static void tell(struct request *request)
 {
     struct feed *feed = request->feed;
     struct content content;
+    if (feed->listener.on_received != NULL)
+        feed->listener.on_received(feed->listener.context, request->id);
     enum feed_outcome outcome = judge(request, &content);
     struct feed_answer answer = {
         .request = request->id,
@@ -291,7 +292,7 @@ static void tell(struct request *request)
         .parsed = outcome == FEED_OK ? &feed->parsed : NULL,
         .detail = describe(feed, request, outcome, &content),
     };
-    feed->on_answer(feed->context, &answer);
+    feed->listener.on_answer(feed->listener.context, &answer);
 }
 
 /* The last thing done in each callback of the loop. */
@@ -471,7 +472,7 @@ static void on_part_closed(void *context)
     if (--feed->open_parts > 0)
         return;
     void (*on_closed)(void *) = feed->on_closed;
-    void *closed_context = feed->context;
+    void *closed_context = feed->listener.context;
     free_feed(feed);
     if (on_closed != NULL)
         on_closed(closed_context);
@@ -538,8 +539,8 @@ static void limit_connections(struct feed *feed)
     curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections);
 }
 
-struct feed *feed_create(uv_loop_t *loop, const struct options *options, feed_on_answer *on_answer,
-                         void *context, char why[OPTION_MESSAGE_SIZE])
+struct feed *feed_create(uv_loop_t *loop, const struct options *options,
+                         const struct feed_listener *listener, char why[OPTION_MESSAGE_SIZE])
 {
     struct feed *feed = calloc(1, sizeof(*feed));
     if (feed == NULL) {
@@ -547,8 +548,7 @@ struct feed *feed_create(uv_loop_t *loop, const struct options *options, feed_on
         return NULL;
     }
     feed->options = *options;
-    feed->on_answer = on_answer;
-    feed->context = context;
+    feed->listener = *listener;
     for (int state = 0; state < REQUEST_STATE_COUNT; state++)
         TAILQ_INIT(&feed->lists[state]);
     if (dexscreener_base_init(&feed->base, options, why) != OK) {

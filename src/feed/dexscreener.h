@@ -40,14 +40,20 @@ struct feed_answer {
     const char *detail; /* a sentence about what went wrong, short and printable; NULL: FEED_OK */
 };
 
-typedef void feed_on_answer(void *context, const struct feed_answer *answer);
+/* Called from the loop. `on_answer` comes once for each feed_send(), never from within it, and may
+ * call everything here; `on_received`, which may be NULL, before the bytes of an answer are looked
+ * at, so that whoever wonders what felled us knows what was in hand. */
+struct feed_listener {
+    void *context;
+    void (*on_received)(void *context, uint64_t request);
+    void (*on_answer)(void *context, const struct feed_answer *answer);
+};
 
 struct feed;
 
-/* NULL with a sentence in `why`. The options are copied. `on_answer` is called from the loop, once
- * for each feed_send(), never from within it, and may call everything here. */
-struct feed *feed_create(uv_loop_t *loop, const struct options *options, feed_on_answer *on_answer,
-                         void *context, char why[OPTION_MESSAGE_SIZE]);
+/* NULL with a sentence in `why`. The options are copied. */
+struct feed *feed_create(uv_loop_t *loop, const struct options *options,
+                         const struct feed_listener *listener, char why[OPTION_MESSAGE_SIZE]);
 
 /* `addresses` are pools for LANE_REFRESH and tokens for the others; copied into the URL.
  * ERR_INVALID: more addresses than the route takes, or none; ERR_FULL: requests_in_flight_max of

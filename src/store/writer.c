@@ -204,11 +204,18 @@ static void take_requests(struct writer *writer)
     writer->history.is_wanted = false;
 }
 
+static void beat(const struct writer *writer)
+{
+    if (writer->callbacks.on_beat != NULL)
+        writer->callbacks.on_beat(writer->callbacks.context);
+}
+
 /* True when it is time for a turn, false when the writer is to stop. */
 static bool wait_for_work(struct writer *writer)
 {
     uv_mutex_lock(&writer->mutex);
     while (!writer->is_stopping) {
+        beat(writer);
         take_requests(writer);
         int64_t wait_us = instant_diff(next_turn(writer), clock_now()).us;
         if (wait_us <= 0)
@@ -245,6 +252,7 @@ static void drain(struct writer *writer)
     writer->failures_in_a_row = 0;
     writer->is_idle = false;
     while (!writer->is_idle) {
+        beat(writer);
         settle(writer, turn(writer));
         if (!instant_before(clock_now(), deadline))
             return;

@@ -14,7 +14,7 @@
  * message are for /health and the log.
  *
  * Threads: writer_*() is called by the engine's thread; callbacks run on it too (through a
- * uv_async_t). Meanwhile the writer's own thread reads the token table.
+ * uv_async_t), all but on_beat. Meanwhile the writer's own thread reads the token table.
  */
 #ifndef MOONWATCH_STORE_WRITER_H
 #define MOONWATCH_STORE_WRITER_H
@@ -48,6 +48,8 @@ struct writer_callbacks {
     void (*on_setting_durable)(void *context, uint64_t tag);
     void (*on_snapshot_durable)(void *context, int64_t snapshot_id);   /* newest committed */
     void (*on_state)(void *context, const struct writer_stats *stats); /* ok ↔ retrying */
+    /* From the writer's own thread, at least once a second while it moves. */
+    void (*on_beat)(void *context);
 };
 
 /* Takes over `store`, loaded, which it closes at the end. What it needs of the options is copied.

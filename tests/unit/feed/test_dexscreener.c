@@ -47,6 +47,7 @@ struct fixture {
     struct scripted_server *server;
     struct options options;
     struct feed *feed;
+    struct feed_listener listener;
     bool is_closed;
     struct told told[ANSWERS_MAX];
     size_t told_count;
@@ -115,10 +116,16 @@ static int teardown(void **state)
     return 0;
 }
 
+static const struct feed_listener *listener_of(struct fixture *f)
+{
+    f->listener = (struct feed_listener){.context = f, .on_answer = on_answer};
+    return &f->listener;
+}
+
 static void open_feed(struct fixture *f)
 {
     char why[OPTION_MESSAGE_SIZE] = "";
-    f->feed = feed_create(&f->loop, &f->options, on_answer, f, why);
+    f->feed = feed_create(&f->loop, &f->options, listener_of(f), why);
     if (f->feed == NULL)
         fail_msg("%s", why);
 }
@@ -217,14 +224,14 @@ static void test_bad_base_urls(void **state)
     for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
         char why[OPTION_MESSAGE_SIZE] = "";
         snprintf(f->options.feed, sizeof(f->options.feed), "%s", urls[i]);
-        if (feed_create(&f->loop, &f->options, on_answer, f, why) != NULL)
+        if (feed_create(&f->loop, &f->options, listener_of(f), why) != NULL)
             fail_msg("%s was taken", urls[i]);
         assert_non_null(strstr(why, "feed"));
     }
     char why[OPTION_MESSAGE_SIZE] = "";
     snprintf(f->options.feed, sizeof(f->options.feed), "https://example.com");
     snprintf(f->options.chain, sizeof(f->options.chain), "../x");
-    assert_null(feed_create(&f->loop, &f->options, on_answer, f, why));
+    assert_null(feed_create(&f->loop, &f->options, listener_of(f), why));
     assert_non_null(strstr(why, "chain"));
 }
 

@@ -1,0 +1,362 @@
+/* The engine as a process: what it inherits, its start, its loop, its end. See engine.h. */
+#include "engine/engine.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/parts.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LOGGER       "engine"
+#define DRAIN_LIMIT  duration_s(4) /* of the five seconds that a stop may take */
+#define DRAIN_BEAT   duration_s(6) /* the loop does not turn while the store's thread drains */
+#define BEATS        5             /* in the time that a heartbeat may take */
+#define LOOK_BELOW_MS 50           /* a beat at least as often, so that a fault is noticed */
+#define EXIT_REFUSED 2             /* as for a wrong option: another try would not mend it */
+
+void engine_report(enum report_kind kind, const char *why)
+{
+    struct report report = {.kind = kind};
+    snprintf(report.why, sizeof report.why, "%s", why);
+    (void)!send(FD_LINK, &report, sizeof report, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* ---- the end ---- */
+
+static void finish_loop(struct engine *engine)
+{
+    uv_close((uv_handle_t *)&engine->deadline_timer, NULL);
+    uv_close((uv_handle_t *)&engine->second_timer, NULL);
+    uv_close((uv_handle_t *)&engine->beat_timer, NULL);
+    for (int i = 0; i < 2; i++) {
+        uv_close((uv_handle_t *)&engine->signals[i], NULL);
+        uv_close((uv_handle_t *)&engine->command_polls[i], NULL);
+    }
+    uv_stop(&engine->loop); /* the writer still has a handle: it is stopped after the loop */
+}
+
+static void on_part_closed(void *context)
+{
+    struct engine *engine = context;
+    if (--engine->closing == 0)
+        finish_loop(engine);
+}
+
+void engine_begin_stop(struct engine *engine)
+{
+    if (engine->is_stopping)
+        return;
+    engine->is_stopping = true;
+    engine->closing = 1; /* us, until all are asked */
+    if (engine->source != NULL) {
+        engine->closing++;
+        source_destroy(engine->source, on_part_closed);
+        engine->source = NULL;
+    }
+    if (engine->feed != NULL) {
+        engine->closing++;
+        feed_destroy(engine->feed, on_part_closed);
+        engine->feed = NULL;
+    }
+    on_part_closed(engine);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct engine *engine = handle->data;
+    if (engine->is_stopping) {
+        log_warning(LOGGER, "asked again to stop; ending at once");
+        _exit(1);
+    }
+    log_info(LOGGER, "stopping: writing what is known", LOG_STRING("signal", strsignal(number)));
+    engine_begin_stop(engine);
+}
+
+/* ---- timers ---- */
+
+static void on_second(uv_timer_t *timer)
+{
+    engine_on_second(timer->data);
+}
+
+static void leak(uint64_t mebibytes)
+{
+    for (uint64_t i = 0; i < mebibytes; i++) {
+        char *lost = malloc(1 << 20);
+        if (lost != NULL)
+            memset(lost, 1, 1 << 20);
+    }
+}
+
+/* Faults of a drill strike here: in the loop, a few times a second. */
+static void suffer(struct engine *engine)
+{
+    if (fault_take(engine->faults, FAULT_CRASH))
+        abort();
+    while (fault_armed(engine->faults, FAULT_HANG) != 0)
+        continue;
+    if (fault_armed(engine->faults, FAULT_LEAK) != 0)
+        leak(fault_armed(engine->faults, FAULT_LEAK));
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+    struct engine *engine = timer->data;
+    engine_beat(engine, duration_us(0));
+    if (engine->faults != NULL)
+        suffer(engine);
+}
+
+/* ---- the start ---- */
+
+static bool open_store(struct engine *engine)
+{
+    char why[512] = "";
+    struct store_load_report report = {0};
+    struct store *store = store_open(engine->options.db, why);
+    if (store == NULL) {
+        log_error("store", why, LOG_STRING("db", engine->options.db));
+        return false;
+    }
+    instant began = clock_now();
+    enum err err = engine_restore(engine, store, &report);
+    if (err == ERR_CORRUPT) {
+        /* Everything readable is loaded; the writer replaces the file when it meets the damage. */
+        log_error("store", "the database is damaged; going on with what could be read",
+                  LOG_STRING("cause", store_message(store)));
+    } else if (err != OK) {
+        log_error("store", "cannot load the tokens", LOG_STRING("error", err_text(err)),
+                  LOG_STRING("cause", store_message(store)));
+        store_close(store);
+        return false;
+    }
+    log_info("store", "loaded", LOG_INT("tokens", report.tokens),
+             LOG_INT("replayed", report.replayed), LOG_INT("rows_refused", report.rows_refused),
+             LOG_INT("holes", report.holes), LOG_INT("states_refused", report.states_refused),
+             LOG_DOUBLE("seconds", duration_to_s(instant_diff(clock_now(), began))));
+    page_set(engine->page, GAUGE_GENERATION, (double)report.generation);
+    atomic_store(&engine->page->newest_snapshot, (uint64_t)report.last_snapshot_id);
+    engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
+                             report.last_snapshot_id, clock_now());
+    struct writer_callbacks callbacks;
+    engine_store_callbacks(engine, &callbacks);
+    engine->writer =
+        writer_start(store, engine->memory.table, &engine->loop, &engine->options, &callbacks);
+    if (engine->writer != NULL)
+        return true;
+    log_error("store", "no memory for the store's thread");
+    store_close(store);
+    return false;
+}
+
+static bool start_upstreams(struct engine *engine)
+{
+    char why[512] = "";
+    const struct feed_listener listener = {
+        .context = engine, .on_received = engine_on_received, .on_answer = engine_on_answer};
+    engine->feed = feed_create(&engine->loop, &engine->options, &listener, why);
+    if (engine->feed == NULL) {
+        log_error("feed", why);
+        return false;
+    }
+    engine->source = source_create(&engine->loop, &engine->options, engine_on_token, engine, why);
+    if (engine->source == NULL) {
+        log_error("source", why);
+        return false;
+    }
+    return true;
+}
+
+static void start_handles(struct engine *engine)
+{
+    static const int numbers[2] = {SIGTERM, SIGINT};
+    static const int channels[2] = {FD_COMMAND, FD_LINK};
+    uv_timer_init(&engine->loop, &engine->deadline_timer);
+    uv_timer_init(&engine->loop, &engine->second_timer);
+    uv_timer_init(&engine->loop, &engine->beat_timer);
+    engine->deadline_timer.data = engine->second_timer.data = engine->beat_timer.data = engine;
+    for (int i = 0; i < 2; i++) {
+        uv_signal_init(&engine->loop, &engine->signals[i]);
+        engine->signals[i].data = engine;
+        uv_signal_start(&engine->signals[i], on_signal, numbers[i]);
+        uv_poll_init(&engine->loop, &engine->command_polls[i], channels[i]);
+        engine->command_polls[i].data = engine;
+    }
+    /* A client or a peer that hangs up is an error of that write, not the end of us. */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void start_timers(struct engine *engine)
+{
+    int64_t beat_ms = engine->options.heartbeat_deadline_ms / BEATS;
+    engine->second_expected_at = instant_add(clock_now(), duration_s(1));
+    uv_timer_start(&engine->second_timer, on_second, 1000, 1000);
+    beat_ms = beat_ms < LOOK_BELOW_MS ? beat_ms : LOOK_BELOW_MS;
+    uv_timer_start(&engine->beat_timer, on_beat, 0, (uint64_t)beat_ms);
+    for (int i = 0; i < 2; i++)
+        uv_poll_start(&engine->command_polls[i], UV_READABLE, engine_on_commands);
+}
+
+static bool start(struct engine *engine)
+{
+    start_handles(engine);
+    engine->core_memory = malloc(core_size());
+    if (engine->core_memory == NULL) {
+        log_error(LOGGER, "no memory to start with");
+        return false;
+    }
+    if (!open_store(engine))
+        return false;
+    engine_publish_options(engine);
+    page_set(engine->page, GAUGE_START_TIME, (double)clock_now().us / 1e6);
+    page_set(engine->page, GAUGE_SCHEDULER_ENABLED, engine->options.scheduler_enabled);
+    if (!start_upstreams(engine))
+        return false;
+    if (!engine->options.scheduler_enabled)
+        log_warning(LOGGER, "the scheduler is OFF (scheduler_enabled = false): nothing is fetched, "
+                            "no token is kept fresh");
+    if (fault_armed(engine->faults, FAULT_CRASH_AT_START) != 0)
+        abort();
+    engine_publish(engine);
+    start_timers(engine);
+    engine_arm(engine);
+    engine_report(REPORT_READY, "");
+    return true;
+}
+
+/* ---- what is inherited ---- */
+
+/* The faults of a drill come along with the word to go. */
+static struct faults *take_faults(const struct msghdr *message)
+{
+    struct cmsghdr *part = CMSG_FIRSTHDR(message);
+    if (part == NULL || part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+        return NULL;
+    int fd;
+    memcpy(&fd, CMSG_DATA(part), sizeof fd);
+    void *faults =
+        mmap(NULL, sizeof(struct faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    return faults == MAP_FAILED ? NULL : faults;
+}
+
+/* Until then the engine before us may be at work: nothing is touched. False: nobody wants us. */
+static bool await_go(struct engine *engine)
+{
+    struct command command;
+    char space[CMSG_SPACE(sizeof(int))];
+    struct iovec part = {&command, sizeof command};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = space,
+                             .msg_controllen = sizeof space};
+    struct pollfd waiting = {.fd = FD_LINK, .events = POLLIN};
+    while (true) {
+        ssize_t size = recvmsg(FD_LINK, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (size == (ssize_t)sizeof command && command.kind == COMMAND_GO) {
+            engine->faults = take_faults(&message);
+            return true;
+        }
+        if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
+            return false;
+        if (size < 0)
+            poll(&waiting, 1, -1);
+    }
+}
+
+/* The kernel should rather take us than who would start us again. */
+static void offer_to_oom_killer(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)!write(fd, "200", 3);
+    close(fd);
+}
+
+static bool inherit(struct engine *engine)
+{
+    char why[PAGE_WHY_SIZE];
+    int error = 0;
+    engine->page = status_page_attach(FD_PAGE, PAGE_READ_WRITE, why);
+    if (engine->page == NULL) {
+        fprintf(stderr, "moonwatch: %s; `moonwatch run` starts the engine\n", why);
+        return false;
+    }
+    clock_share(&engine->page->clock);
+    crash_arm(&engine->page->crashes[PROCESS_ENGINE]);
+    offer_to_oom_killer();
+    if (!table_memory_attach(&engine->memory, FD_TABLE, &error)) {
+        log_error(LOGGER, "the token table can't be mapped", LOG_STRING("error", strerror(error)));
+        return false;
+    }
+    for (int fd = FD_PAGE; fd < FD_INHERITED_END; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return true;
+}
+
+static void release(struct engine *engine)
+{
+    free(engine->core_memory);
+    table_memory_finish(&engine->memory);
+    status_page_detach(engine->page);
+    free(engine);
+}
+
+/* What is known is written while the loop stands still; then the last handles are closed. */
+static uint32_t finish(struct engine *engine)
+{
+    uint32_t unwritten = 0;
+    engine_beat(engine, DRAIN_BEAT);
+    if (engine->writer != NULL)
+        unwritten = writer_stop(engine->writer, instant_add(clock_now(), DRAIN_LIMIT));
+    page_beat_end(engine->page, BEAT_STORE_THREAD);
+    uv_run(&engine->loop, UV_RUN_DEFAULT); /* what the writer had to close */
+    if (uv_loop_close(&engine->loop) != 0)
+        log_error(LOGGER, "handles were left open; please report this");
+    page_beat_end(engine->page, BEAT_ENGINE_LOOP);
+    return unwritten;
+}
+
+static int live(struct engine *engine)
+{
+    engine_beat(engine, duration_s(engine->options.start_deadline_sec));
+    bool started = start(engine);
+    if (!started)
+        engine_begin_stop(engine);
+    uv_run(&engine->loop, UV_RUN_DEFAULT);
+    uint32_t unwritten = finish(engine);
+    if (unwritten > 0)
+        log_error(LOGGER, "stopped, but the store did not take everything",
+                  LOG_INT("tokens_and_settings_not_written", unwritten));
+    else if (started)
+        log_info(LOGGER, "stopped; everything is written");
+    return started && unwritten == 0 ? 0 : 1;
+}
+
+int engine_process(const struct options *options)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL || uv_loop_init(&engine->loop) != 0) {
+        log_error(LOGGER, "no memory to start with");
+        free(engine);
+        return 1;
+    }
+    engine->options = *options;
+    engine->memory.fd = -1;
+    int status = EXIT_REFUSED;
+    if (inherit(engine)) {
+        engine_report(REPORT_STANDBY, "");
+        status = await_go(engine) ? live(engine) : 0;
+    }
+    release(engine);
+    return status;
+}

@@ -1,0 +1,217 @@
+/* See control.h. */
+#include "supervisor/control.h"
+
+#include "base/log.h"
+#include "supervisor/parts.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 16
+
+/* Folders may lie deeper than an address is long; this way to them is short. */
+static bool address_of(int folder_fd, struct sockaddr_un *out)
+{
+    out->sun_family = AF_UNIX;
+    int length = snprintf(out->sun_path, sizeof out->sun_path, "/proc/self/fd/%d/" CONTROL_SOCKET,
+                          folder_fd);
+    return length > 0 && (size_t)length < sizeof out->sun_path;
+}
+
+bool control_init(struct control *control, int folder_fd, char why[512])
+{
+    struct sockaddr_un address = {0};
+    *control = (struct control){.fd = -1};
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        control->clients[i].fd = -1;
+    unlinkat(folder_fd, CONTROL_SOCKET, 0); /* of a supervisor that is dead: we hold its lock */
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    mode_t mask = umask(0177);
+    bool listens = fd >= 0 && address_of(folder_fd, &address) &&
+                   bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+                   listen(fd, BACKLOG) == 0;
+    umask(mask);
+    if (listens) {
+        control->fd = fcntl(fd, F_DUPFD_CLOEXEC, FD_INHERITED_END);
+        close(fd);
+        return control->fd >= 0;
+    }
+    snprintf(why, 512, "no control socket in the state folder: %s", strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return false;
+}
+
+static void shut(struct control_client *client)
+{
+    if (client->fd >= 0)
+        close(client->fd);
+    client->fd = -1;
+}
+
+void control_finish(struct control *control, int folder_fd)
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        shut(&control->clients[i]);
+    if (control->fd < 0)
+        return;
+    close(control->fd);
+    unlinkat(folder_fd, CONTROL_SOCKET, 0);
+    control->fd = -1;
+}
+
+void control_polls(const struct control *control, struct pollfd out[CONTROL_POLLS])
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        out[i] = (struct pollfd){.fd = control->clients[i].fd, .events = POLLIN};
+    out[CONTROL_CLIENTS_MAX] = (struct pollfd){.fd = control->fd, .events = POLLIN};
+}
+
+/* ---- replies ---- */
+
+static void reply_to(struct control_client *client, const struct reply *reply)
+{
+    if (send(client->fd, reply, sizeof *reply, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        shut(client);
+}
+
+static void answer(struct control_client *client, enum command_result result, const char *message)
+{
+    struct reply reply = {.result = result, .score = NAN};
+    snprintf(reply.message, sizeof reply.message, "%s", message);
+    reply_to(client, &reply);
+}
+
+/* Opened anew, so that who gets it cannot write. */
+static int page_for_readers(const struct world *world)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", world->page_fd);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void answer_status(struct supervisor *supervisor, struct control_client *client)
+{
+    struct reply reply = {.result = RESULT_DONE, .score = NAN};
+    char space[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec part = {&reply, sizeof reply};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = space,
+                             .msg_controllen = sizeof space};
+    int fd = page_for_readers(&supervisor->world);
+    if (fd < 0) {
+        answer(client, RESULT_UNAVAILABLE, "the status page can't be opened");
+        return;
+    }
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    if (sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        shut(client);
+    close(fd);
+}
+
+void control_on_reply(struct control *control, const struct reply *reply)
+{
+    struct control_client *client = &control->clients[reply->tag % CONTROL_CLIENTS_MAX];
+    if (client->fd >= 0 && client->serial == (uint32_t)(reply->tag / CONTROL_CLIENTS_MAX))
+        reply_to(client, reply);
+}
+
+/* ---- commands ---- */
+
+static void pass_on(struct supervisor *supervisor, struct control_client *client,
+                    struct command *command)
+{
+    uint64_t place = (uint64_t)(client - supervisor->control.clients);
+    client->serial = ++supervisor->control.serial;
+    command->tag = (uint64_t)client->serial * CONTROL_CLIENTS_MAX + place;
+    if (!supervisor_tell_engine(supervisor, command))
+        answer(client, RESULT_UNAVAILABLE, "the engine is not running; try again");
+}
+
+static void on_command(struct supervisor *supervisor, struct control_client *client,
+                       struct command *command)
+{
+    switch ((enum command_kind)command->kind) {
+    case COMMAND_STATUS:
+        answer_status(supervisor, client);
+        return;
+    case COMMAND_RESTART:
+        heal_restart(supervisor, "asked for by moonwatch ctl");
+        answer(client, RESULT_DONE, "");
+        return;
+    case COMMAND_EMERGENCY:
+        heal_emergency(supervisor, "asked for by moonwatch ctl");
+        answer(client, RESULT_DONE, "");
+        return;
+    case COMMAND_GO:
+    case COMMAND_COUNT:
+        answer(client, RESULT_INVALID, "no such command");
+        return;
+    default:
+        pass_on(supervisor, client, command);
+        return;
+    }
+}
+
+static void on_client(struct supervisor *supervisor, struct control_client *client, instant now)
+{
+    struct command command;
+    ssize_t size = recv(client->fd, &command, sizeof command, MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (size != (ssize_t)sizeof command) {
+        shut(client);
+        return;
+    }
+    client->seen_at = now;
+    on_command(supervisor, client, &command);
+}
+
+static void accept_client(struct control *control, instant now)
+{
+    int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &control->clients[i];
+        if (client->fd >= 0)
+            continue;
+        *client = (struct control_client){.fd = fd, .seen_at = now};
+        return;
+    }
+    struct control_client surplus = {.fd = fd};
+    answer(&surplus, RESULT_UNAVAILABLE, "too many are asking; try again");
+    shut(&surplus);
+}
+
+void control_on_polls(struct supervisor *supervisor, const struct pollfd polls[CONTROL_POLLS],
+                      instant now)
+{
+    struct control *control = &supervisor->control;
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        if (polls[i].revents != 0 && control->clients[i].fd == polls[i].fd && polls[i].fd >= 0)
+            on_client(supervisor, &control->clients[i], now);
+    if (polls[CONTROL_CLIENTS_MAX].revents != 0)
+        accept_client(control, now);
+}
+
+void control_shut_idle(struct control *control, instant now)
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &control->clients[i];
+        if (client->fd >= 0 &&
+            instant_diff(now, client->seen_at).us > duration_s(CONTROL_IDLE_SEC).us)
+            shut(client);
+    }
+}

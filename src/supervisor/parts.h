@@ -1,0 +1,86 @@
+/* What the supervisor's files share; private to src/supervisor. */
+#ifndef MOONWATCH_SUPERVISOR_PARTS_H
+#define MOONWATCH_SUPERVISOR_PARTS_H
+
+#include "base/listen.h"
+#include "page/command.h"
+#include "page/faults.h"
+#include "page/table_memory.h"
+#include "supervisor/child.h"
+#include "supervisor/control.h"
+#include "supervisor/incident.h"
+#include "supervisor/memory.h"
+#include "supervisor/notify.h"
+#include "supervisor/restart_policy.h"
+#include "supervisor/state_dir.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/watch.h"
+#include <limits.h>
+
+/* What the children share, and what must be new when one of them cannot be awaited. */
+struct world {
+    struct status_page *page;
+    int page_fd;
+    struct table_memory table;
+    int channel[2]; /* the engine's end, the api's end */
+};
+
+/* A child with what decides about it. */
+struct ward {
+    struct child child;
+    struct restart_policy policy;
+    struct restart_verdict verdict; /* in PROCESS_WAITING */
+    bool was_ready;                 /* ever */
+    bool is_known_hung;
+    struct incident_cause cause; /* why it is being killed */
+};
+
+struct supervisor {
+    struct options options;
+    struct supervisor_config config;
+    char program[PATH_MAX];
+    struct world world;
+    struct listen_socket listening;
+    struct state_dir state_dir;
+    int signal_fd;
+    struct ward engine, api;
+    struct child standby; /* an engine that will take over */
+    bool standby_is_ready;
+    bool is_api_stale; /* it is to be replaced when the engine has been */
+    struct faults *faults;
+    struct watch watch;
+    struct memory_watch memory;
+    struct control control;
+    struct notify notify;
+    struct incidents incidents;
+    instant second_at; /* of the next look at what moves slowly */
+    bool was_up;       /* both were ready once: told to systemd and to the log */
+    bool is_stopping;
+    int exit_status;
+};
+
+/* world.c */
+bool world_init(struct world *world, const struct options *options, char why[512]);
+/* An empty table in the place of the one that is not believed. */
+bool world_renew_table(struct world *world);
+/* All of it anew: page and table as checked copies. */
+bool world_renew(struct world *world);
+void world_finish(struct world *world);
+
+/* heal.c */
+void heal_start(struct supervisor *supervisor); /* both children, the first time */
+void heal_on_death(struct supervisor *supervisor, instant now); /* looks who is dead */
+void heal_on_report(struct supervisor *supervisor, const struct child *child,
+                    const struct report *report);
+void heal_look(struct supervisor *supervisor, instant now); /* hangs, times that are over */
+instant heal_deadline(const struct supervisor *supervisor);
+void heal_restart(struct supervisor *supervisor, const char *why);   /* gracefully */
+void heal_emergency(struct supervisor *supervisor, const char *why); /* by force */
+void heal_stop(struct supervisor *supervisor);
+void heal_kill_all(struct supervisor *supervisor);
+bool heal_is_over(const struct supervisor *supervisor);
+
+/* control.c forwards what is for the engine; false: there is none. */
+bool supervisor_tell_engine(struct supervisor *supervisor, const struct command *command);
+
+#endif

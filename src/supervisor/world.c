@@ -1,0 +1,100 @@
+/* What the children share. See parts.h. */
+#include "supervisor/parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define FIRST_CAPACITY 1024 /* tokens; the engine makes room for more */
+
+/* Above the places that children get (child.c). */
+static int lift(int fd)
+{
+    int above = fcntl(fd, F_DUPFD_CLOEXEC, FD_INHERITED_END);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return above;
+}
+
+static bool make_channel(int channel[2])
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, channel) != 0)
+        return false;
+    for (int i = 0; i < 2; i++)
+        channel[i] = lift(channel[i]);
+    return channel[0] >= 0 && channel[1] >= 0;
+}
+
+static bool make_table(struct table_memory *table)
+{
+    int error = 0;
+    if (!table_memory_init(table, FIRST_CAPACITY, &error)) {
+        errno = error;
+        return false;
+    }
+    table->fd = lift(table->fd);
+    return table->fd >= 0;
+}
+
+static bool make_page(struct world *world)
+{
+    world->page = status_page_create(&world->page_fd);
+    if (world->page == NULL)
+        return false;
+    world->page_fd = lift(world->page_fd);
+    return world->page_fd >= 0;
+}
+
+bool world_init(struct world *world, const struct options *options, char why[512])
+{
+    *world = (struct world){.page_fd = -1, .table = {.fd = -1}, .channel = {-1, -1}};
+    if (make_page(world) && make_table(&world->table) && make_channel(world->channel)) {
+        page_text_begin(world->page)->options = *options;
+        page_text_end(world->page);
+        return true;
+    }
+    snprintf(why, 512, "no memory or descriptors to start with: %s", strerror(errno));
+    world_finish(world);
+    return false;
+}
+
+void world_finish(struct world *world)
+{
+    status_page_detach(world->page);
+    if (world->page_fd >= 0)
+        close(world->page_fd);
+    table_memory_finish(&world->table);
+    for (int i = 0; i < 2; i++)
+        if (world->channel[i] >= 0)
+            close(world->channel[i]);
+    *world = (struct world){.page_fd = -1, .table = {.fd = -1}, .channel = {-1, -1}};
+}
+
+bool world_renew_table(struct world *world)
+{
+    struct table_memory fresh;
+    if (!make_table(&fresh))
+        return false;
+    table_memory_finish(&world->table);
+    world->table = fresh;
+    return true;
+}
+
+bool world_renew(struct world *world)
+{
+    struct world fresh = {.page_fd = -1, .table = {.fd = -1}, .channel = {-1, -1}};
+    if (!make_page(&fresh) || !make_table(&fresh.table) || !make_channel(fresh.channel) ||
+        !table_memory_copy(&fresh.table, world->table.fd)) {
+        world_finish(&fresh);
+        return false;
+    }
+    memcpy(fresh.page, world->page, sizeof *fresh.page);
+    clock_share(&fresh.page->clock);
+    world_finish(world);
+    *world = fresh;
+    return true;
+}
