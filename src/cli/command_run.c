@@ -1,7 +1,8 @@
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "engine/engine.h"
+#include "supervisor/supervisor.h"
+#include <unistd.h>
 
 int command_run(int argc, char *argv[])
 {
@@ -11,5 +12,8 @@ int command_run(int argc, char *argv[])
     if (result != ARGUMENTS_OK)
         return arguments_exit_status(result);
     log_setup((enum log_level)options.log_level, (enum log_format)options.log_format);
-    return engine_run(&options) == 0 ? EXIT_DONE : EXIT_FAILED;
+    close_range(STDERR_FILENO + 1, ~0U, 0); /* whatever we were started with is none of ours */
+    const struct supervisor_config config = {
+        .options = &options, .arguments = argv + 1, .faults = -1};
+    return supervisor_run(&config) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

@@ -2,7 +2,6 @@
 #include "supervisor/child.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -37,23 +36,10 @@ static void become(const struct child_spec *spec, int link, pid_t parent)
     _exit(EXIT_NO_EXEC);
 }
 
-/* Our descriptors lie above those that a child gets, so that no dup2() overwrites one. */
-static bool make_link(int pair[2])
-{
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
-        return false;
-    for (int i = 0; i < 2; i++) {
-        int above = fcntl(pair[i], F_DUPFD_CLOEXEC, FD_INHERITED_END);
-        close(pair[i]);
-        pair[i] = above;
-    }
-    return true;
-}
-
 bool child_start(struct child *child, const struct child_spec *spec)
 {
     int pair[2];
-    if (!make_link(pair))
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return false;
     pid_t parent = getpid();
     pid_t pid = vfork();

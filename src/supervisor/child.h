@@ -33,7 +33,8 @@ struct child_spec {
 
 void child_init(struct child *child, enum page_process_id process);
 
-/* Starts it; FD_LINK is made here. False with errno: nothing was started. */
+/* Starts it; FD_LINK is made here. The descriptors given are not below FD_INHERITED_END: each
+ * process of the supervisor's keeps those places occupied. False with errno: nothing was started. */
 bool child_start(struct child *child, const struct child_spec *spec);
 
 /* To one thread of it, where `thread` is not 0. Errors mean that it is dead already. */

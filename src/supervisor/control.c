@@ -38,9 +38,8 @@ bool control_init(struct control *control, int folder_fd, char why[512])
                    listen(fd, BACKLOG) == 0;
     umask(mask);
     if (listens) {
-        control->fd = fcntl(fd, F_DUPFD_CLOEXEC, FD_INHERITED_END);
-        close(fd);
-        return control->fd >= 0;
+        control->fd = fd;
+        return true;
     }
     snprintf(why, 512, "no control socket in the state folder: %s", strerror(errno));
     if (fd >= 0)

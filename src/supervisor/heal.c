@@ -122,6 +122,7 @@ static void begin_life(struct supervisor *supervisor, struct child *child, insta
     atomic_store(&shown->started_at_us, (uint64_t)now.us);
     atomic_store(&shown->next_start_at_us, 0);
     atomic_fetch_add(&shown->starts, 1);
+    ward_of(supervisor, child)->attempts++;
     watch_expect(page, child->process == PROCESS_ENGINE ? BEAT_ENGINE_LOOP : BEAT_API_HTTP, now,
                  duration_s(supervisor->options.start_deadline_sec));
     child->due_at = INSTANT_FAR;
@@ -146,6 +147,7 @@ static void wait_for_start(struct supervisor *supervisor, struct ward *ward, ins
 }
 
 static void renew_table(struct supervisor *supervisor);
+static void heal_after_death(struct supervisor *supervisor, struct ward *ward, instant now);
 
 static void start(struct supervisor *supervisor, struct ward *ward, instant now)
 {
@@ -175,18 +177,21 @@ static void kill_now(struct supervisor *supervisor, struct child *child)
 }
 
 static void kill_by_force(struct supervisor *supervisor, struct ward *ward,
-                          const struct death *death)
+                          const struct incident_death *death)
 {
     if (ward->child.pid == 0 || ward->child.state == PROCESS_DYING)
         return;
     ward->death = *death;
+    ward->is_doomed = true;
+    ward->is_killed = death->beat == BEAT_COUNT;
     change_state(supervisor, &ward->child, PROCESS_DYING);
-    if (death->thread == 0) {
+    if (ward->is_killed) {
         kill_now(supervisor, &ward->child);
         return;
     }
     /* First a signal that makes it say where it is; it has a moment for that. */
-    child_signal(&ward->child, SIGABRT, death->thread);
+    uint64_t thread = atomic_load(&supervisor->world.page->beats[death->beat].thread);
+    child_signal(&ward->child, SIGABRT, (pid_t)thread);
     ward->child.due_at = instant_add(clock_now(), LAST_WORDS);
 }
 
@@ -246,12 +251,11 @@ static void leave_behind(struct supervisor *supervisor, struct ward *ward, insta
     log_error(LOGGER, "a killed process does not die; it is left behind, and cannot write any more",
               LOG_STRING("process", process_name(ward->child.process)),
               LOG_INT("pid", ward->child.pid));
-    ward->death.cause = DEATH_NOT_AWAITED;
+    ward->death.cause = INCIDENT_UNAWAITABLE;
     if (!world_renew(&supervisor->world))
         log_error(LOGGER, "no memory for copies of what it shares",
                   LOG_STRING("error", strerror(errno)));
     if (ward == &supervisor->engine) {
-        supervisor->world.page->retired_pid = (uint64_t)ward->child.pid;
         replace_api(supervisor);
     } else if (supervisor->engine.child.pid != 0) {
         heal_restart(supervisor, "the api could not be awaited");
@@ -275,11 +279,53 @@ static bool is_hopeless(const struct supervisor *supervisor, const struct ward *
            ward->child.status != 0 && !supervisor->is_stopping;
 }
 
-static void explain_death(const struct ward *ward, struct death *death)
+/* What is known of a death that nobody asked for. */
+static struct incident_death explain_death(struct supervisor *supervisor, const struct ward *ward,
+                                           instant now)
 {
-    if (death->cause != DEATH_UNEXPLAINED)
-        return; /* we killed it, and know why */
-    death->cause = ward->child.status_code == CLD_EXITED ? DEATH_EXIT : DEATH_SIGNAL;
+    bool is_exit = ward->child.status_code == CLD_EXITED;
+    struct incident_death death = {.cause = is_exit ? INCIDENT_EXIT : INCIDENT_SIGNAL,
+                                   .beat = BEAT_COUNT};
+    if (ward->is_doomed)
+        death = ward->death; /* we killed it, and know why */
+    else if (!is_exit && ward->child.status == SIGKILL && memory_was_killed(&supervisor->memory))
+        death.cause = INCIDENT_OUT_OF_MEMORY;
+    death.at = now;
+    death.process = ward->child.process;
+    death.pid = (pid_t)atomic_load(&page_of(supervisor, &ward->child)->pid);
+    death.signal = is_exit ? 0 : ward->child.status;
+    death.exit_status = is_exit ? ward->child.status : 0;
+    death.generation = (uint64_t)page_get(supervisor->world.page, GAUGE_GENERATION);
+    return death;
+}
+
+/* One incident tells of all deaths until one is ready. */
+static void open_incident(struct supervisor *supervisor, struct ward *ward, instant now)
+{
+    struct incident_death death = explain_death(supervisor, ward, now);
+    ward->is_doomed = false;
+    if (ward->incident.number != 0)
+        return;
+    ward->died_at = now;
+    ward->attempts = 0;
+    incident_begin(&supervisor->incidents, &ward->incident, supervisor->world.page, &death);
+}
+
+static void close_incident(struct supervisor *supervisor, struct ward *ward, instant now)
+{
+    struct suspects *suspects = &supervisor->world.page->suspects;
+    if (ward->incident.number == 0)
+        return;
+    struct incident_healing healing = {
+        .action = HEALING_EMERGENCY_RESTART,
+        .start = ward->verdict.start,
+        .attempts = ward->attempts,
+        .replaced_after = instant_diff(now, ward->died_at),
+        .quarantined = suspects_count(suspects, SUSPECT_QUARANTINED),
+    };
+    healing.suspects_now = healing.quarantined + suspects_count(suspects, SUSPECT_WATCHED);
+    snprintf(healing.why, sizeof healing.why, "%s", ward->start_why);
+    incident_finish(&supervisor->incidents, &ward->incident, &healing, supervisor->world.page);
 }
 
 static void blame_tokens(struct supervisor *supervisor, instant now)
@@ -336,19 +382,32 @@ static void give_up(struct supervisor *supervisor, struct ward *ward)
     heal_stop(supervisor);
 }
 
+/* Nothing went wrong with the engine that said so: at once, and unpunished. */
+static void start_again_cold(struct supervisor *supervisor, instant now)
+{
+    struct ward *engine = &supervisor->engine;
+    engine->is_cold_wanted = false;
+    engine->verdict.start_at = now;
+    engine->verdict.start = START_COLD;
+    start(supervisor, engine, now);
+}
+
 /* Everything that a death leads to, but for those that were asked for. The new process comes
  * first; what is written about it can wait. */
 static void heal_after_death(struct supervisor *supervisor, struct ward *ward, instant now)
 {
     struct status_page *page = supervisor->world.page;
     bool is_engine = ward == &supervisor->engine;
-    explain_death(ward, &ward->death);
     watch_forget(page, ward->child.process);
     if (is_hopeless(supervisor, ward)) {
         give_up(supervisor, ward);
         return;
     }
-    incident_of_death(supervisor, ward, now);
+    if (ward->is_cold_wanted) {
+        start_again_cold(supervisor, now);
+        return;
+    }
+    open_incident(supervisor, ward, now);
     if (is_engine)
         blame_tokens(supervisor, now);
     page_add(page, is_engine ? COUNTER_EMERGENCY_RESTARTS : COUNTER_API_RESTARTS, 1);
@@ -428,7 +487,7 @@ static void on_ready(struct supervisor *supervisor, struct ward *ward)
     atomic_store(&shown->ready_at_us, (uint64_t)now.us);
     change_state(supervisor, &ward->child, PROCESS_RUNNING);
     ward->was_ready = true;
-    incident_of_start(supervisor, ward, now);
+    close_incident(supervisor, ward, now);
     if (ward == &supervisor->engine && supervisor->is_api_stale) {
         supervisor->is_api_stale = false;
         replace_api(supervisor);
@@ -437,12 +496,12 @@ static void on_ready(struct supervisor *supervisor, struct ward *ward)
     tell_systemd(supervisor);
 }
 
-/* The table failed its checks: the next one starts with an empty table, at once and unpunished,
- * since nothing went wrong with the engine. */
-static void start_cold(struct supervisor *supervisor, const char *why)
+/* The table failed its checks; the engine that says so ends. */
+static void want_cold(struct supervisor *supervisor, const char *why)
 {
     log_warning(LOGGER, "the token table is not to be believed; starting from the store",
                 LOG_STRING("why", why));
+    snprintf(supervisor->engine.start_why, sizeof supervisor->engine.start_why, "%s", why);
     supervisor->engine.is_cold_wanted = true;
 }
 
@@ -473,7 +532,7 @@ void heal_on_report(struct supervisor *supervisor, const struct child *child,
         heal_restart(supervisor, report->why);
         return;
     case REPORT_COLD:
-        start_cold(supervisor, report->why);
+        want_cold(supervisor, report->why);
         return;
     }
     log_error(LOGGER, "a report of no known kind was ignored", LOG_INT("kind", report->kind));
@@ -504,7 +563,7 @@ void heal_restart(struct supervisor *supervisor, const char *why)
 
 void heal_emergency(struct supervisor *supervisor, const char *why)
 {
-    const struct death death = {.cause = DEATH_COMMAND, .beat = BEAT_COUNT};
+    const struct incident_death death = {.cause = INCIDENT_COMMAND, .beat = BEAT_COUNT};
     log_warning(LOGGER, "emergency restart of the engine", LOG_STRING("why", why));
     if (supervisor->engine.child.pid == 0)
         supervisor->engine.verdict.start_at = clock_now();
@@ -522,12 +581,8 @@ static void look_at_beats(struct supervisor *supervisor, instant now)
         return;
     struct ward *ward =
         beat_process(verdict.overdue) == PROCESS_API ? &supervisor->api : &supervisor->engine;
-    const struct death death = {
-        .cause = DEATH_HANG,
-        .beat = verdict.overdue,
-        .silent = verdict.silent,
-        .thread = (pid_t)atomic_load(&page->beats[verdict.overdue].thread),
-    };
+    const struct incident_death death = {
+        .cause = INCIDENT_HANG, .beat = verdict.overdue, .silent = verdict.silent};
     log_error(LOGGER, "a process does not move; it is killed and started afresh",
               LOG_STRING("process", process_name(ward->child.process)),
               LOG_STRING("thread", beat_name(verdict.overdue)),

@@ -29,10 +29,16 @@ struct world {
 struct ward {
     struct child child;
     struct restart_policy policy;
-    struct restart_verdict verdict; /* in PROCESS_WAITING */
+    struct restart_verdict verdict; /* of the death before this start */
     bool was_ready;                 /* ever */
-    bool is_known_hung;
-    struct incident_cause cause; /* why it is being killed */
+    bool is_killed;                 /* in PROCESS_DYING: not only asked for its last words */
+    bool is_cold_wanted;            /* it said that the table is not to be believed */
+    bool is_doomed;                 /* `death` says why it is being killed */
+    struct incident_death death;
+    instant died_at;   /* the first of the deaths that `incident` tells of */
+    uint32_t attempts; /* starts since then */
+    char start_why[INCIDENT_WHY_SIZE]; /* of the newest start's kind; may be empty */
+    struct incident incident;
 };
 
 struct supervisor {
@@ -53,6 +59,7 @@ struct supervisor {
     struct control control;
     struct notify notify;
     struct incidents incidents;
+    instant watch_at;  /* of the next look at the heartbeats */
     instant second_at; /* of the next look at what moves slowly */
     bool was_up;       /* both were ready once: told to systemd and to the log */
     bool is_stopping;

@@ -197,12 +197,32 @@ static bool find_program(struct supervisor *supervisor)
 static bool open_listening(struct supervisor *supervisor, char why[512])
 {
     const struct options *options = &supervisor->options;
-    if (!listen_open(options->listen, options->api_token[0] != '\0', &supervisor->listening, why))
+    return listen_open(options->listen, options->api_token[0] != '\0', &supervisor->listening,
+                       why);
+}
+
+/* So that no descriptor of ours is where a child expects one of its own. */
+static bool occupy_places(void)
+{
+    for (int place = FD_PAGE; place < FD_INHERITED_END; place++) {
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || (fd != place && dup3(fd, place, O_CLOEXEC) < 0))
+            return false;
+        if (fd != place)
+            close(fd);
+    }
+    return true;
+}
+
+static bool open_state_dir(struct supervisor *supervisor, char why[512])
+{
+    char path[PATH_MAX];
+    if (!state_dir_path(&supervisor->options, path)) {
+        snprintf(why, 512, "the path of the state folder is too long; set state_dir");
         return false;
-    int lifted = fcntl(supervisor->listening.fd, F_DUPFD_CLOEXEC, FD_INHERITED_END);
-    close(supervisor->listening.fd);
-    supervisor->listening.fd = lifted;
-    return lifted >= 0;
+    }
+    return state_dir_open(&supervisor->state_dir, path, why) &&
+           state_dir_lock(&supervisor->state_dir, duration_s(STATE_DIR_PATIENCE_SEC), why);
 }
 
 static void map_faults(struct supervisor *supervisor)
@@ -217,11 +237,11 @@ static void map_faults(struct supervisor *supervisor)
 static bool start_parts(struct supervisor *supervisor, char why[512])
 {
     const struct options *options = &supervisor->options;
-    if (!find_program(supervisor) || !open_signals(supervisor)) {
+    if (!occupy_places() || !find_program(supervisor) || !open_signals(supervisor)) {
         snprintf(why, 512, "no descriptors to start with: %s", strerror(errno));
         return false;
     }
-    if (!state_dir_open(&supervisor->state_dir, options, why) ||
+    if (!open_state_dir(supervisor, why) ||
         !open_listening(supervisor, why) || !world_init(&supervisor->world, options, why) ||
         !control_init(&supervisor->control, supervisor->state_dir.fd, why))
         return false;
@@ -229,7 +249,8 @@ static bool start_parts(struct supervisor *supervisor, char why[512])
     clock_share(&supervisor->world.page->clock);
     map_faults(supervisor);
     state_dir_load_suspects(&supervisor->state_dir, &supervisor->world.page->suspects);
-    incidents_init(&supervisor->incidents, supervisor->state_dir.fd, options);
+    incidents_init(&supervisor->incidents, supervisor->state_dir.incidents_fd,
+                   options->incidents_max);
     struct restart_limits limits = restart_limits_of(options);
     restart_policy_init(&supervisor->engine.policy, &limits, (uint64_t)now.us);
     restart_policy_init(&supervisor->api.policy, &limits, (uint64_t)now.us + 1);
@@ -263,7 +284,7 @@ int supervisor_run(const struct supervisor_config *config)
         .config = *config,
         .world = {.page_fd = -1, .table = {.fd = -1}, .channel = {-1, -1}},
         .listening = {.fd = -1},
-        .state_dir = {.fd = -1, .lock_fd = -1},
+        .state_dir = {.fd = -1, .incidents_fd = -1, .lock_fd = -1},
         .control = {.fd = -1},
         .signal_fd = -1,
     };

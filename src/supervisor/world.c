@@ -2,51 +2,30 @@
 #include "supervisor/parts.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define FIRST_CAPACITY 1024 /* tokens; the engine makes room for more */
 
-/* Above the places that children get (child.c). */
-static int lift(int fd)
-{
-    int above = fcntl(fd, F_DUPFD_CLOEXEC, FD_INHERITED_END);
-    int error = errno;
-    close(fd);
-    errno = error;
-    return above;
-}
-
 static bool make_channel(int channel[2])
 {
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, channel) != 0)
-        return false;
-    for (int i = 0; i < 2; i++)
-        channel[i] = lift(channel[i]);
-    return channel[0] >= 0 && channel[1] >= 0;
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, channel) == 0;
 }
 
 static bool make_table(struct table_memory *table)
 {
     int error = 0;
-    if (!table_memory_init(table, FIRST_CAPACITY, &error)) {
-        errno = error;
-        return false;
-    }
-    table->fd = lift(table->fd);
-    return table->fd >= 0;
+    bool made = table_memory_init(table, FIRST_CAPACITY, &error);
+    errno = error;
+    return made;
 }
 
 static bool make_page(struct world *world)
 {
     world->page = status_page_create(&world->page_fd);
-    if (world->page == NULL)
-        return false;
-    world->page_fd = lift(world->page_fd);
-    return world->page_fd >= 0;
+    return world->page != NULL;
 }
 
 bool world_init(struct world *world, const struct options *options, char why[512])

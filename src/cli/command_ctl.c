@@ -1,0 +1,207 @@
+/* `moonwatch ctl`: what a person or a script asks of a running daemon, a row a request. */
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/control_client.h"
+#include "cli/incident_view.h"
+#include "cli/status_view.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATIENCE      duration_s(10)
+#define LONG_PATIENCE duration_s(45) /* a refresh waits for the upstream, a setting for the disk */
+
+struct ctl {
+    struct options options;
+    const char *words[3]; /* the request and its operands */
+    bool is_json, is_emergency;
+};
+
+struct request_row {
+    const char *name;
+    int operands;
+    enum command_kind kind;
+    int (*run)(struct ctl *ctl, const struct request_row *row);
+    const char *done;
+};
+
+static int fail(const char *why)
+{
+    fprintf(stderr, "moonwatch ctl: %s\n", why);
+    return EXIT_FAILED;
+}
+
+/* ---- what is asked ---- */
+
+static int ask(const struct ctl *ctl, const struct command *command, struct control_answer *out)
+{
+    char why[CONTROL_WHY_SIZE] = "";
+    int fd = control_connect(&ctl->options, why);
+    if (fd < 0)
+        return fail(why);
+    duration patience = command->kind == COMMAND_REFRESH || command->kind == COMMAND_SET
+                            ? LONG_PATIENCE
+                            : PATIENCE;
+    bool answered = control_ask(fd, command, patience, out, why);
+    close(fd);
+    if (!answered)
+        return fail(why);
+    if (out->reply.result > RESULT_KNOWN)
+        return fail(out->reply.message[0] != '\0' ? out->reply.message : "not available now");
+    return EXIT_DONE;
+}
+
+static int run_plain(struct ctl *ctl, const struct request_row *row)
+{
+    struct command command = {.kind = row->kind};
+    struct control_answer answer;
+    if (row->kind == COMMAND_RESTART && ctl->is_emergency)
+        command.kind = COMMAND_EMERGENCY;
+    int status = ask(ctl, &command, &answer);
+    if (status == EXIT_DONE)
+        puts(row->done);
+    return status;
+}
+
+static int run_with_mint(struct ctl *ctl, const struct request_row *row)
+{
+    struct command command = {.kind = row->kind};
+    struct control_answer answer;
+    if (!address_parse(ctl->words[1], strlen(ctl->words[1]), &command.mint))
+        return fail("that is no mint: 32 to 44 characters of base58 are");
+    int status = ask(ctl, &command, &answer);
+    if (status != EXIT_DONE)
+        return status;
+    if (row->kind == COMMAND_REFRESH && answer.reply.score == answer.reply.score)
+        printf("%s; score %.6f\n", row->done, answer.reply.score);
+    else
+        puts(row->done);
+    return EXIT_DONE;
+}
+
+static int run_set(struct ctl *ctl, const struct request_row *row)
+{
+    struct command command = {.kind = row->kind};
+    struct control_answer answer;
+    snprintf(command.setting, sizeof command.setting, "%s", ctl->words[1]);
+    snprintf(command.value, sizeof command.value, "%s", ctl->words[2]);
+    int status = ask(ctl, &command, &answer);
+    if (status == EXIT_DONE)
+        printf("%s = %s, in force\n", command.setting, command.value);
+    return status;
+}
+
+static int show_status(const struct ctl *ctl, int page_fd)
+{
+    char why[PAGE_WHY_SIZE] = "";
+    struct json json = {0};
+    struct status_page *page = status_page_attach(page_fd, PAGE_READ_ONLY, why);
+    if (page == NULL)
+        return fail(why);
+    instant now = clock_now();
+    if (ctl->is_json) {
+        status_json(&json, page, now);
+        puts(json.failed ? "null" : json.text);
+        json_finish(&json);
+    } else {
+        status_print(stdout, page, now);
+    }
+    status_page_detach(page);
+    return EXIT_DONE;
+}
+
+static int run_status(struct ctl *ctl, const struct request_row *row)
+{
+    struct command command = {.kind = row->kind};
+    struct control_answer answer;
+    int status = ask(ctl, &command, &answer);
+    if (status != EXIT_DONE)
+        return status;
+    if (answer.page_fd < 0)
+        return fail("the daemon sent no status page");
+    status = show_status(ctl, answer.page_fd);
+    close(answer.page_fd);
+    return status;
+}
+
+/* From the folder: they can be read when no daemon runs any more. */
+static int run_incidents(struct ctl *ctl, const struct request_row *row)
+{
+    char why[512] = "";
+    (void)row;
+    if (incidents_print(stdout, &ctl->options, ctl->is_json, why))
+        return EXIT_DONE;
+    return fail(why);
+}
+
+static const struct request_row rows[] = {
+    {"status", 0, COMMAND_STATUS, run_status, NULL},
+    {"restart", 0, COMMAND_RESTART, run_plain, "restarting; moonwatch ctl status shows it"},
+    {"pause", 0, COMMAND_PAUSE, run_plain, "paused: nothing is fetched until it is resumed"},
+    {"resume", 0, COMMAND_RESUME, run_plain, "resumed: what is due goes first"},
+    {"refresh", 1, COMMAND_REFRESH, run_with_mint, "refreshed"},
+    {"set", 2, COMMAND_SET, run_set, NULL},
+    {"release", 1, COMMAND_RELEASE, run_with_mint, "released: it is asked for again, alone first"},
+    {"incidents", 0, COMMAND_COUNT, run_incidents, NULL},
+};
+
+#define ROWS (sizeof rows / sizeof rows[0])
+
+/* ---- which ---- */
+
+static int complain(const char *typed)
+{
+    char shown[64];
+    text_copy(shown, sizeof shown, typed, strlen(typed));
+    fprintf(stderr, "moonwatch ctl: there is no request \"%s\"; there are:", shown);
+    for (size_t i = 0; i < ROWS; i++)
+        fprintf(stderr, " %s", rows[i].name);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
+
+static int run_row(struct ctl *ctl, const struct request_row *row)
+{
+    int given = (ctl->words[1] != NULL) + (ctl->words[2] != NULL);
+    if (given == row->operands)
+        return row->run(ctl, row);
+    fprintf(stderr, "moonwatch ctl: %s takes %s\n", row->name,
+            row->operands == 0   ? "nothing more"
+            : row->operands == 1 ? "a mint"
+                                 : "a setting and its value");
+    return EXIT_USAGE;
+}
+
+int command_ctl(int argc, char *argv[])
+{
+    static struct ctl ctl;
+    const struct argument arguments[] = {
+        {.name = "REQUEST",
+         .type = ARGUMENT_OPERAND,
+         .target = &ctl.words[0],
+         .need = ARGUMENT_REQUIRED,
+         .sentence = "status, restart, pause, resume, refresh MINT, set KEY VALUE, release MINT "
+                     "(from quarantine) or incidents."},
+        {.name = "WHAT", .type = ARGUMENT_OPERAND, .target = &ctl.words[1],
+         .sentence = "A mint, or a setting."},
+        {.name = "VALUE", .type = ARGUMENT_OPERAND, .target = &ctl.words[2],
+         .sentence = "Its value."},
+        {.name = "json", .type = ARGUMENT_SWITCH, .target = &ctl.is_json,
+         .sentence = "status, incidents: as JSON."},
+        {.name = "emergency", .type = ARGUMENT_SWITCH, .target = &ctl.is_emergency,
+         .sentence = "restart: kills the engine and starts it afresh."},
+    };
+    const struct argument_spec spec = {.rows = arguments,
+                                       .count = sizeof arguments / sizeof arguments[0],
+                                       .options = &ctl.options};
+    enum arguments_result result = arguments_parse(argc, argv, &spec);
+    if (result != ARGUMENTS_OK)
+        return arguments_exit_status(result);
+    for (size_t i = 0; i < ROWS; i++)
+        if (strcmp(rows[i].name, ctl.words[0]) == 0)
+            return run_row(&ctl, &rows[i]);
+    return complain(ctl.words[0]);
+}

@@ -1,0 +1,316 @@
+/* See status_view.h. */
+#include "cli/status_view.h"
+
+#include "cli/terminal.h"
+#include "core/core.h"
+#include <math.h>
+#include <string.h>
+
+#define NAME_WIDTH 12
+
+static uint64_t word(const _Atomic uint64_t *where)
+{
+    return atomic_load_explicit(where, memory_order_relaxed);
+}
+
+static double seconds_since(const _Atomic uint64_t *at_us, instant now)
+{
+    uint64_t at = word(at_us);
+    return at == 0 ? NAN : (double)(now.us - (int64_t)at) / 1e6;
+}
+
+static double share_of(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? NAN : (double)part / (double)whole;
+}
+
+static double allowed_per_minute(const struct page_lane *lane)
+{
+    uint64_t bits = word(&lane->allowed_per_minute_bits);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* ---- for a person ---- */
+
+/* "3 d 4 h", "5 min", "12.3 s", "–": as exact as is of use. */
+static const char *span_text(double seconds, char out[32])
+{
+    if (isnan(seconds))
+        return "–";
+    if (seconds < 100)
+        snprintf(out, 32, "%.1f s", seconds);
+    else if (seconds < 7200)
+        snprintf(out, 32, "%.0f min", seconds / 60);
+    else if (seconds < 172800)
+        snprintf(out, 32, "%.0f h", seconds / 3600);
+    else
+        snprintf(out, 32, "%.0f d", seconds / 86400);
+    return out;
+}
+
+static void print_cell(FILE *out, const char *text, size_t width)
+{
+    size_t used = terminal_columns(text);
+    for (; used < width; used++)
+        fputc(' ', out);
+    fputs(text, out);
+    fputs("  ", out);
+}
+
+static void print_heading(FILE *out, const char *title, const char *const columns[], size_t width)
+{
+    struct terminal_style style = terminal_style(out);
+    fprintf(out, "\n%s%-*s%s", style.bold, NAME_WIDTH, title, style.end);
+    fputs(style.dim, out);
+    for (; *columns != NULL; columns++)
+        print_cell(out, *columns, width);
+    fprintf(out, "%s\n", style.end);
+}
+
+static void print_process(FILE *out, const struct status_page *page, unsigned i, instant now)
+{
+    const struct page_process *process = &page->processes[i];
+    enum process_state state = (enum process_state)word(&process->state);
+    struct terminal_style style = terminal_style(out);
+    char number[32], span[32];
+    bool is_well = state == PROCESS_RUNNING;
+    fprintf(out, "  %-*s%s", NAME_WIDTH - 2, process_name((enum page_process_id)i),
+            is_well ? style.green : style.yellow);
+    print_cell(out, process_state_name(state), 10);
+    fputs(style.end, out);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)word(&process->pid));
+    print_cell(out, word(&process->pid) == 0 ? "–" : number, 10);
+    print_cell(out, span_text(seconds_since(&process->started_at_us, now), span), 10);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)word(&process->starts));
+    print_cell(out, number, 10);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)word(&process->deaths_last_hour));
+    print_cell(out, number, 10);
+    snprintf(number, sizeof number, "%.1f MB", (double)word(&process->resident_bytes) / 1e6);
+    print_cell(out, word(&process->resident_bytes) == 0 ? "–" : number, 10);
+    fputc('\n', out);
+}
+
+static void print_processes(FILE *out, const struct status_page *page, instant now)
+{
+    static const char *const columns[] = {"state",  "pid",        "since", "starts",
+                                          "deaths/h", "memory", NULL};
+    print_heading(out, "Processes", columns, 10);
+    for (unsigned i = PROCESS_SUPERVISOR; i < PROCESS_COUNT; i++)
+        print_process(out, page, i, now);
+}
+
+static void print_group(FILE *out, const struct status_page *page, unsigned i, instant now)
+{
+    const struct page_group *group = &page->groups[i];
+    char text[32];
+    double on_time = share_of(word(&group->recent_on_time), word(&group->recent));
+    fprintf(out, "  %-*s", NAME_WIDTH - 2, token_group_name((enum token_group)i));
+    snprintf(text, sizeof text, "%llu", (unsigned long long)word(&group->tokens));
+    print_cell(out, text, 10);
+    print_cell(out, span_text((double)word(&group->target_us) / 1e6, text), 10);
+    print_cell(out, span_text((double)word(&group->oldest_age_us) / 1e6, text), 10);
+    snprintf(text, sizeof text, "%.1f %%", on_time * 100);
+    print_cell(out, isnan(on_time) ? "–" : text, 10);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)word(&group->deferred));
+    print_cell(out, text, 10);
+    print_cell(out, span_text(seconds_since(&group->last_answer_us, now), text), 10);
+    fputc('\n', out);
+}
+
+static void print_groups(FILE *out, const struct status_page *page, instant now)
+{
+    static const char *const columns[] = {"tokens",  "target",   "oldest",     "on time",
+                                          "deferred", "last one", NULL};
+    print_heading(out, "Groups", columns, 10);
+    for (unsigned i = 0; i < GROUP_COUNT; i++)
+        print_group(out, page, i, now);
+}
+
+static void print_lanes(FILE *out, const struct status_page *page, instant now)
+{
+    static const char *const columns[] = {"allowed/min", "used/min", "in flight", "latency",
+                                          "resting", NULL};
+    print_heading(out, "Budgets", columns, 11);
+    for (unsigned i = 0; i < LANE_KIND_COUNT; i++) {
+        const struct page_lane *lane = &page->lanes[i];
+        char text[32];
+        double rest = -seconds_since(&lane->paused_until_us, now);
+        fprintf(out, "  %-*s", NAME_WIDTH - 2, lane_kind_name((enum lane_kind)i));
+        snprintf(text, sizeof text, "%.0f", allowed_per_minute(lane));
+        print_cell(out, text, 11);
+        snprintf(text, sizeof text, "%llu", (unsigned long long)word(&lane->used_last_minute));
+        print_cell(out, text, 11);
+        snprintf(text, sizeof text, "%llu", (unsigned long long)word(&lane->in_flight));
+        print_cell(out, text, 11);
+        snprintf(text, sizeof text, "%.0f ms", (double)word(&lane->latency_us) / 1000);
+        print_cell(out, text, 11);
+        print_cell(out, span_text(rest > 0 ? rest : NAN, text), 11);
+        fputc('\n', out);
+    }
+}
+
+static void print_message(FILE *out, const char *title, const char *text)
+{
+    struct terminal_style style = terminal_style(out);
+    if (text[0] != '\0')
+        fprintf(out, "  %-*s%s%s%s\n", NAME_WIDTH - 2, title, style.yellow, text, style.end);
+}
+
+static void print_suspects(FILE *out, const struct status_page *page, instant now)
+{
+    for (size_t i = 0; i < SUSPECTS_MAX; i++) {
+        const struct suspect *row = &page->suspects.rows[i];
+        uint32_t state = atomic_load_explicit(&row->state, memory_order_acquire);
+        char mint[ADDRESS_TEXT_MAX + 1], span[32];
+        if (state == SUSPECT_NONE)
+            continue;
+        address_format(&row->mint, mint);
+        double left = (double)(atomic_load(&row->until_us) - now.us) / 1e6;
+        fprintf(out, "  %-*s%s, in hand at %u death%s%s%s\n", NAME_WIDTH - 2,
+                suspect_state_name((enum suspect_state)state), mint, row->deaths,
+                row->deaths == 1 ? "" : "s", state == SUSPECT_QUARANTINED ? ", for another " : "",
+                state == SUSPECT_QUARANTINED ? span_text(left, span) : "");
+    }
+}
+
+static void print_notes(FILE *out, const struct status_page *page, instant now)
+{
+    static const char *const nothing[] = {NULL};
+    static struct page_texts texts;
+    bool has_suspects = suspects_count(&page->suspects, SUSPECT_NONE) < SUSPECTS_MAX;
+    bool is_paused = word(&page->is_paused) != 0;
+    if (!page_read_texts(page, &texts))
+        return;
+    if (!has_suspects && !is_paused && texts.options.scheduler_enabled &&
+        texts.store_message[0] == '\0' && texts.feed_message[0] == '\0')
+        return;
+    print_heading(out, "Notes", nothing, 0);
+    if (!texts.options.scheduler_enabled)
+        print_message(out, "scheduler", "off (scheduler_enabled = false): nothing is fetched");
+    if (is_paused)
+        print_message(out, "scheduler", "paused: nothing is fetched; moonwatch ctl resume");
+    print_message(out, "feed", texts.feed_message);
+    print_message(out, "store", texts.store_message);
+    print_suspects(out, page, now);
+}
+
+void status_print(FILE *out, const struct status_page *page, instant now)
+{
+    print_processes(out, page, now);
+    print_groups(out, page, now);
+    print_lanes(out, page, now);
+    print_notes(out, page, now);
+    uint64_t incident = word(&page->incident);
+    if (incident != 0)
+        fprintf(out, "\n  %llu incident%s so far; moonwatch ctl incidents tells of them.\n",
+                (unsigned long long)incident, incident == 1 ? "" : "s");
+    fputc('\n', out);
+}
+
+/* ---- for scripts ---- */
+
+static void json_processes(struct json *json, const struct status_page *page, instant now)
+{
+    json_array_open(json, "processes");
+    for (unsigned i = PROCESS_SUPERVISOR; i < PROCESS_COUNT; i++) {
+        const struct page_process *process = &page->processes[i];
+        json_object_open(json, NULL);
+        json_put_string(json, "name", process_name((enum page_process_id)i));
+        json_put_string(json, "state", process_state_name((enum process_state)word(&process->state)));
+        json_put_int(json, "pid", (int64_t)word(&process->pid));
+        json_put_int(json, "starts", (int64_t)word(&process->starts));
+        if (i == PROCESS_ENGINE)
+            json_put_double(json, "generation", page_get(page, GAUGE_GENERATION));
+        json_put_double(json, "uptime_s", seconds_since(&process->started_at_us, now));
+        json_put_double(json, "ready_s", seconds_since(&process->ready_at_us, now));
+        json_put_int(json, "deaths_last_hour", (int64_t)word(&process->deaths_last_hour));
+        json_put_double(json, "next_start_s", -seconds_since(&process->next_start_at_us, now));
+        json_put_int(json, "resident_bytes", (int64_t)word(&process->resident_bytes));
+        json_object_close(json);
+    }
+    json_array_close(json);
+}
+
+static void json_groups_of(struct json *json, const struct status_page *page)
+{
+    json_object_open(json, "groups");
+    for (unsigned i = 0; i < GROUP_COUNT; i++) {
+        const struct page_group *group = &page->groups[i];
+        json_object_open(json, token_group_name((enum token_group)i));
+        json_put_int(json, "tokens", (int64_t)word(&group->tokens));
+        json_put_double(json, "target_s", (double)word(&group->target_us) / 1e6);
+        json_put_double(json, "oldest_age_s", (double)word(&group->oldest_age_us) / 1e6);
+        json_put_double(json, "on_time",
+                        share_of(word(&group->recent_on_time), word(&group->recent)));
+        json_put_int(json, "deferred", (int64_t)word(&group->deferred));
+        json_put_int(json, "refreshes", (int64_t)word(&group->refreshes));
+        json_object_close(json);
+    }
+    json_object_close(json);
+}
+
+static void json_budgets_of(struct json *json, const struct status_page *page)
+{
+    json_object_open(json, "budgets");
+    for (unsigned i = 0; i < LANE_KIND_COUNT; i++) {
+        const struct page_lane *lane = &page->lanes[i];
+        json_object_open(json, lane_kind_name((enum lane_kind)i));
+        json_put_double(json, "allowed_per_minute", allowed_per_minute(lane));
+        json_put_int(json, "used_last_minute", (int64_t)word(&lane->used_last_minute));
+        json_put_int(json, "requests", (int64_t)word(&lane->requests));
+        json_put_int(json, "in_flight", (int64_t)word(&lane->in_flight));
+        json_put_double(json, "latency_s", (double)word(&lane->latency_us) / 1e6);
+        json_object_close(json);
+    }
+    json_object_close(json);
+}
+
+static void json_numbers(struct json *json, const struct status_page *page)
+{
+    static const enum gauge load[] = {GAUGE_CPU_SECONDS,  GAUGE_LOOP_LAG,
+                                      GAUGE_STORE_QUEUE,  GAUGE_STORE_DIRTY,
+                                      GAUGE_TABLE_BYTES,  GAUGE_STORE_COMMIT_SECONDS,
+                                      GAUGE_STORE_SIZE,   GAUGE_BREAKER};
+    json_object_open(json, "load");
+    for (size_t i = 0; i < sizeof load / sizeof load[0]; i++)
+        json_put_double(json, gauge_name(load[i]), page_get(page, load[i]));
+    json_object_close(json);
+    json_object_open(json, "counters");
+    for (int i = 0; i < COUNTER_COUNT; i++)
+        json_put_int(json, counter_name((enum counter)i), (int64_t)word(&page->counters[i]));
+    json_object_close(json);
+}
+
+static void json_suspects(struct json *json, const struct status_page *page)
+{
+    json_array_open(json, "suspects");
+    for (size_t i = 0; i < SUSPECTS_MAX; i++) {
+        const struct suspect *row = &page->suspects.rows[i];
+        uint32_t state = atomic_load_explicit(&row->state, memory_order_acquire);
+        char mint[ADDRESS_TEXT_MAX + 1];
+        if (state == SUSPECT_NONE)
+            continue;
+        address_format(&row->mint, mint);
+        json_object_open(json, NULL);
+        json_put_string(json, "mint_address", mint);
+        json_put_string(json, "state", suspect_state_name((enum suspect_state)state));
+        json_put_int(json, "deaths", row->deaths);
+        json_object_close(json);
+    }
+    json_array_close(json);
+}
+
+void status_json(struct json *json, const struct status_page *page, instant now)
+{
+    json_object_open(json, NULL);
+    json_processes(json, page, now);
+    json_groups_of(json, page);
+    json_budgets_of(json, page);
+    json_numbers(json, page);
+    json_put_bool(json, "paused", word(&page->is_paused) != 0);
+    json_put_int(json, "incidents", (int64_t)word(&page->incident));
+    json_suspects(json, page);
+    json_object_close(json);
+}
