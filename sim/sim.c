@@ -282,6 +282,11 @@ static void perform(struct sim *sim, const struct action *action)
     case ACTION_REPLY:
         close_tag(sim, action);
         return;
+    case ACTION_TRANSITION:
+        trace_number(sim, action->transition.what);
+        trace_number(sim, action->transition.to);
+        trace_number(sim, action->transition.id);
+        return;
     case ACTION_CANCEL:
     case ACTION_EXPORT:
     case ACTION_RETENTION:

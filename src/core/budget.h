@@ -1,8 +1,9 @@
 /*
  * A lane's budget: a token bucket (Turner, "New directions in communications", IEEE 1986), so that
  * requests go out evenly and no window of a minute sees more than the limit, however the upstream
- * counts. After a refusal or a failure the budget RESTS: as long as the upstream says, or doubling
- * from one refusal to the next. Under the first success it is as before.
+ * counts. After a refusal or an unusable answer the budget RESTS: as long as the upstream says, or
+ * doubling from one to the next. Under the first success it is as before. An upstream that does not
+ * answer at all is the breaker's matter (breaker.h).
  */
 #ifndef MOONWATCH_CORE_BUDGET_H
 #define MOONWATCH_CORE_BUDGET_H

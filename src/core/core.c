@@ -28,6 +28,7 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
     lanes_init(&core->discover, table, LINKS_DISCOVER, 0.02);
     for (int i = 0; i < LANE_KIND_COUNT; i++)
         budget_init(&core->lanes[i].budget, 60, now);
+    breaker_init(&core->breaker, (uint64_t)now.us ^ (uint64_t)last_snapshot_id << 32);
     schedule_apply_options(core);
     follow_start(core);
     schedule_look_ahead(core);
@@ -46,6 +47,15 @@ struct action *core_act(struct core *core, enum action_kind kind)
 size_t core_room(const struct core *core)
 {
     return ACTIONS_MAX - core->actions->count;
+}
+
+void core_tell(struct core *core, enum transition what, unsigned from, unsigned to, uint32_t id)
+{
+    struct action *action = core_act(core, ACTION_TRANSITION);
+    action->transition.what = what;
+    action->transition.from = (uint8_t)from;
+    action->transition.to = (uint8_t)to;
+    action->transition.id = id;
 }
 
 void core_reply(struct core *core, uint64_t tag, enum reply_result result, token_id id,

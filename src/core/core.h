@@ -16,9 +16,11 @@
 #define MOONWATCH_CORE_CORE_H
 
 #include "base/options.h"
+#include "core/breaker.h"
 #include "core/lane_kind.h"
 #include "core/outcome.h"
 #include "core/token_table.h"
+#include "core/transition.h"
 
 /* Jobs, each with its own interval. X(code, name) */
 #define JOB_LIST(X)                                                                                \
@@ -87,15 +89,16 @@ struct event {
 /* ---- actions ---- */
 
 enum action_kind {
-    ACTION_FETCH,     /* send a request; its end comes back as EVENT_ANSWER */
-    ACTION_CANCEL,    /* end a request that overran its deadline; no answer is awaited any more */
-    ACTION_ADD_TOKEN, /* write its row durably, then EVENT_TOKEN_DURABLE */
-    ACTION_SAVE,      /* its state changed: write it with the next group commit */
-    ACTION_SNAPSHOT,  /* add to its history what its slot holds now */
-    ACTION_HISTORY,   /* add an event of its life */
-    ACTION_REPLY,     /* answer a client */
-    ACTION_EXPORT,    /* write the file for bots */
-    ACTION_RETENTION, /* delete history from before */
+    ACTION_FETCH,      /* send a request; its end comes back as EVENT_ANSWER */
+    ACTION_CANCEL,     /* end a request that overran its deadline; no answer is awaited any more */
+    ACTION_ADD_TOKEN,  /* write its row durably, then EVENT_TOKEN_DURABLE */
+    ACTION_SAVE,       /* its state changed: write it with the next group commit */
+    ACTION_SNAPSHOT,   /* add to its history what its slot holds now */
+    ACTION_HISTORY,    /* add an event of its life */
+    ACTION_REPLY,      /* answer a client */
+    ACTION_EXPORT,     /* write the file for bots */
+    ACTION_RETENTION,  /* delete history from before */
+    ACTION_TRANSITION, /* a state changed: for the flight recorder and the log */
     ACTION_KIND_COUNT
 };
 
@@ -138,6 +141,11 @@ struct action {
         struct {
             instant snapshots_before, events_before;
         } retention;
+        struct {
+            enum transition what;
+            uint8_t from, to;
+            uint32_t id; /* of what `what` says */
+        } transition;
     };
 };
 
@@ -180,6 +188,12 @@ struct lane_stats {
     instant last_ok_at;
 };
 
+struct breaker_stats {
+    enum breaker_state state;
+    uint64_t opens;
+    instant open_until; /* INSTANT_NEVER: not open */
+};
+
 struct job_stats {
     uint64_t runs;
     instant last_run_at;
@@ -196,6 +210,7 @@ struct core_stats {
     struct group_stats groups[GROUP_COUNT];
     struct lane_stats lanes[LANE_KIND_COUNT];
     struct job_stats jobs[JOB_COUNT];
+    struct breaker_stats breaker;
     instant sampled_at; /* of what is a present state: once a second */
 };
 

@@ -1,7 +1,9 @@
 /* The names of the core's enums, made from the lists that the enums are made from. */
+#include "core/breaker.h"
 #include "core/lane_kind.h"
 #include "core/outcome.h"
 #include "core/token_table.h"
+#include "core/transition.h"
 
 #include <string.h>
 
@@ -14,6 +16,8 @@ static const char *const feed_outcomes[] = {FEED_OUTCOME_LIST(X)};
 static const char *const pair_issues[] = {PAIR_ISSUE_LIST(X)};
 static const char *const token_statuses[] = {TOKEN_STATUS_LIST(X)};
 static const char *const token_groups[] = {TOKEN_GROUP_LIST(X)};
+static const char *const breaker_states[] = {BREAKER_STATE_LIST(X)};
+static const char *const transitions[] = {TRANSITION_LIST(X)};
 #undef X
 
 static const char *name_of(const char *const names[], size_t count, unsigned value)
@@ -54,4 +58,25 @@ bool token_status_parse(const char *text, size_t length, enum token_status *out)
 const char *token_group_name(enum token_group group)
 {
     return name_of(token_groups, GROUP_COUNT, (unsigned)group);
+}
+
+const char *breaker_state_name(enum breaker_state state)
+{
+    return name_of(breaker_states, BREAKER_STATE_COUNT, (unsigned)state);
+}
+
+const char *transition_name(enum transition what)
+{
+    return name_of(transitions, TRANSITION_COUNT, (unsigned)what);
+}
+
+const char *transition_state_name(enum transition what, unsigned state)
+{
+    switch (what) {
+    case TRANSITION_BREAKER:
+        return breaker_state_name((enum breaker_state)state);
+    case TRANSITION_COUNT:
+        break;
+    }
+    return UNKNOWN_NAME;
 }

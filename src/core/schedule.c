@@ -14,11 +14,12 @@
 #define SILENCE_S          60.0
 #define REFUSED_REST_FIRST duration_s(5)
 #define REFUSED_REST_MOST  duration_s(60)
-#define FAILED_REST_FIRST  duration_ms(250)
-/* Short, so that an upstream that comes back is noticed at once; one probe in two seconds. */
-#define FAILED_REST_MOST    duration_s(2)
+/* An unusable answer may be about one request of this kind only: the others go on. */
+#define DOUBTFUL_REST_FIRST duration_ms(250)
+#define DOUBTFUL_REST_MOST  duration_s(2)
 #define ACTIONS_PER_TOKEN   6 /* save, snapshot, change, reply… of one answered token */
-#define ACTIONS_FOR_REQUEST 1
+#define ACTIONS_FOR_REQUEST 2 /* the request, and that it is a probe */
+#define ACTIONS_FOR_CANCEL  3 /* the cancel, a reply, and that it was a probe */
 
 static double requests_per_minute(const struct options *options, enum lane_kind lane)
 {
@@ -123,6 +124,36 @@ static void count_used(struct lane_state *lane, instant now)
     lane->used[slot].count++;
 }
 
+/* ---- the breaker ---- */
+
+/* Tells of a change that has just been made, if one was. */
+static void note_breaker(struct core *core, enum breaker_state before)
+{
+    const struct breaker *breaker = &core->breaker;
+    core->stats.breaker = (struct breaker_stats){
+        .state = breaker->state, .opens = breaker->opens, .open_until = breaker->open_until};
+    if (breaker->state != before)
+        core_tell(core, TRANSITION_BREAKER, before, breaker->state, 0);
+}
+
+static void breaker_sent(struct core *core)
+{
+    enum breaker_state before = core->breaker.state;
+    breaker_on_sent(&core->breaker, core->now);
+    note_breaker(core, before);
+}
+
+static void breaker_ended(struct core *core, const struct request *request,
+                          enum feed_outcome outcome, duration retry_after)
+{
+    enum breaker_state before = core->breaker.state;
+    struct breaker_end end = {breaker_verdict(outcome), request->sent_at, retry_after};
+    breaker_on_end(&core->breaker, &end, core->now);
+    note_breaker(core, before);
+}
+
+/* ---- sending: one request ---- */
+
 /* Sends one request of this lane, if anybody in it is due. */
 static bool send_one(struct core *core, enum lane_kind lane)
 {
@@ -154,6 +185,7 @@ static bool send_one(struct core *core, enum lane_kind lane)
     action->fetch.lane = lane;
     action->fetch.addresses = request->addresses;
     action->fetch.count = request->address_count;
+    breaker_sent(core);
     return true;
 }
 
@@ -163,14 +195,36 @@ static bool may_send(const struct core *core, enum lane_kind lane)
            core->free_count > 0;
 }
 
+static bool is_ready(struct core *core, enum lane_kind lane)
+{
+    return may_send(core, lane) && core_room(core) >= ACTIONS_FOR_REQUEST &&
+           !instant_before(core->now, budget_ready_at(&core->lanes[lane].budget, core->now));
+}
+
+/* One request in all. The lanes take turns, so that one whose requests always fail does not keep
+ * the breaker open for the others. */
+static void send_probe(struct core *core)
+{
+    for (int i = 0; i < LANE_KIND_COUNT; i++) {
+        enum lane_kind lane = (core->probe_lane + (unsigned)i) % LANE_KIND_COUNT;
+        if (!is_ready(core, lane) || !send_one(core, lane))
+            continue;
+        core->probe_lane = (lane + 1U) % LANE_KIND_COUNT;
+        return;
+    }
+}
+
 void schedule_send(struct core *core)
 {
-    for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
-        while (may_send(core, lane) && core_room(core) >= ACTIONS_FOR_REQUEST &&
-               !instant_before(core->now, budget_ready_at(&core->lanes[lane].budget, core->now)))
-            if (!send_one(core, lane))
-                break;
+    if (instant_before(core->now, breaker_ready_at(&core->breaker)))
+        return;
+    if (core->breaker.state == BREAKER_OPEN) {
+        send_probe(core);
+        return;
     }
+    for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
+        while (is_ready(core, lane) && send_one(core, lane))
+            ;
 }
 
 instant schedule_deadline(struct core *core)
@@ -186,7 +240,7 @@ instant schedule_deadline(struct core *core)
         instant ready = budget_ready_at(&core->lanes[lane].budget, core->now);
         deadline = instant_min(deadline, instant_max(due, ready));
     }
-    return deadline;
+    return instant_max(deadline, breaker_ready_at(&core->breaker));
 }
 
 /* ---- answers ---- */
@@ -206,13 +260,14 @@ static void put_back(struct core *core, const struct request *request)
         follow_put_back(core, request->tokens[i], request->lane);
 }
 
-/* One strike for all that were under way when the trouble began, not one each. */
+/* Refusals and unusable answers are matters of the lane; the others are the breaker's. One strike
+ * for all that were under way when the trouble began, not one each. */
 static void strike(struct core *core, const struct request *request, const struct event *event)
 {
     struct lane_state *lane = &core->lanes[request->lane];
     enum feed_outcome outcome = event->answer.outcome;
     bool refused = outcome == FEED_RATE_LIMITED || outcome == FEED_FORBIDDEN;
-    if (outcome == FEED_CANCELLED)
+    if (!refused && breaker_verdict(outcome) != VERDICT_DOUBTFUL)
         return;
     if (request->sent_at.us < lane->struck_at.us) {
         budget_rest(&lane->budget, core->now, event->answer.retry_after);
@@ -220,8 +275,8 @@ static void strike(struct core *core, const struct request *request, const struc
     }
     lane->struck_at = core->now;
     budget_strike(&lane->budget, core->now, event->answer.retry_after,
-                  refused ? REFUSED_REST_FIRST : FAILED_REST_FIRST,
-                  refused ? REFUSED_REST_MOST : FAILED_REST_MOST);
+                  refused ? REFUSED_REST_FIRST : DOUBTFUL_REST_FIRST,
+                  refused ? REFUSED_REST_MOST : DOUBTFUL_REST_MOST);
 }
 
 static void measure_latency(struct lane_state *lane, duration latency)
@@ -329,6 +384,7 @@ void schedule_on_answer(struct core *core, const struct event *event)
     struct lane_stats *stats = &core->stats.lanes[request->lane];
     assert(stats->in_flight > 0);
     stats->in_flight--;
+    breaker_ended(core, request, event->answer.outcome, event->answer.retry_after);
     if (event->answer.outcome == FEED_OK) {
         measure_latency(lane, event->answer.latency);
         budget_succeed(&lane->budget);
@@ -351,11 +407,12 @@ void schedule_cancel_overdue(struct core *core)
     for (int i = 0; i < REQUESTS_MAX; i++) {
         struct request *request = &core->requests[i];
         if (!request->in_flight || instant_diff(core->now, request->sent_at).us < limit.us ||
-            core_room(core) < 2)
+            core_room(core) < ACTIONS_FOR_CANCEL)
             continue;
         core_act(core, ACTION_CANCEL)->cancel.request = handle_of(core, request);
         core->stats.lanes[request->lane].in_flight--;
         core->stats.lanes[request->lane].outcomes[FEED_CANCELLED]++;
+        breaker_ended(core, request, FEED_CANCELLED, duration_us(0));
         put_back(core, request);
         if (request->lane == LANE_DISCOVER)
             answer_wants(core, request->tokens[0], FEED_CANCELLED);

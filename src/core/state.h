@@ -9,6 +9,7 @@
 #ifndef MOONWATCH_CORE_STATE_H
 #define MOONWATCH_CORE_STATE_H
 
+#include "core/breaker.h"
 #include "core/budget.h"
 #include "core/core.h"
 #include "core/lane.h"
@@ -76,6 +77,8 @@ struct core {
     struct lanes price;
     struct lanes discover;
     struct lane_state lanes[LANE_KIND_COUNT];
+    struct breaker breaker;
+    enum lane_kind probe_lane; /* whose turn to send the next probe it is */
     struct job_state jobs[JOB_COUNT];
     int64_t last_snapshot_id;
     struct recent_slice recent[GROUP_COUNT][RECENT_SLICES];
@@ -92,6 +95,9 @@ struct action *core_act(struct core *core, enum action_kind kind);
 size_t core_room(const struct core *core); /* actions that still fit into this step */
 void core_reply(struct core *core, uint64_t tag, enum reply_result result, token_id id,
                 const char *message);
+
+/* The one place that tells of a change of state. */
+void core_tell(struct core *core, enum transition what, unsigned from, unsigned to, uint32_t id);
 
 /* schedule.c */
 void schedule_apply_options(struct core *core);

@@ -91,6 +91,15 @@ static void perform_history(struct engine *engine, const struct action *action)
            LOG_STRING("reason", action->history.reason));
 }
 
+static void perform_transition(const struct action *action)
+{
+    enum transition what = action->transition.what;
+    log_info("heal", transition_name(what),
+             LOG_STRING("from", transition_state_name(what, action->transition.from)),
+             LOG_STRING("to", transition_state_name(what, action->transition.to)),
+             LOG_INT("id", action->transition.id));
+}
+
 void engine_perform(struct engine *engine, const struct action *action)
 {
     switch (action->kind) {
@@ -121,6 +130,9 @@ void engine_perform(struct engine *engine, const struct action *action)
     case ACTION_RETENTION:
         writer_delete_history(engine->writer, action->retention.snapshots_before,
                               action->retention.events_before);
+        return;
+    case ACTION_TRANSITION:
+        perform_transition(action);
         return;
     case ACTION_KIND_COUNT:
         return;

@@ -23,7 +23,14 @@
 #define HOUR_S        3600.0
 
 /* What a trace shows, a bit each. */
-enum { SHOW_FETCH = 1, SHOW_STORE = 2, SHOW_HISTORY = 4, SHOW_REPLY = 8, SHOW_JOBS = 16 };
+enum {
+    SHOW_FETCH = 1,
+    SHOW_STORE = 2,
+    SHOW_HISTORY = 4,
+    SHOW_REPLY = 8,
+    SHOW_JOBS = 16,
+    SHOW_HEALING = 32
+};
 
 /* What the upstream knows of a token. */
 enum market {
@@ -178,6 +185,19 @@ static void on_job(const char *what)
     say("%s\n", what);
 }
 
+static void on_transition(const struct action *action)
+{
+    enum transition what = action->transition.what;
+    if (!(world.show & SHOW_HEALING))
+        return;
+    say_when();
+    say("%s", transition_name(what));
+    if (action->transition.id != 0)
+        say(" %d", (int)action->transition.id);
+    say(": %s → %s\n", transition_state_name(what, action->transition.from),
+        transition_state_name(what, action->transition.to));
+}
+
 static void drop_pending(size_t i)
 {
     world.pending_count--;
@@ -224,6 +244,9 @@ static void perform(const struct action *action)
         return;
     case ACTION_RETENTION:
         on_job("retention");
+        return;
+    case ACTION_TRANSITION:
+        on_transition(action);
         return;
     case ACTION_KIND_COUNT:
         break;
@@ -698,13 +721,16 @@ static void a_failure_puts_tokens_back_as_old_as_they_were(void **state)
     world.outcome = FEED_SERVER_ERROR;
     run_until(3);
     expect_trace("    0.99  screen A B C\n"
-                 "    1.34  screen A B C\n"
-                 "    1.94  screen A B C\n");
+                 "    1.09  screen A B C\n"
+                 "    1.19  screen A B C\n"
+                 "    1.46  screen A B C\n"
+                 "    1.86  screen A B C\n"
+                 "    2.81  screen A B C\n");
     assert_int_equal(state_of(1)->checked_at.us, at(-44).us);
     assert_int_equal(token_column_checked(world.memory.table, 2).us, at(-40).us);
     world.outcome = FEED_OK;
     run_until(6);
-    expect_trace("    3.04  screen A B C\n");
+    expect_trace("    4.42  screen A B C\n");
     assert_int_equal(state_of(1)->checked_at.us, state_of(3)->checked_at.us);
 }
 
@@ -721,8 +747,10 @@ static void a_failed_wish_stays_a_wish(void **state)
     run_until(4);
     expect_trace("    0.00  discover A\n"
                  "    0.10  reply 9: unavailable, timeout\n"
-                 "    0.35  discover A\n"
-                 "    0.95  discover A\n");
+                 "    0.20  discover A\n"
+                 "    0.41  discover A\n"
+                 "    0.68  discover A\n"
+                 "    1.07  discover A\n");
 }
 
 static void rests_after_429(void **state)
@@ -776,6 +804,116 @@ static void one_trouble_is_one_strike(void **state)
     fail_raw(world.pending[3].request, FEED_RATE_LIMITED, 30);      /* but it may ask for longer */
     run_until(4.5);
     assert_int_equal(lane(LANE_DISCOVER)->rest_until.us, at(33).us);
+}
+
+static void an_upstream_in_trouble_gets_one_probe_at_a_time(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 15, 1);
+    preload('B', TOKEN_MONITORING, 45, 1);
+    preload('C', TOKEN_MONITORING, 600, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING;
+    world.outcome = FEED_UNREACHABLE;
+    run_until(2.5);
+    /* One failure for all three kinds, then two more; each kind sends a probe in turn. */
+    expect_trace("    0.00  refresh A1 A2\n"
+                 "    0.00  screen C B\n"
+                 "    0.00  discover C\n"
+                 "    0.20  refresh A1 A2\n"
+                 "    0.20  screen C B\n"
+                 "    0.20  discover C\n"
+                 "    0.41  refresh A1 A2\n"
+                 "    0.41  screen C B\n"
+                 "    0.41  discover C\n"
+                 "    0.51  breaker: closed → open\n"
+                 "    0.68  refresh A1 A2\n"
+                 "    0.68  breaker: open → half_open\n"
+                 "    0.78  breaker: half_open → open\n"
+                 "    1.07  screen C B\n"
+                 "    1.07  breaker: open → half_open\n"
+                 "    1.17  breaker: half_open → open\n"
+                 "    2.02  discover C\n"
+                 "    2.02  breaker: open → half_open\n"
+                 "    2.12  breaker: half_open → open\n");
+    assert_int_equal(core_stats(world.core)->breaker.state, BREAKER_OPEN);
+    assert_true(instant_is_never(lane(LANE_SCREEN)->rest_until));
+    world.outcome = FEED_OK;
+    run_until(5);
+    expect_trace("    3.63  refresh A1 A2\n"
+                 "    3.63  breaker: open → half_open\n"
+                 "    3.73  breaker: half_open → closed\n"
+                 "    3.73  screen C B\n"
+                 "    3.73  discover C\n");
+    assert_int_equal(core_stats(world.core)->breaker.state, BREAKER_CLOSED);
+    assert_int_equal(core_stats(world.core)->breaker.opens, 4);
+    assert_true(instant_is_never(core_stats(world.core)->breaker.open_until));
+}
+
+static void an_upstream_that_asks_to_wait_is_left_alone(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 15, 1);
+    preload('B', TOKEN_MONITORING, 45, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING;
+    world.outcome = OUTCOME_LOST;
+    run_until(0.1);
+    fail_raw(world.pending[0].request, FEED_SERVER_ERROR, 20);
+    drop_pending(0);
+    world.outcome = FEED_OK;
+    run_until(25);
+    expect_trace("    0.00  refresh A1 A2\n"
+                 "    0.00  screen B\n"
+                 "    0.10  breaker: closed → open\n"
+                 "   20.10  refresh A1 A2\n"
+                 "   20.10  breaker: open → half_open\n"
+                 "   20.20  breaker: half_open → closed\n");
+}
+
+static void a_probe_that_is_lost_is_no_answer(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 45, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING;
+    world.outcome = FEED_RESET;
+    run_until(0.6);
+    forget_trace();
+    world.outcome = OUTCOME_LOST;
+    run_until(40);
+    expect_trace("    0.68  screen A\n"
+                 "    0.68  breaker: open → half_open\n"
+                 "   26.00  cancel screen\n"
+                 "   26.00  breaker: half_open → open\n"
+                 "   26.29  screen A\n"
+                 "   26.29  breaker: open → half_open\n");
+}
+
+static void what_one_kind_is_answered_badly_does_not_stop_the_others(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 1, 1);
+    preload('B', TOKEN_MONITORING, 45, 1);
+    start();
+    world.show = SHOW_HEALING;
+    for (int i = 0; i < 40; i++) {
+        world.outcome = OUTCOME_LOST; /* screenings are never answered well */
+        run_until(seconds(world.now) + 0.5);
+        for (size_t k = world.pending_count; k-- > 0;) {
+            struct pending one = world.pending[k];
+            struct pair pairs[4];
+            drop_pending(k);
+            if (one.lane == LANE_SCREEN)
+                fail_raw(one.request, FEED_MALFORMED, 0);
+            else
+                answer_raw(one.request, pairs, market_answer(&one, pairs));
+        }
+    }
+    expect_trace("");
+    assert_true(lane(LANE_SCREEN)->outcomes[FEED_MALFORMED] >= 8);
+    assert_true(lane(LANE_SCREEN)->outcomes[FEED_MALFORMED] <= 16); /* its lane rests */
+    assert_int_equal(core_stats(world.core)->breaker.opens, 0);
 }
 
 static void a_lost_request_is_given_up_and_its_late_answer_ignored(void **state)
@@ -1077,7 +1215,8 @@ static void a_refresh_on_demand_is_replied_to(void **state)
     run_until(30);
     expect_trace("    2.00  discover A\n"
                  "    2.10  reply 5: unavailable, server_error\n"
-                 "    2.35  discover A\n"
+                 "    2.10  discover A\n"
+                 "    2.20  discover A\n"
                  "   15.09  refresh A1 A2\n"
                  "   28.00  cancel discover\n"
                  "   28.00  reply 6: unavailable, cancelled\n"
@@ -1184,7 +1323,7 @@ static void low_scores_archive_by_time_observed(void **state)
     run_until(2700);
     expect_trace("");
     run_until(2800);
-    expect_trace(" 2750.00  A archived: low_score_timeout\n");
+    expect_trace(" 2760.00  A archived: low_score_timeout\n");
     assert_int_equal(state_of(1)->low_score_us, 0);
 }
 
@@ -1362,6 +1501,10 @@ int main(void)
         TEST(a_failed_wish_stays_a_wish),
         TEST(rests_after_429),
         TEST(one_trouble_is_one_strike),
+        TEST(an_upstream_in_trouble_gets_one_probe_at_a_time),
+        TEST(an_upstream_that_asks_to_wait_is_left_alone),
+        TEST(a_probe_that_is_lost_is_no_answer),
+        TEST(what_one_kind_is_answered_badly_does_not_stop_the_others),
         TEST(a_lost_request_is_given_up_and_its_late_answer_ignored),
         TEST(silence_archives_and_demotes_nobody),
         TEST(empty_answers_archive_nobody),

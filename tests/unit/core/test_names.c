@@ -1,6 +1,8 @@
+#include "core/breaker.h"
 #include "core/lane_kind.h"
 #include "core/outcome.h"
 #include "core/token_table.h"
+#include "core/transition.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +18,9 @@ static void test_names(void **state)
     assert_string_equal(pair_issue_name(PAIR_NO_MOVE), "transactions_without_move");
     assert_string_equal(token_status_name(TOKEN_ARCHIVED), "archived");
     assert_string_equal(token_group_name(GROUP_COLD), "cold");
+    assert_string_equal(breaker_state_name(BREAKER_HALF_OPEN), "half_open");
+    assert_string_equal(transition_name(TRANSITION_BREAKER), "breaker");
+    assert_string_equal(transition_state_name(TRANSITION_BREAKER, BREAKER_OPEN), "open");
 }
 
 /* The values may come from shared memory after a crash. */
@@ -29,6 +34,9 @@ static void test_values_out_of_range(void **state)
         assert_string_equal(pair_issue_name((enum pair_issue)values[i]), "unknown");
         assert_string_equal(token_status_name((enum token_status)values[i]), "unknown");
         assert_string_equal(token_group_name((enum token_group)values[i]), "unknown");
+        assert_string_equal(breaker_state_name((enum breaker_state)values[i]), "unknown");
+        assert_string_equal(transition_name((enum transition)values[i]), "unknown");
+        assert_string_equal(transition_state_name((enum transition)values[i], 0), "unknown");
     }
     assert_string_equal(feed_outcome_name(FEED_OUTCOME_COUNT), "unknown");
 }
