@@ -49,6 +49,7 @@ enum event_kind {
     EVENT_REFRESH_WANTED, /* a client wants one token now */
     EVENT_OPTIONS,        /* settings changed */
     EVENT_JOB_WANTED,     /* run a job now */
+    EVENT_PAUSE,
     EVENT_KIND_COUNT
 };
 
@@ -83,6 +84,7 @@ struct event {
         struct {
             enum job job;
         } job_wanted;
+        struct { bool is_paused; } pause;
     };
 };
 
@@ -233,5 +235,8 @@ const struct options *core_options(const struct core *core);
 
 /* For oracles: true when the token is in exactly the lanes it should be in, or in flight. */
 bool core_holds_token(const struct core *core, token_id id);
+
+size_t core_request_tokens(const struct core *core, uint64_t request, token_id *out);
+enum lane_kind core_request_lane(const struct core *core, uint64_t request);
 
 #endif

@@ -99,7 +99,7 @@ static void do_release(struct engine *engine, const struct command *command)
         engine_reply(engine, &reply);
         return;
     }
-    engine_release(engine, suspect);
+    suspect_release(suspect);
     reply_done(engine, command);
 }
 

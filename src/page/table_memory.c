@@ -113,3 +113,19 @@ void table_memory_finish(struct table_memory *memory)
         close(memory->fd);
     *memory = (struct table_memory){.fd = -1};
 }
+
+bool table_memory_attach(struct table_memory *memory, int fd, int *error)
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    void *base = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    *error = errno;
+    if (base == MAP_FAILED)
+        return false;
+    *memory = (struct table_memory){.fd = fd, .base = base, .size = (size_t)size, .table = base};
+    return true;
+}
+bool table_memory_copy(struct table_memory *memory, int from_fd)
+{
+    (void)memory, (void)from_fd;
+    return true;
+}

@@ -25,6 +25,9 @@ bool table_memory_init(struct table_memory *memory, uint32_t capacity, int *erro
  * nothing changed, the caller goes on without new tokens and tries again later. */
 bool table_memory_grow(struct table_memory *memory, uint32_t at_least);
 
+bool table_memory_attach(struct table_memory *memory, int fd, int *error);
+bool table_memory_copy(struct table_memory *memory, int from_fd);
+
 void table_memory_finish(struct table_memory *memory);
 
 #endif

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define LOGGER           "supervisor"
 #define LAST_WORDS       duration_ms(5) /* for the backtrace of who hangs */
@@ -162,6 +163,13 @@ static void start(struct supervisor *supervisor, struct ward *ward, instant now)
 void heal_start(struct supervisor *supervisor)
 {
     instant now = clock_now();
+    struct page_process *shown = &supervisor->world.page->processes[PROCESS_SUPERVISOR];
+    atomic_store(&shown->pid, (uint64_t)getpid());
+    atomic_store(&shown->state, PROCESS_RUNNING);
+    atomic_store(&shown->started_at_us, (uint64_t)now.us);
+    atomic_store(&shown->ready_at_us, (uint64_t)now.us);
+    atomic_store(&shown->starts, 1);
+    supervisor->engine.verdict.start = supervisor->api.verdict.start = START_WARM;
     start(supervisor, &supervisor->engine, now);
     start(supervisor, &supervisor->api, now);
 }

@@ -39,6 +39,7 @@
     X(INCIDENT_OUT_OF_MEMORY, "out_of_memory",                                                     \
       "was killed by the kernel, which was out of memory")                                         \
     X(INCIDENT_MEMORY_CEILING, "memory_ceiling", "grew over its memory ceiling and did not end")   \
+    X(INCIDENT_COMMAND, "command", "was killed because somebody asked for it")                     \
     X(INCIDENT_NOT_DRAINED, "not_drained", "did not end in time after it was told to")             \
     X(INCIDENT_UNAWAITABLE, "unawaitable", "did not even end when killed: it waits in the kernel")
 

@@ -2,6 +2,7 @@
 #include "supervisor/notify.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -5,6 +5,7 @@
 #include "base/listen.h"
 #include "page/command.h"
 #include "page/faults.h"
+#include "page/state_dir.h"
 #include "page/table_memory.h"
 #include "supervisor/child.h"
 #include "supervisor/control.h"
