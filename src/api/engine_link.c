@@ -2,6 +2,8 @@
 #include "api/engine_link.h"
 
 #include "api/answer.h"
+#include "api/http_loop.h"
+#include "api/pulse.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include <errno.h>
@@ -15,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LINK_TICK_MS       100 /* how late a deadline may be noticed */
+#define LINK_TICK_MAX_MS   100 /* how late a deadline may be noticed */
 #define REPLIES_PER_WAKE   256 /* read in one go before deadlines are looked at */
 #define PENDING_INDEX_MASK (LINK_PENDING_MAX - 1)
 
@@ -33,6 +35,8 @@ struct engine_link {
     bool shut;
     int fd;
     int wake_fd;
+    struct status_page *page;
+    const struct options *options;
     uint64_t serial;
     uint32_t free_count;
     uint16_t free_list[LINK_PENDING_MAX];
@@ -104,10 +108,14 @@ static void *link_run(void *argument)
 {
     struct engine_link *link = argument;
     bool alive = true;
+    int turn_ms = pulse_turn_ms(link->options);
+    int tick_ms = turn_ms < LINK_TICK_MAX_MS ? turn_ms : LINK_TICK_MAX_MS;
+    pulse_begin(link->page, BEAT_API_LINK, link->options);
     while (true) {
         struct pollfd fds[] = {{.fd = link->wake_fd, .events = POLLIN},
                                {.fd = alive ? link->fd : -1, .events = POLLIN}};
-        poll(fds, 2, LINK_TICK_MS);
+        poll(fds, 2, tick_ms);
+        pulse();
         engine_link_lock(link);
         if (alive && fds[1].revents != 0 && !read_replies(link)) {
             alive = false;
@@ -119,16 +127,23 @@ static void *link_run(void *argument)
         bool ends = fds[0].revents != 0;
         engine_link_unlock(link);
         if (ends)
-            return NULL;
+            break;
     }
+    pulse_end();
+    return NULL;
 }
 
-struct engine_link *engine_link_create(int fd)
+struct engine_link *engine_link_create(int fd, struct status_page *page,
+                                       const struct options *options)
 {
     struct engine_link *link = calloc(1, sizeof *link);
-    if (link == NULL)
+    if (link == NULL) {
+        close(fd);
         return NULL;
+    }
     link->fd = fd;
+    link->page = page;
+    link->options = options;
     pthread_mutex_init(&link->lock, NULL);
     for (int i = LINK_PENDING_MAX - 1; i >= 0; i--)
         link->free_list[link->free_count++] = (uint16_t)i;
@@ -209,7 +224,7 @@ static void request_on_reply(void *context, uint64_t note, const struct reply *r
     (void)note;
     struct request *request = context;
     request->reply = *reply;
-    MHD_resume_connection(request->connection);
+    http_loop_resume(request->api->loop, request->connection);
 }
 
 void engine_ask(struct request *request, struct command *command, duration patience,

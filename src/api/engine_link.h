@@ -30,7 +30,9 @@ struct link_waiter {
     instant deadline;
 };
 
-struct engine_link *engine_link_create(int fd);
+/* The descriptor is the link's from now on, even if it fails: NULL, out of memory or threads. */
+struct engine_link *engine_link_create(int fd, struct status_page *page,
+                                       const struct options *options);
 
 /* Answers everything that waits with RESULT_UNAVAILABLE; later commands are ERR_UNAVAILABLE. */
 void engine_link_shut(struct engine_link *link);
