@@ -16,6 +16,10 @@ static bool reserve(struct json *json, size_t more)
         return false;
     if (more < json->capacity - json->length)
         return true;
+    if (json->is_fixed) {
+        json->failed = true;
+        return false;
+    }
     size_t capacity = json->capacity < JSON_CAPACITY_MIN ? JSON_CAPACITY_MIN : json->capacity;
     while (capacity - json->length <= more && capacity < JSON_LENGTH_MAX)
         capacity *= 2;
@@ -113,6 +117,12 @@ static void literal(struct json *json, const char *key, const char *text)
     append(json, text, strlen(text));
 }
 
+void json_init_fixed(struct json *json, char *buffer, size_t size)
+{
+    buffer[0] = '\0';
+    *json = (struct json){.text = buffer, .capacity = size, .is_fixed = true};
+}
+
 void json_object_open(struct json *json, const char *key)
 {
     open_with(json, key, "{");
@@ -184,6 +194,7 @@ void json_finish(struct json *json)
 {
     if (json == NULL)
         return;
-    free(json->text);
+    if (!json->is_fixed)
+        free(json->text);
     *json = (struct json){0};
 }

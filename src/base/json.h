@@ -1,7 +1,7 @@
 /*
- * A streaming JSON writer over a growing buffer: commas and escapes are its business, so what is
- * written is always JSON. Numbers are the shortest text that reads back as the same double; a
- * number that is not finite is written as null. Documents are PARSED by jansson and simdjson.
+ * A streaming JSON writer over a buffer, growing or given: commas and escapes are its business, so
+ * what is written is always JSON. Numbers are the shortest text that reads back as the same double;
+ * a number that is not finite is written as null. Documents are PARSED by jansson and simdjson.
  *
  *     struct json json = {0};
  *     json_object_open(&json, NULL);
@@ -10,7 +10,8 @@
  *     json_object_close(&json);
  *     … json.text, json.length …; json_finish(&json);
  *
- * `key` is NULL inside arrays and at the top. Out of memory sets `failed` and drops what follows.
+ * `key` is NULL inside arrays and at the top. Out of memory, or at the end of a given buffer, sets
+ * `failed` and drops what follows.
  */
 #ifndef MOONWATCH_BASE_JSON_H
 #define MOONWATCH_BASE_JSON_H
@@ -25,7 +26,11 @@ struct json {
     size_t capacity;
     bool comma;
     bool failed;
+    bool is_fixed; /* the buffer was given: never grown, never freed */
 };
+
+/* Writes into `buffer` (size > 0), for who may not allocate. */
+void json_init_fixed(struct json *json, char *buffer, size_t size);
 
 void json_object_open(struct json *json, const char *key);
 void json_object_close(struct json *json);

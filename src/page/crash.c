@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -91,6 +91,13 @@ void crash_arm(struct crash_report *report)
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         sigaction(numbers[i], &action, NULL);
 #endif
+}
+
+void crash_take(struct crash_report *from, struct crash_report *out)
+{
+    atomic_thread_fence(memory_order_acquire);
+    memcpy(out, from, sizeof *out);
+    memset(from, 0, sizeof *from);
 }
 
 size_t crash_describe_frame(const struct crash_frame *frame, char *out, size_t size)

@@ -36,6 +36,9 @@ struct crash_report {
  * Under a sanitizer, whose handlers say more, it does nothing. */
 void crash_arm(struct crash_report *report);
 
+/* Takes the report off the page of a dead process: `out` is the copy, `from` is empty again. */
+void crash_take(struct crash_report *from, struct crash_report *out);
+
 /* A function's name and offset for a frame, or "?"; for the supervisor. Returns the length. */
 size_t crash_describe_frame(const struct crash_frame *frame, char *out, size_t size);
 

@@ -83,8 +83,8 @@ size_t flight_read(const struct flight *flight, struct flight_record *out, size_
     uint64_t kept = last < FLIGHT_RECORDS ? last : FLIGHT_RECORDS;
     uint64_t wanted = kept < most ? kept : most;
     size_t count = 0;
-    for (uint64_t serial = last - wanted + 1; serial <= last; serial++)
-        count += read_one(flight, serial, &out[count]);
+    for (uint64_t i = 1; i <= wanted; i++)
+        count += read_one(flight, last - wanted + i, &out[count]);
     return count;
 }
 

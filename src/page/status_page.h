@@ -67,7 +67,8 @@
     X(COUNTER_COLD_STARTS, "engine_cold_starts_total", "Starts from the store")                    \
     X(COUNTER_HANGS, "hangs_total", "Processes killed because they did not move")                  \
     X(COUNTER_API_RESTARTS, "api_restarts_total", "Times the api process was started again")       \
-    X(COUNTER_INCIDENTS, "incidents_total", "Incidents recorded")
+    X(COUNTER_INCIDENTS, "incidents_total", "Incidents recorded")                                  \
+    X(COUNTER_INCIDENTS_LOST, "incidents_lost_total", "Incidents that could not be written")
 
 #define GAUGE_LIST(X)                                                                              \
     X(GAUGE_START_TIME, "start_time_seconds", "When the engine started, Unix time")                \

@@ -177,6 +177,34 @@ static void test_strings_of_anything(void **state)
     json_finish(&json);
 }
 
+/* A given buffer is never grown; the text stays terminated and within it. */
+static void test_a_given_buffer(void **state)
+{
+    (void)state;
+    char buffer[24];
+    struct json json;
+    json_init_fixed(&json, buffer, sizeof buffer);
+    assert_string_equal(json.text, "");
+    json_array_open(&json, NULL);
+    json_put_string(&json, NULL, "0123456789");
+    json_array_close(&json);
+    assert_false(json.failed);
+    assert_string_equal(buffer, "[\"0123456789\"]");
+    json_reset(&json);
+    json_put_string(&json, NULL, "0123456789abcdefghijk"); /* 23 with its quotes: just fits */
+    assert_false(json.failed);
+    json_reset(&json);
+    json_put_string(&json, NULL, "0123456789abcdefghijkl");
+    assert_true(json.failed);
+    assert_true(json.length < sizeof buffer);
+    assert_int_equal(buffer[json.length], '\0');
+    json_reset(&json);
+    json_put_int(&json, NULL, 7);
+    assert_string_equal(buffer, "7");
+    json_finish(&json);
+    assert_null(json.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_numbers_read_back),
         cmocka_unit_test(test_numbers_ignore_the_locale),
         cmocka_unit_test(test_strings_of_anything),
+        cmocka_unit_test(test_a_given_buffer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

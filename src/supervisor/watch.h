@@ -1,0 +1,46 @@
+/*
+ * Who has stopped moving. Pure: the page and an instant in, a verdict out.
+ *
+ * Every thread that must move beats on the page (page_beat()) and says how long the next beat may
+ * take. One that is late is OVERDUE, and its process is hung. Who looks may have been stopped
+ * itself (a debugger, a suspended laptop, a starved machine), and then the others were not given
+ * the time to beat either: if it wakes more than half a deadline later than it asked for, all
+ * beats get a fresh deadline from now. So that such a stop cannot hide in a long sleep, it asks to
+ * look a few times in each deadline.
+ *
+ * Only beats of processes that should move count: not those of dead, dying or waiting ones.
+ */
+#ifndef MOONWATCH_SUPERVISOR_WATCH_H
+#define MOONWATCH_SUPERVISOR_WATCH_H
+
+#include "base/time.h"
+#include "page/status_page.h"
+
+#define WATCH_LOOKS_PER_DEADLINE 4    /* the thread has at least a quarter of it to itself */
+#define WATCH_PATIENCE_MAX_SEC   3600 /* of start_deadline_sec; more is no patience but damage */
+
+struct watch {
+    duration deadline;  /* heartbeat_deadline_ms */
+    instant asked_for;  /* when it wanted to look again; never: not yet */
+    instant fresh_from; /* no beat counts as older than this */
+    uint64_t lateness;  /* times that it was late itself */
+};
+
+struct watch_verdict {
+    enum beat overdue; /* the one that is so for longest; BEAT_COUNT: none */
+    duration silent;   /* since its last beat */
+    instant due;       /* when the next beat is overdue; INSTANT_FAR: none is awaited */
+    instant look_at;   /* when to look again, at the latest */
+};
+
+void watch_init(struct watch *watch, duration deadline);
+
+/* May be called at any time, also before `look_at`. */
+struct watch_verdict watch_look(struct watch *watch, const struct status_page *page, instant now);
+
+/* A process was just started: its first beat may take `patience`. */
+void watch_expect(struct status_page *page, enum beat beat, instant now, duration patience);
+/* A process is gone: nobody waits for its beats. */
+void watch_forget(struct status_page *page, enum page_process_id process);
+
+#endif
