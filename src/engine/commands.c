@@ -1,6 +1,7 @@
 /* What clients ask of the engine through the api. */
 #include "engine/parts.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include <errno.h>
 #include <string.h>
@@ -102,10 +103,23 @@ static void on_command(struct engine *engine, struct command *command)
     case COMMAND_EXPORT:
         do_job(engine, command, JOB_EXPORT);
         return;
+    case COMMAND_PAUSE:
+    case COMMAND_RESUME:
+    case COMMAND_RELEASE:
+    case COMMAND_RESTART:
+    case COMMAND_EMERGENCY:
+    case COMMAND_STATUS:
+    case COMMAND_GO:
     case COMMAND_COUNT:
         break;
     }
     refuse(engine, command, "no such command");
+}
+
+/* It lay in the socket while no engine ran. */
+static bool is_given_up(const struct command *command)
+{
+    return command->until_us != 0 && command->until_us < clock_now().us;
 }
 
 void engine_on_commands(uv_poll_t *poll, int status, int events)
@@ -118,7 +132,8 @@ void engine_on_commands(uv_poll_t *poll, int status, int events)
         struct command command;
         ssize_t size = recv(engine->command_fd, &command, sizeof command, MSG_DONTWAIT);
         if (size == (ssize_t)sizeof command) {
-            on_command(engine, &command);
+            if (!is_given_up(&command))
+                on_command(engine, &command);
             continue;
         }
         if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))

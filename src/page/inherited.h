@@ -14,8 +14,7 @@ enum inherited_fd {
     FD_LINK = 5,    /* to the supervisor; its end means that the supervisor died */
     FD_COMMAND = 6, /* between engine and api: struct command, struct reply (command.h) */
     FD_LISTEN = 7,  /* api: the listening socket */
-    FD_FAULTS = 8,  /* engine and api, under `moonwatch drill` only: faults to arm (faults.h) */
-    FD_LOCK = 9,    /* the state folder's lock, held as long as anybody of this instance lives */
+    FD_LOCK = 8,    /* the state folder's lock, held as long as anybody of this instance lives */
     FD_INHERITED_END
 };
 
@@ -25,12 +24,18 @@ enum report_kind {
     REPORT_STANDBY, /* loaded, waiting for COMMAND_GO */
     REPORT_READY,   /* at work */
     REPORT_REFUSED, /* cannot start, for a reason that another try does not mend (bad option…) */
-    REPORT_RESTART  /* wants a graceful restart; `value` is an enum restart_reason */
+    REPORT_RESTART, /* wants a graceful restart of itself */
+    REPORT_COLD     /* the token table is not to be believed: wants a start with an empty one */
 };
+
+#define REPORT_WHY_SIZE 120
 
 struct report {
     uint32_t kind; /* enum report_kind */
-    uint32_t value;
+    char why[REPORT_WHY_SIZE];
 };
+
+/* Set in the tag of a command that came over FD_LINK; its reply goes back there. */
+#define LINK_TAG (1ULL << 63)
 
 #endif
