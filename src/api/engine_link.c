@@ -2,6 +2,9 @@
 #include "api/engine_link.h"
 
 #include "api/answer.h"
+#include "api/engine_state.h"
+#include "api/http_loop.h"
+#include "api/pulse.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include <errno.h>
@@ -12,18 +15,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LINK_TICK_MS       100 /* how late a deadline may be noticed */
+#define LINK_TICK_MAX_MS   100 /* how late a deadline or another engine may be noticed */
 #define REPLIES_PER_WAKE   256 /* read in one go before deadlines are looked at */
 #define PENDING_INDEX_MASK (LINK_PENDING_MAX - 1)
+#define SERIAL_START_BITS  52 /* with the index 62: the highest bit is LINK_TAG, and no overflow */
 
 _Static_assert((LINK_PENDING_MAX & PENDING_INDEX_MASK) == 0, "a tag holds its index in low bits");
 
 struct pending {
-    uint64_t tag; /* 0: free */
+    uint64_t tag; /* 0: free; grows with each command */
+    bool is_due;  /* to be sent again */
     struct link_waiter waiter;
+    struct command command;
 };
 
 struct engine_link {
@@ -33,7 +40,12 @@ struct engine_link {
     bool shut;
     int fd;
     int wake_fd;
+    struct status_page *page;
+    const struct options *options;
     uint64_t serial;
+    uint64_t starts;    /* of the engine that runs, or ran last */
+    bool engine_was_up; /* at the last look */
+    uint32_t due_count;
     uint32_t free_count;
     uint16_t free_list[LINK_PENDING_MAX];
     struct pending pending[LINK_PENDING_MAX];
@@ -44,25 +56,95 @@ static void pending_finish(struct engine_link *link, struct pending *pending,
 {
     struct link_waiter waiter = pending->waiter;
     pending->tag = 0;
+    link->due_count -= pending->is_due;
     link->free_list[link->free_count++] = (uint16_t)(pending - link->pending);
     if (waiter.on_reply != NULL)
         waiter.on_reply(waiter.context, waiter.note, reply);
 }
 
-static void finish_without_answer(struct engine_link *link, struct pending *pending,
-                                  const char *why)
+static void finish_with(struct engine_link *link, struct pending *pending, uint32_t result,
+                        const char *message)
 {
-    struct reply reply = {.result = RESULT_UNAVAILABLE, .tag = pending->tag, .score = NAN};
-    snprintf(reply.message, sizeof reply.message, "%s", why);
+    struct reply reply = {.result = result, .tag = pending->tag, .score = NAN};
+    snprintf(reply.message, sizeof reply.message, "%s", message);
     pending_finish(link, pending, &reply);
 }
 
-static void finish_overdue(struct engine_link *link, instant now)
+static void finish_without_answer(struct engine_link *link, struct pending *pending,
+                                  const char *why)
+{
+    finish_with(link, pending, RESULT_UNAVAILABLE, why);
+}
+
+/* ---- another engine ---- */
+
+static void pending_set_due(struct engine_link *link, struct pending *pending)
+{
+    link->due_count += !pending->is_due;
+    pending->is_due = true;
+}
+
+/* A restart that another engine's start answers must not be asked of that one again. */
+static void send_all_again(struct engine_link *link)
 {
     for (int i = 0; i < LINK_PENDING_MAX; i++) {
         struct pending *pending = &link->pending[i];
+        if (pending->tag != 0 && pending->command.kind == COMMAND_RESTART)
+            finish_with(link, pending, RESULT_DONE, "");
+        else if (pending->tag != 0)
+            pending_set_due(link, pending);
+    }
+    if (link->due_count > 0)
+        log_info("api", "another engine runs; commands without an answer are sent again",
+                 LOG_INT("commands", link->due_count));
+}
+
+static void look_at_engine(struct engine_link *link)
+{
+    bool is_up = engine_is_up(link->page);
+    uint64_t starts = engine_starts(link->page);
+    if (is_up && (!link->engine_was_up || starts != link->starts))
+        send_all_again(link);
+    if (is_up)
+        link->starts = starts;
+    link->engine_was_up = is_up;
+}
+
+static struct pending *first_due(struct engine_link *link)
+{
+    struct pending *first = NULL;
+    for (int i = 0; i < LINK_PENDING_MAX; i++) {
+        struct pending *pending = &link->pending[i];
+        if (pending->tag != 0 && pending->is_due && (first == NULL || pending->tag < first->tag))
+            first = pending;
+    }
+    return first;
+}
+
+/* In the order they came in, as far as the socket takes them. */
+static void send_due(struct engine_link *link)
+{
+    while (link->due_count > 0) {
+        struct pending *pending = first_due(link);
+        if (send(link->fd, &pending->command, sizeof pending->command,
+                 MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+            return;
+        pending->is_due = false;
+        link->due_count--;
+    }
+}
+
+/* ---- deadlines and replies ---- */
+
+static void finish_overdue(struct engine_link *link, instant now)
+{
+    char why[ENGINE_WHY_SIZE] = "the engine did not answer in time";
+    if (!engine_is_up(link->page))
+        engine_down_why(link->page, now, why);
+    for (int i = 0; i < LINK_PENDING_MAX; i++) {
+        struct pending *pending = &link->pending[i];
         if (pending->tag != 0 && instant_before(pending->waiter.deadline, now))
-            finish_without_answer(link, pending, "the engine did not answer in time");
+            finish_without_answer(link, pending, why);
     }
 }
 
@@ -100,35 +182,64 @@ static bool read_replies(struct engine_link *link)
     return true;
 }
 
+/* One turn, under the lock: what came, who waits too long, who is to be asked again. Says what to
+ * wait for at the socket. */
+static void link_turn(struct engine_link *link, struct pollfd *socket)
+{
+    if (socket->revents != 0 && !read_replies(link)) {
+        socket->fd = -1;
+        link->shut = true;
+        log_error("api", "the command socket was closed; writes answer 503");
+        finish_all(link, "the engine is not running");
+    }
+    finish_overdue(link, clock_now());
+    look_at_engine(link);
+    send_due(link);
+    socket->events = link->due_count > 0 ? POLLIN | POLLOUT : POLLIN;
+}
+
 static void *link_run(void *argument)
 {
     struct engine_link *link = argument;
-    bool alive = true;
-    while (true) {
-        struct pollfd fds[] = {{.fd = link->wake_fd, .events = POLLIN},
-                               {.fd = alive ? link->fd : -1, .events = POLLIN}};
-        poll(fds, 2, LINK_TICK_MS);
+    int turn_ms = pulse_turn_ms(link->options);
+    int tick_ms = turn_ms < LINK_TICK_MAX_MS ? turn_ms : LINK_TICK_MAX_MS;
+    struct pollfd fds[] = {{.fd = link->wake_fd, .events = POLLIN},
+                           {.fd = link->fd, .events = POLLIN}};
+    pulse_begin(link->page, BEAT_API_LINK, link->options);
+    while (fds[0].revents == 0) {
+        poll(fds, 2, tick_ms);
+        pulse();
         engine_link_lock(link);
-        if (alive && fds[1].revents != 0 && !read_replies(link)) {
-            alive = false;
-            log_error("api", "the engine closed its command socket; writes answer 503");
-            link->shut = true;
-            finish_all(link, "the engine is not running");
-        }
-        finish_overdue(link, clock_now());
-        bool ends = fds[0].revents != 0;
+        link_turn(link, &fds[1]);
         engine_link_unlock(link);
-        if (ends)
-            return NULL;
     }
+    pulse_end();
+    return NULL;
 }
 
-struct engine_link *engine_link_create(int fd)
+/* Tags of an api that died may still be answered. */
+static uint64_t first_serial(void)
+{
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        random = (uint64_t)clock_now().us; /* no two apis start in the same microsecond */
+    return random & ((1ULL << SERIAL_START_BITS) - 1);
+}
+
+struct engine_link *engine_link_create(int fd, struct status_page *page,
+                                       const struct options *options)
 {
     struct engine_link *link = calloc(1, sizeof *link);
-    if (link == NULL)
+    if (link == NULL) {
+        close(fd);
         return NULL;
+    }
     link->fd = fd;
+    link->page = page;
+    link->options = options;
+    link->serial = first_serial();
+    link->starts = engine_starts(page);
+    link->engine_was_up = engine_is_up(page);
     pthread_mutex_init(&link->lock, NULL);
     for (int i = LINK_PENDING_MAX - 1; i >= 0; i--)
         link->free_list[link->free_count++] = (uint16_t)i;
@@ -185,12 +296,14 @@ enum err engine_link_send(struct engine_link *link, struct command *command,
         return ERR_BUSY;
     uint16_t index = link->free_list[link->free_count - 1];
     command->tag = ++link->serial * LINK_PENDING_MAX | index;
+    command->until_us = waiter->deadline.us;
     if (send(link->fd, command, sizeof *command, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == EINTR
                    ? ERR_BUSY
                    : ERR_UNAVAILABLE;
     link->free_count--;
-    link->pending[index] = (struct pending){.tag = command->tag, .waiter = *waiter};
+    link->pending[index] =
+        (struct pending){.tag = command->tag, .waiter = *waiter, .command = *command};
     return OK;
 }
 
@@ -209,7 +322,7 @@ static void request_on_reply(void *context, uint64_t note, const struct reply *r
     (void)note;
     struct request *request = context;
     request->reply = *reply;
-    MHD_resume_connection(request->connection);
+    http_loop_resume(request->api->loop, request->connection);
 }
 
 void engine_ask(struct request *request, struct command *command, duration patience,

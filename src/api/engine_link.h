@@ -3,8 +3,16 @@
  * and ends the wait of those that get none in time. A thread of its own reads replies, so that
  * the HTTP thread never waits for the engine.
  *
+ * The socket outlives engines. What is sent while none runs waits in it for the next one. What an
+ * engine took and did not answer before it died nobody knows: so when another engine has come (the
+ * status page tells), every command without an answer is sent again, once for each engine. Commands
+ * may be done twice without harm; one that asked for a restart is answered by the restart. A second
+ * answer, and answers to commands of an api that died, have tags that nobody waits for: they are
+ * dropped. Tags begin at a random number, so that the tags of two apis differ.
+ *
  * Limits: LINK_PENDING_MAX commands may be unanswered at once; a socket that takes no more is
- * ERR_BUSY. Both are answered to clients as 503, at once.
+ * ERR_BUSY. Both are answered to clients as 503, at once. What is to be sent again waits for room
+ * in the socket, and no longer than its own deadline.
  *
  * One lock covers the table of pending commands and whatever an on_reply callback touches; who
  * suspends a connection for a reply does it under the lock, so that the reply cannot come first.
@@ -30,7 +38,9 @@ struct link_waiter {
     instant deadline;
 };
 
-struct engine_link *engine_link_create(int fd);
+/* The descriptor is the link's from now on, even if it fails: NULL, out of memory or threads. */
+struct engine_link *engine_link_create(int fd, struct status_page *page,
+                                       const struct options *options);
 
 /* Answers everything that waits with RESULT_UNAVAILABLE; later commands are ERR_UNAVAILABLE. */
 void engine_link_shut(struct engine_link *link);
@@ -39,8 +49,8 @@ void engine_link_destroy(struct engine_link *link);
 void engine_link_lock(struct engine_link *link);
 void engine_link_unlock(struct engine_link *link);
 
-/* With the lock held. Fills in the tag. ERR_BUSY: too much under way; ERR_UNAVAILABLE: the engine
- * is gone. Nothing was sent then. */
+/* With the lock held. Fills in tag and deadline. ERR_BUSY: too much under way; ERR_UNAVAILABLE: the
+ * socket is closed. Nothing was sent then. */
 enum err engine_link_send(struct engine_link *link, struct command *command,
                           const struct link_waiter *waiter) MUST_CHECK;
 

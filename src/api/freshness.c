@@ -1,6 +1,7 @@
 /* See freshness.h. */
 #include "api/freshness.h"
 
+#include "api/pulse.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,8 @@ static void scan_make(struct freshness *freshness, const struct token_table *tab
     uint32_t count = token_table_count(table);
     freshness->scan.tokens = count;
     for (token_id id = 1; id <= count; id++) {
+        if (id % PULSE_EVERY == 0)
+            pulse();
         unsigned status = token_column_status(table, id);
         unsigned group = token_column_group(table, id);
         if (status < TOKEN_STATUS_COUNT)

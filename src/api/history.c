@@ -2,6 +2,7 @@
 #include "api/history.h"
 
 #include "api/answer.h"
+#include "api/http_loop.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include <pthread.h>
@@ -118,7 +119,7 @@ static void *history_run(void *argument)
             job.query->count = -1;
         else
             history_read(history, job.query);
-        MHD_resume_connection(job.request->connection);
+        http_loop_resume(job.request->api->loop, job.request->connection);
         pthread_mutex_lock(&history->lock);
     }
     pthread_mutex_unlock(&history->lock);

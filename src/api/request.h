@@ -68,6 +68,8 @@ struct api {
     struct api_world world;
     struct options options; /* as they were at the start: listen, api_token, env, export_path… */
     struct MHD_Daemon *daemon;
+    struct http_loop *loop;
+    unsigned requests_open; /* begun and not completed; the HTTP thread's */
     struct engine_link *link;
     struct history *history;
     struct freshness *freshness;

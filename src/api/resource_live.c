@@ -8,6 +8,7 @@
 #include "api/handlers.h"
 #include "api/page_view.h"
 #include "api/pick.h"
+#include "api/pulse.h"
 #include "api/query.h"
 #include "api/readiness.h"
 #include "api/state_json.h"
@@ -104,6 +105,7 @@ static uint32_t json_picked(struct json *json, const struct token_table *table,
     uint32_t shown = 0;
     for (uint32_t i = 0; i < pick->count && shown < query->limit; i++) {
         struct token token;
+        pulse();
         if (!token_look(table, pick->ids[i], &token, NULL) || !is_wanted(&token, query->search))
             continue;
         json_row(json, table, pick->ids[i], &token, now);

@@ -6,6 +6,7 @@
 #include "api/answer.h"
 #include "api/handlers.h"
 #include "api/pick.h"
+#include "api/pulse.h"
 #include "api/query.h"
 #include "api/token_json.h"
 #include "base/clock.h"
@@ -96,6 +97,8 @@ static bool next_line(struct csv *csv)
     while (csv->next <= csv->last) {
         struct token token;
         token_id id = csv->next++;
+        if (id % PULSE_EVERY == 0)
+            pulse(); /* a status that few have is looked for among all tokens */
         unsigned status = token_column_status(csv->table, id);
         if (status >= TOKEN_STATUS_COUNT || (csv->statuses >> status & 1) == 0)
             continue;
@@ -111,6 +114,7 @@ static ssize_t on_read(void *context, uint64_t position, char *out, size_t size)
 {
     (void)position;
     struct csv *csv = context;
+    pulse();
     size_t written = 0;
     while (written < size) {
         if (csv->sent == csv->length && !next_line(csv))

@@ -8,6 +8,7 @@
 #include "api/answer.h"
 #include "api/engine_link.h"
 #include "api/handlers.h"
+#include "api/http_loop.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -86,7 +87,7 @@ static void on_token_reply(void *context, uint64_t line, const struct reply *rep
     }
     if (import->is_suspended && import->in_flight < IMPORT_RESUME_BELOW) {
         import->is_suspended = false;
-        MHD_resume_connection(import->request->connection);
+        http_loop_resume(import->request->api->loop, import->request->connection);
     }
 }
 

@@ -5,6 +5,8 @@
 #include "api/freshness.h"
 #include "api/guard.h"
 #include "api/history.h"
+#include "api/http_loop.h"
+#include "api/pulse.h"
 #include "api/router.h"
 #include "api/web.h"
 #include "base/clock.h"
@@ -40,11 +42,13 @@ static struct request *request_create(struct api *api, struct MHD_Connection *co
         return NULL;
     request->api = api;
     request->connection = connection;
+    api->requests_open++;
     return request;
 }
 
 static void request_destroy(struct request *request)
 {
+    request->api->requests_open--;
     if (request->state_free != NULL)
         request->state_free(request);
     answer_drop(request);
@@ -222,6 +226,7 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
     (void)version;
     struct api *api = context;
     struct request *request = *request_context;
+    pulse(); /* one turn of the loop may serve all connections */
     if (request == NULL && is_health(method, path)) {
         *request_context = &health_request;
         return MHD_YES;
@@ -263,7 +268,7 @@ __attribute__((format(printf, 2, 0))) static void on_library_log(void *context, 
 
 static bool daemon_start(struct api *api, int listen_fd, int family)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     if (family == AF_INET6)
         flags |= MHD_USE_IPv6;
     api->daemon = MHD_start_daemon(
@@ -275,6 +280,15 @@ static bool daemon_start(struct api *api, int listen_fd, int family)
         keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, connections_on_change, api->connections, MHD_OPTION_END);
     return api->daemon != NULL;
+}
+
+static bool loop_start(struct api *api)
+{
+    const struct http_loop_parts parts = {.daemon = api->daemon,
+                                          .page = api->world.page,
+                                          .options = &api->options,
+                                          .requests_open = &api->requests_open};
+    return http_loop_start(api->loop, &parts);
 }
 
 static struct MHD_Response *health_make(void)
@@ -289,40 +303,54 @@ static bool parts_make(struct api *api)
     api->freshness = freshness_create();
     api->web = web_create();
     api->connections = connections_create();
+    api->loop = http_loop_create();
     api->health = health_make();
-    return api->history != NULL && api->freshness != NULL && api->web != NULL &&
-           api->connections != NULL && api->health != NULL;
+    return api->loop != NULL && api->history != NULL && api->freshness != NULL &&
+           api->web != NULL && api->connections != NULL && api->health != NULL;
+}
+
+/* Opens the socket, or takes the one that is open already. */
+static bool socket_find(struct api *api, struct listen_socket *out, char why[512])
+{
+    if (api->world.listening == NULL)
+        return listen_open(api->options.listen, api->options.api_token[0] != '\0', out, why);
+    *out = *api->world.listening;
+    return true;
+}
+
+static bool server_start(struct api *api, char why[512])
+{
+    struct listen_socket listening;
+    if (!socket_find(api, &listening, why))
+        return false;
+    api->port = listening.port;
+    snprintf(why, 512, "no memory or threads for the HTTP server on %s", api->options.listen);
+    if (!parts_make(api) || !daemon_start(api, listening.fd, listening.family)) {
+        close(listening.fd);
+        return false;
+    }
+    return loop_start(api); /* the socket is the library's now */
 }
 
 struct api *api_start(const struct api_world *world, char why[512])
 {
-    struct engine_link *link = engine_link_create(world->command_fd);
     struct api *api = calloc(1, sizeof *api);
-    if (link == NULL || api == NULL) {
-        engine_link_destroy(link);
-        free(api);
-        snprintf(why, 512, "no memory or threads for the HTTP API");
+    if (api == NULL) {
+        close(world->command_fd);
+        snprintf(why, 512, "no memory for the HTTP API");
         return NULL;
     }
     api->world = *world;
-    api->link = link;
     api->options = *world->options;
     api->world.options = &api->options;
     api->started_at = clock_now();
-
-    struct listen_socket listening;
-    if (!listen_open(api->options.listen, api->options.api_token[0] != '\0', &listening, why)) {
-        api_stop(api);
-        return NULL;
-    }
-    api->port = listening.port;
-    if (!parts_make(api) || !daemon_start(api, listening.fd, listening.family)) {
-        close(listening.fd);
-        api_stop(api);
-        snprintf(why, 512, "the HTTP server could not be started on %s", world->options->listen);
-        return NULL;
-    }
-    return api;
+    api->link = engine_link_create(world->command_fd, world->page, &api->options);
+    if (api->link == NULL)
+        snprintf(why, 512, "no memory or threads for the HTTP API");
+    if (api->link != NULL && server_start(api, why))
+        return api;
+    api_stop(api);
+    return NULL;
 }
 
 uint16_t api_port(const struct api *api)
@@ -330,13 +358,15 @@ uint16_t api_port(const struct api *api)
     return api->port;
 }
 
-/* What waits is answered first: the library must not be stopped with suspended connections. */
+/* Whoever waits is told first, then the loop ends with their answers sent: the library must not be
+ * stopped with suspended connections. */
 void api_stop(struct api *api)
 {
     if (api == NULL)
         return;
     engine_link_shut(api->link);
     history_shut(api->history);
+    http_loop_stop(api->loop);
     if (api->daemon != NULL)
         MHD_stop_daemon(api->daemon);
     connections_destroy(api->connections);
@@ -344,6 +374,7 @@ void api_stop(struct api *api)
     history_destroy(api->history);
     freshness_destroy(api->freshness);
     web_destroy(api->web);
+    http_loop_destroy(api->loop);
     if (api->health != NULL)
         MHD_destroy_response(api->health);
     free(api);

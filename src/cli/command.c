@@ -2,15 +2,20 @@
 
 #include "base/text.h"
 #include "cli/terminal.h"
+#include "page/inherited.h"
 #include <stdio.h>
 #include <string.h>
 
 #define HELP_COLUMN 14
 
 static const struct command_row commands[] = {
-#define COMMAND(name, synopsis, sentence) {#name, command_##name, synopsis, sentence},
+#define ROW(name, audience, synopsis, sentence)                                                    \
+    {#name, audience, command_##name, synopsis, sentence},
+#define COMMAND(name, synopsis, sentence) ROW(name, COMMAND_FOR_PEOPLE, synopsis, sentence)
+#define HIDDEN(name, synopsis, sentence)  ROW(name, COMMAND_FOR_SUPERVISOR, synopsis, sentence)
 #include "cli/commands.def"
 #undef COMMAND
+#undef ROW
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])
@@ -33,6 +38,8 @@ static void print_help(FILE *out)
             "HTTP.\n\n%sUsage:%s moonwatch COMMAND [ARGUMENT…]\n\n%sCommands:%s\n",
             style.bold, style.end, style.bold, style.end);
     for (size_t i = 0; i < COMMANDS; i++) {
+        if (commands[i].audience != COMMAND_FOR_PEOPLE)
+            continue;
         fprintf(out, "  %s%s%s", style.bold, commands[i].name, style.end);
         terminal_pad(out, 2 + strlen(commands[i].name), HELP_COLUMN);
         terminal_write_wrapped(out, commands[i].sentence,
@@ -52,7 +59,7 @@ static int complain_unknown(const char *typed)
 
     for (size_t i = 0; i < COMMANDS; i++) {
         size_t distance = text_distance(typed, commands[i].name);
-        if (distance < least) {
+        if (distance < least && commands[i].audience == COMMAND_FOR_PEOPLE) {
             least = distance;
             nearest = commands[i].name;
         }
@@ -62,6 +69,17 @@ static int complain_unknown(const char *typed)
     if (nearest != NULL && text_is_slip(least, strlen(typed)))
         fprintf(stderr, "; did you mean \"%s\"?", nearest);
     fprintf(stderr, "\nmoonwatch --help lists them all.\n");
+    return EXIT_USAGE;
+}
+
+static int run_hidden(const struct command_row *command, int argc, char *argv[])
+{
+    if (inherited_is_whole())
+        return command->run(argc, argv);
+    fprintf(stderr,
+            "moonwatch %s is a part of the daemon that its supervisor starts: moonwatch run starts "
+            "them all.\n",
+            command->name);
     return EXIT_USAGE;
 }
 
@@ -77,6 +95,8 @@ int command_line(int argc, char *argv[])
         return EXIT_USAGE;
     }
     const struct command_row *command = command_find(argv[1]);
+    if (command != NULL && command->audience == COMMAND_FOR_SUPERVISOR)
+        return run_hidden(command, argc - 1, argv + 1);
     if (command != NULL)
         return command->run(argc - 1, argv + 1);
     if (is_help(argv[1])) {

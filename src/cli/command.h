@@ -2,6 +2,7 @@
  * The verbs of the command line. A verb is one file, command_VERB.c, and one row in commands.def:
  *
  *     COMMAND(name, "synopsis", "sentence")
+ *     HIDDEN(name, "synopsis", "sentence")     for the supervisor only
  *
  * whose function is command_NAME(). It gets the arguments with its own name as argv[0], reads
  * them with arguments_parse() (arguments.h) and returns the exit status.
@@ -15,14 +16,18 @@ enum exit_status {
     EXIT_USAGE = 2   /* the command line, the environment or the file is wrong */
 };
 
+enum command_audience { COMMAND_FOR_PEOPLE, COMMAND_FOR_SUPERVISOR };
+
 struct command_row {
     const char *name;
+    enum command_audience audience;
     int (*run)(int argc, char *argv[]);
     const char *synopsis;
     const char *sentence;
 };
 
 #define COMMAND(name, synopsis, sentence) int command_##name(int argc, char *argv[]);
+#define HIDDEN(name, synopsis, sentence)  COMMAND(name, synopsis, sentence)
 #include "cli/commands.def"
 #undef COMMAND
 

@@ -216,6 +216,13 @@ struct token_table *token_table_init(void *memory, uint32_t capacity_max, uint64
     return table;
 }
 
+bool token_table_is_ours(const void *memory, size_t size)
+{
+    const struct token_table *table = memory;
+    return size >= sizeof *table && table->magic == TABLE_MAGIC && table->layout == TABLE_LAYOUT &&
+           token_table_reserve_size(table->capacity_max) <= size;
+}
+
 static uint32_t pools_planned(const struct token_table *table, uint32_t capacity)
 {
     uint64_t ahead = capacity - token_table_count(table);

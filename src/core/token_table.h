@@ -173,6 +173,9 @@ size_t token_table_header_size(void);
  * `hash_key` should be random. */
 struct token_table *token_table_init(void *memory, uint32_t capacity_max, uint64_t hash_key);
 
+/* Whether memory of that many bytes holds a table of this version, as far as its header says. */
+bool token_table_is_ours(const void *memory, size_t size);
+
 /* The byte ranges that must be backed by memory before `capacity` tokens fit; returns how many
  * (at most TABLE_RANGES). Back them, then call token_table_set_capacity(). */
 #define TABLE_RANGES 12

@@ -1,6 +1,7 @@
 /* What clients ask of the engine, through the api or through the supervisor. */
 #include "engine/parts.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include <errno.h>
 #include <string.h>
@@ -163,6 +164,12 @@ static void on_end(struct engine *engine, uv_poll_t *poll, int fd)
     engine_begin_stop(engine);
 }
 
+/* It lay in the socket while no engine ran. */
+static bool is_given_up(const struct command *command)
+{
+    return command->until_us != 0 && command->until_us < clock_now().us;
+}
+
 void engine_on_commands(uv_poll_t *poll, int status, int events)
 {
     struct engine *engine = poll->data;
@@ -175,7 +182,8 @@ void engine_on_commands(uv_poll_t *poll, int status, int events)
         ssize_t size = recv(fd, &command, sizeof command, MSG_DONTWAIT);
         if (size == (ssize_t)sizeof command) {
             command.tag = fd == FD_LINK ? command.tag | LINK_TAG : command.tag & ~LINK_TAG;
-            on_command(engine, &command);
+            if (!is_given_up(&command))
+                on_command(engine, &command);
             continue;
         }
         if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))

@@ -22,11 +22,11 @@
     X(COMMAND_EXPORT, "export")                                                                    \
     X(COMMAND_PAUSE, "pause")                                                                      \
     X(COMMAND_RESUME, "resume")                                                                    \
-    X(COMMAND_RELEASE, "release")         /* a token from quarantine */                            \
-    X(COMMAND_RESTART, "restart")         /* gracefully; answered when accepted */                 \
-    X(COMMAND_EMERGENCY, "emergency")     /* to the supervisor only: kill and start afresh */      \
-    X(COMMAND_STATUS, "status")           /* to the supervisor only: answered with the page */     \
-    X(COMMAND_GO, "go")                   /* supervisor to engine: begin; maybe with faults */
+    X(COMMAND_RELEASE, "release")     /* a token from quarantine */                                \
+    X(COMMAND_RESTART, "restart")     /* gracefully; answered when accepted */                     \
+    X(COMMAND_EMERGENCY, "emergency") /* to the supervisor only: kill and start afresh */          \
+    X(COMMAND_STATUS, "status")       /* to the supervisor only: answered with the page */         \
+    X(COMMAND_GO, "go")               /* supervisor to engine: begin; maybe with faults */
 
 enum command_kind {
 #define X(id, name) id,
@@ -39,6 +39,9 @@ struct command {
     uint32_t kind; /* enum command_kind */
     uint32_t spare;
     uint64_t tag; /* the sender's, but for LINK_TAG (inherited.h) */
+    /* Instant from which on nobody waits for it, so that it must not be done any more; 0: none. It
+     * may have lain in the socket until another engine ran. */
+    int64_t until_us;
     struct address mint;
     char name[TOKEN_NAME_SIZE]; /* of a token, or "" */
     char symbol[TOKEN_SYMBOL_SIZE];

@@ -6,6 +6,7 @@
 #ifndef MOONWATCH_PAGE_INHERITED_H
 #define MOONWATCH_PAGE_INHERITED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum inherited_fd {
@@ -34,6 +35,10 @@ struct report {
     uint32_t kind; /* enum report_kind */
     char why[REPORT_WHY_SIZE];
 };
+
+/* Whether page, table, link and command channel are there, each of its kind; otherwise it was no
+ * supervisor that started this process. */
+bool inherited_is_whole(void);
 
 /* Set in the tag of a command that came over FD_LINK; its reply goes back there. */
 #define LINK_TAG (1ULL << 63)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BYTES_PER_TOKEN    600 /* what token_table.h promises */
@@ -87,6 +88,31 @@ fail:
     *error = errno;
     table_memory_finish(memory);
     return false;
+}
+
+/* All of the address space at once: what is added later is seen without mapping anything again. */
+bool table_memory_attach_shared(struct table_memory *memory, int fd, int *error)
+{
+    struct stat file = {0};
+    *memory = (struct table_memory){.fd = -1};
+    bool is_file = fstat(fd, &file) == 0;
+    size_t size = is_file ? (size_t)file.st_size : 0;
+    if (!is_file || size < token_table_header_size()) {
+        *error = is_file ? EINVAL : errno;
+        return false;
+    }
+    void *base = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (base == MAP_FAILED) {
+        *error = errno;
+        return false;
+    }
+    if (!token_table_is_ours(base, size)) {
+        munmap(base, size);
+        *error = EINVAL;
+        return false;
+    }
+    *memory = (struct table_memory){.fd = fd, .base = base, .size = size, .table = base};
+    return true;
 }
 
 bool table_memory_grow(struct table_memory *memory, uint32_t at_least)

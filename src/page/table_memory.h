@@ -21,6 +21,10 @@ struct table_memory {
  * and lays an empty table with room for `capacity` tokens. False with errno in `error`. */
 bool table_memory_init(struct table_memory *memory, uint32_t capacity, int *error);
 
+/* Maps a table that another process makes and grows, to read only; takes `fd` over when all is
+ * well. False with errno in `error`: it is no table, or of another version. */
+bool table_memory_attach_shared(struct table_memory *memory, int fd, int *error);
+
 /* Adds an eighth of the present capacity, at least `at_least` tokens. False when memory is short:
  * nothing changed, the caller goes on without new tokens and tries again later. */
 bool table_memory_grow(struct table_memory *memory, uint32_t at_least);

@@ -85,7 +85,7 @@ static void watch_memory(struct supervisor *supervisor, instant now)
     uint64_t resident = memory_resident(child->pid);
     atomic_store(&engine->resident_bytes, resident);
     if (child->state == PROCESS_RUNNING && supervisor->standby.pid == 0 &&
-        memory_is_over(&supervisor->memory, resident, now))
+        memory_is_over(&supervisor->memory, child->pid, resident, now))
         heal_restart(supervisor, "the engine grew beyond its memory limit");
 }
 

@@ -250,7 +250,6 @@ static void test_deaf_engine(void **state)
     pthread_mutex_lock(&world.engine.lock);
     world.engine.is_deaf = true;
     pthread_mutex_unlock(&world.engine.lock);
-    /* The engine is in recv() already: one command still gets through to it. */
     enum { CLIENTS = 200 };
     int fds[CLIENTS], sent = 0;
     static const char ask[] = "POST /admin/archive HTTP/1.1\r\nHost: localhost\r\n"

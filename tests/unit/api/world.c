@@ -64,6 +64,9 @@ static void *engine_run(void *argument)
     struct fake_engine *engine = &world->engine;
     struct command command;
     while (true) {
+        /* Deaf from one moment to the next: it must not be in recv() already. */
+        struct pollfd readable = {.fd = engine->fd, .events = POLLIN};
+        poll(&readable, 1, -1);
         pthread_mutex_lock(&engine->lock);
         while (engine->is_deaf)
             pthread_cond_wait(&engine->heard, &engine->lock);
@@ -94,7 +97,34 @@ bool engine_heard(struct world *world, uint64_t count)
     return failure == 0;
 }
 
+void engine_become(struct world *world, enum engine_mood mood)
+{
+    struct fake_engine *engine = &world->engine;
+    pthread_mutex_lock(&engine->lock);
+    engine->is_mute = mood == ENGINE_IS_MUTE;
+    engine->is_deaf = mood == ENGINE_IS_DEAF;
+    pthread_cond_broadcast(&engine->heard);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+uint64_t engine_commands(struct world *world)
+{
+    pthread_mutex_lock(&world->engine.lock);
+    uint64_t commands = world->engine.commands;
+    pthread_mutex_unlock(&world->engine.lock);
+    return commands;
+}
+
 /* ---- the world ---- */
+
+void world_engine_state(struct world *world, enum process_state state, uint64_t starts)
+{
+    struct page_process *processes = world->page->processes;
+    atomic_store(&processes[PROCESS_SUPERVISOR].state, PROCESS_RUNNING);
+    atomic_store(&processes[PROCESS_SUPERVISOR].starts, 1);
+    atomic_store(&processes[PROCESS_ENGINE].starts, starts);
+    atomic_store(&processes[PROCESS_ENGINE].state, state);
+}
 
 static void set_gauge_bits(_Atomic uint64_t *word, double value)
 {

@@ -50,6 +50,15 @@ void world_mint_text(uint32_t number, char out[ADDRESS_TEXT_MAX + 1]);
 /* Adds a token with data and the given score; NaN: without data yet. */
 token_id world_add(struct world *world, uint32_t number, enum token_status status, double score);
 
+/* A supervisor has started engine number `starts`, which is in that state. Before the first call
+ * there is no supervisor. */
+void world_engine_state(struct world *world, enum process_state state, uint64_t starts);
+
+/* What the engine does from now on. */
+enum engine_mood { ENGINE_ANSWERS, ENGINE_IS_MUTE, ENGINE_IS_DEAF };
+void engine_become(struct world *world, enum engine_mood mood);
+uint64_t engine_commands(struct world *world);
+
 /* Waits until the engine has heard `count` commands; false after 10 s. */
 bool engine_heard(struct world *world, uint64_t count);
 

@@ -286,6 +286,36 @@ static void test_every_verb(void **state)
     }
 }
 
+/* Verbs that the supervisor starts: nobody is told of them, and by hand they only say whose they
+ * are, whatever is asked of them. */
+static void test_hidden_verbs(void **state)
+{
+    (void)state;
+#define COMMAND(name, synopsis, sentence)
+#define HIDDEN(name, synopsis, sentence) #name,
+    static const char *const names[] = {
+#include "cli/commands.def"
+    };
+#undef COMMAND
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        static const char *const seconds[] = {NULL, "--help", "--no-such-flag-anywhere"};
+        char listed[64], typo[64];
+        for (size_t k = 0; k < sizeof seconds / sizeof seconds[0]; k++) {
+            run_line(names[i], seconds[k]);
+            assert_int_equal(caught.status, EXIT_USAGE);
+            assert_string_equal(caught.out, "");
+            assert_non_null(strstr(caught.err, "its supervisor starts"));
+        }
+        run_line("--help", NULL);
+        snprintf(listed, sizeof listed, "\n  %s ", names[i]);
+        assert_null(strstr(caught.out, listed));
+        snprintf(typo, sizeof typo, "%sx", names[i]);
+        run_line(typo, NULL);
+        snprintf(listed, sizeof listed, "did you mean \"%s\"?", names[i]);
+        assert_null(strstr(caught.err, listed));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +329,7 @@ int main(void)
         cmocka_unit_test_setup(test_help, fresh),
         cmocka_unit_test(test_front),
         cmocka_unit_test(test_every_verb),
+        cmocka_unit_test(test_hidden_verbs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

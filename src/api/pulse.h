@@ -1,0 +1,27 @@
+/*
+ * The heartbeat of a thread: what it works on in steps calls pulse() between them, and the status
+ * page hears of it when it is time. A thread that has none (the engine's, which also chooses tokens
+ * for its export) may call pulse() as well: nothing happens.
+ *
+ * How often: a thread that waits does so for at most pulse_turn(), a sixth of
+ * heartbeat_deadline_ms; one that works is heard at the first pulse() a tenth after the last, so
+ * that steps may take as long again before the fifth is over that others count on.
+ */
+#ifndef MOONWATCH_API_PULSE_H
+#define MOONWATCH_API_PULSE_H
+
+#include "page/status_page.h"
+
+/* Loops over many tokens call pulse() each so many: well under a millisecond's work. */
+#define PULSE_EVERY 1024
+
+/* The calling thread beats from now on. */
+void pulse_begin(struct status_page *page, enum beat beat, const struct options *options);
+void pulse(void);
+/* It ends as it should. */
+void pulse_end(void);
+
+/* How long a beating thread may wait for its events. */
+int pulse_turn_ms(const struct options *options);
+
+#endif
