@@ -32,6 +32,7 @@ struct engine {
     unsigned closing; /* parts whose handles are still to be closed */
     bool memory_is_short;
     bool export_failed;
+    uint64_t export_done;       /* a run that has ended and is to be told of; 0: none */
     bool is_stretched;          /* somebody is past the maximum age */
     uint64_t failures_in_a_row; /* of requests */
     instant failure_told_at;
