@@ -17,6 +17,8 @@
 #define DRAIN_LIMIT    duration_s(4) /* of the five seconds that a stop may take */
 #define TABLE_HEADROOM 64            /* tokens that a step may add, with room for their pools */
 #define FIRST_CAPACITY 1024
+#define EXPORT_LIMIT   duration_ms(500) /* an export takes milliseconds, or it hangs */
+#define STOP_STEP_MS   2
 
 #define FAILURE_TOLD_EVERY duration_s(30)
 
@@ -250,6 +252,7 @@ static void begin_stop(struct engine *engine)
     if (engine->is_stopping)
         return;
     engine->is_stopping = true;
+    exporter_stop(engine->exporter);
     engine->closing = 1; /* us, until all are asked */
     if (engine->source != NULL) {
         engine->closing++;
@@ -419,7 +422,7 @@ static void start_handles(struct engine *engine)
 static bool start(struct engine *engine)
 {
     start_handles(engine);
-    if (!make_memory(engine) || !open_store(engine))
+    if (!make_memory(engine) || !engine_export_start(engine) || !open_store(engine))
         return false;
     engine_publish_options(engine);
     page_set(engine->page, GAUGE_START_TIME, (double)clock_now().us / 1e6);
@@ -436,8 +439,25 @@ static bool start(struct engine *engine)
     return true;
 }
 
+/* What the writer had to close, and exports that end soon. False: a thread of ours hangs. */
+static bool finish_turns(struct engine *engine)
+{
+    instant deadline = instant_add(clock_now(), EXPORT_LIMIT);
+    while (!exporter_is_idle(engine->exporter) && instant_before(clock_now(), deadline)) {
+        uv_run(&engine->loop, UV_RUN_NOWAIT);
+        uv_sleep(STOP_STEP_MS);
+    }
+    if (!exporter_is_idle(engine->exporter))
+        return false;
+    uv_run(&engine->loop, UV_RUN_DEFAULT);
+    if (uv_loop_close(&engine->loop) != 0)
+        log_error(LOGGER, "handles were left open; please report this");
+    return true;
+}
+
 static void release(struct engine *engine)
 {
+    exporter_destroy(engine->exporter);
     free(engine->core_memory);
     table_memory_finish(&engine->memory);
     if (engine->page != NULL)
@@ -468,14 +488,17 @@ int engine_run(const struct options *options)
     uint32_t unwritten = 0;
     if (engine->writer != NULL)
         unwritten = writer_stop(engine->writer, instant_add(clock_now(), DRAIN_LIMIT));
-    uv_run(&engine->loop, UV_RUN_DEFAULT); /* what the writer had to close */
-    if (uv_loop_close(&engine->loop) != 0)
-        log_error(LOGGER, "handles were left open; please report this");
+    bool is_over = finish_turns(engine);
     if (unwritten > 0)
         log_error(LOGGER, "stopped, but the store did not take everything",
                   LOG_INT("tokens_and_settings_not_written", unwritten));
     else if (started)
         log_info(LOGGER, "stopped; everything is written");
+    int status = started && unwritten == 0 ? 0 : 1;
+    if (!is_over) {
+        log_warning(LOGGER, "the file system of the export hangs; its thread is left behind");
+        _exit(status); /* libuv would wait for its threads */
+    }
     release(engine);
-    return started && unwritten == 0 ? 0 : 1;
+    return status;
 }

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "core/core.h"
+#include "engine/exporter.h"
 #include "feed/dexscreener.h"
 #include "feed/source.h"
 #include "page/command.h"
@@ -23,6 +24,7 @@ struct engine {
     struct feed *feed;
     struct source *source;
     struct api *api;
+    struct exporter *exporter; /* NULL: no file is wanted */
     uv_timer_t deadline_timer;
     uv_timer_t second_timer;
     uv_signal_t signals[2];
@@ -59,6 +61,8 @@ void engine_publish(struct engine *engine);
 void engine_publish_options(struct engine *engine);
 
 /* export.c */
-void engine_export(struct engine *engine);
+bool engine_export_start(struct engine *engine);
+void engine_export(struct engine *engine, uint64_t run);
+void engine_export_cancel(struct engine *engine, uint64_t run);
 
 #endif

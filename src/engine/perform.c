@@ -117,14 +117,15 @@ void engine_perform(struct engine *engine, const struct action *action)
         perform_reply(engine, action);
         return;
     case ACTION_EXPORT:
-        engine_export(engine);
-        engine->export_done = action->export.run;
+        engine_export(engine, action->export.run);
         return;
     case ACTION_RETENTION:
         writer_delete_history(engine->writer, action->retention.snapshots_before,
                               action->retention.events_before, action->retention.run);
         return;
     case ACTION_JOB_CANCEL:
+        if (action->job_cancel.job == JOB_EXPORT)
+            engine_export_cancel(engine, action->job_cancel.run);
         log_warning("heal", "a job overran its deadline and is run again",
                     LOG_STRING("job", job_name(action->job_cancel.job)));
         return;
