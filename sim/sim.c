@@ -16,6 +16,7 @@
 #define TOKENS_DRAWN_MIN  10
 #define TOKENS_DRAWN_MAX  5000
 #define LATENCY_MEAN_S    0.08
+#define JOB_MEAN_S        0.05
 #define ANSWER_EVENTS_MAX 4096
 #define ON_TIME_FACTOR    1.1 /* × target */
 #define TAGS_MAX          8192
@@ -28,6 +29,7 @@ enum world_kind {
     WORLD_FAULT,  /* a fault begins or ends */
     WORLD_CHECK,  /* the oracles look at everything */
     WORLD_WANTED, /* a client wants something */
+    WORLD_JOB,    /* a run of a job outside the core has ended */
 };
 
 struct world_event {
@@ -51,6 +53,10 @@ struct world_event {
             enum sim_fault fault;
             bool begins;
         } fault;
+        struct {
+            enum job job;
+            uint64_t run;
+        } job;
     };
 };
 
@@ -251,6 +257,12 @@ static void count_loss(struct sim *sim, const struct action *action)
         sim->result->lost_in_outage++;
 }
 
+static void perform_job(struct sim *sim, enum job job, uint64_t run)
+{
+    double length = prng_exponential(&sim->world, JOB_MEAN_S);
+    plan(sim, after(sim, length), (struct world_event){.kind = WORLD_JOB, .job = {job, run}});
+}
+
 static void perform(struct sim *sim, const struct action *action)
 {
     sim->result->actions++;
@@ -287,9 +299,15 @@ static void perform(struct sim *sim, const struct action *action)
         trace_number(sim, action->transition.to);
         trace_number(sim, action->transition.id);
         return;
-    case ACTION_CANCEL:
     case ACTION_EXPORT:
+        perform_job(sim, JOB_EXPORT, action->export.run);
+        return;
     case ACTION_RETENTION:
+        perform_job(sim, JOB_RETENTION, action->retention.run);
+        return;
+    case ACTION_CANCEL:
+    case ACTION_JOB_CANCEL:
+    case ACTION_RESTART:
     case ACTION_KIND_COUNT:
         return;
     }
@@ -539,6 +557,11 @@ static void act(struct sim *sim, struct world_event *world)
         struct event event = {.kind = EVENT_TOKEN_DURABLE};
         event.token_durable.id = world->durable.id;
         event.token_durable.tag = world->durable.tag;
+        step(sim, &event);
+        return;
+    }
+    case WORLD_JOB: {
+        struct event event = {.kind = EVENT_JOB_DONE, .job_done = {world->job.job, world->job.run}};
         step(sim, &event);
         return;
     }

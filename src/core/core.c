@@ -139,6 +139,9 @@ static void handle(struct core *core, const struct event *event)
         jobs_want(core, event->job_wanted.job);
         return;
     case EVENT_PAUSE: return;
+    case EVENT_JOB_DONE:
+        jobs_on_done(core, event->job_done.job, event->job_done.run);
+        return;
     case EVENT_KIND_COUNT:
         break;
     }

@@ -39,6 +39,25 @@ enum job {
 
 const char *job_name(enum job job);
 
+/* Sweeps end in the core; export and retention are run outside, which tells when they are done. One
+ * that is past job_deadline_sec is cancelled and run again at once: nothing waits for it. */
+#define JOB_STATE_LIST(X)                                                                          \
+    X(JOB_IDLE, "idle")                                                                            \
+    X(JOB_RUNNING, "running")                                                                      \
+    X(JOB_CANCELLED, "cancelled") /* it overran */
+
+enum job_run_state {
+#define X(code, name) code,
+    JOB_STATE_LIST(X)
+#undef X
+        JOB_STATE_COUNT
+};
+
+const char *job_state_name(enum job_run_state state);
+
+/* In a row of one job: then it is not bad luck, and what is stuck may be in ourselves. */
+#define JOB_OVERRUNS_MAX 3
+
 /* ---- events ---- */
 
 enum event_kind {
@@ -50,6 +69,7 @@ enum event_kind {
     EVENT_OPTIONS,        /* settings changed */
     EVENT_JOB_WANTED,     /* run a job now */
     EVENT_PAUSE,
+    EVENT_JOB_DONE,       /* a run outside has ended, well or not */
     EVENT_KIND_COUNT
 };
 
@@ -85,6 +105,10 @@ struct event {
             enum job job;
         } job_wanted;
         struct { bool is_paused; } pause;
+        struct {
+            enum job job;
+            uint64_t run; /* of the action that began it */
+        } job_done;
     };
 };
 
@@ -98,8 +122,10 @@ enum action_kind {
     ACTION_SNAPSHOT,   /* add to its history what its slot holds now */
     ACTION_HISTORY,    /* add an event of its life */
     ACTION_REPLY,      /* answer a client */
-    ACTION_EXPORT,     /* write the file for bots */
-    ACTION_RETENTION,  /* delete history from before */
+    ACTION_EXPORT,     /* write the file for bots, then EVENT_JOB_DONE */
+    ACTION_RETENTION,  /* delete history from before, then EVENT_JOB_DONE */
+    ACTION_JOB_CANCEL, /* give this run up; it is run again at once, with another number */
+    ACTION_RESTART,    /* end gracefully and start afresh; asked for once */
     ACTION_TRANSITION, /* a state changed: for the flight recorder and the log */
     ACTION_KIND_COUNT
 };
@@ -141,8 +167,19 @@ struct action {
             const char *message; /* why not; static */
         } reply;
         struct {
+            uint64_t run;
+        } export;
+        struct {
+            uint64_t run;
             instant snapshots_before, events_before;
         } retention;
+        struct {
+            enum job job;
+            uint64_t run;
+        } job_cancel;
+        struct {
+            const char *reason; /* static */
+        } restart;
         struct {
             enum transition what;
             uint8_t from, to;
@@ -197,7 +234,9 @@ struct breaker_stats {
 };
 
 struct job_stats {
-    uint64_t runs;
+    uint64_t runs;         /* begun */
+    uint64_t overruns;     /* of these, cancelled at their deadline */
+    instant running_since; /* INSTANT_NEVER: not running */
     instant last_run_at;
     duration interval;
 };
@@ -208,6 +247,7 @@ struct core_stats {
     uint64_t snapshots, activated, demoted, archived, reactivated;
     uint64_t without_data;
     uint64_t late_answers; /* for requests that had been given up */
+    uint64_t late_jobs;    /* ends of runs that had been cancelled */
     uint64_t issues[PAIR_ISSUE_COUNT];
     struct group_stats groups[GROUP_COUNT];
     struct lane_stats lanes[LANE_KIND_COUNT];

@@ -1,27 +1,21 @@
 /*
  * Jobs: what happens at intervals. Each has its own, read where it is kept; none has a stored due
  * time, so a changed interval takes effect at once. Those that look at every token do it in
- * slices, so that no step is long; others never wait for them.
+ * slices, so that no step is long; others never wait for them. One that does not end is cancelled
+ * at its deadline and run again; what a cancelled run still says is not listened to.
  */
 #include "core/state.h"
 
 #include <assert.h>
 
-#define SLICE_TOKENS          4096
-#define ACTIONS_A_TOKEN       4 /* of one looked at by a sweep */
+#define SLICE_TOKENS    4096
+#define ACTIONS_A_TOKEN 4 /* of one looked at by a sweep */
+/* A run that overran: the cancel, two changes of state, the restart; the new one's change, its
+ * action, and its end. */
+#define ACTIONS_A_JOB         7
 #define FIRST_ARCHIVER_AFTER  duration_s(60)
 #define FIRST_RETENTION_AFTER duration_s(30)
 #define POSTPONED_BY          duration_s(10) /* while the upstream is silent */
-
-const char *job_name(enum job job)
-{
-    static const char *const names[JOB_COUNT] = {
-#define X(code, name) [code] = name,
-        JOB_LIST(X)
-#undef X
-    };
-    return job >= 0 && job < JOB_COUNT ? names[job] : "?";
-}
 
 duration jobs_interval(const struct core *core, enum job job)
 {
@@ -63,10 +57,76 @@ void jobs_want(struct core *core, enum job job)
     core->jobs[job].is_wanted = true;
 }
 
+/* ---- the states of a job ---- */
+
+static bool is_outside(enum job job)
+{
+    return job == JOB_EXPORT || job == JOB_RETENTION;
+}
+
+/* The one place where the state of a job changes. */
+static void change_state(struct core *core, enum job job, enum job_run_state to)
+{
+    struct job_state *state = &core->jobs[job];
+    enum job_run_state from = state->state;
+    state->state = to;
+    core->stats.jobs[job].running_since = to == JOB_RUNNING ? core->now : INSTANT_NEVER;
+    if (from != to)
+        core_tell(core, TRANSITION_JOB, from, to, job);
+}
+
+static void end(struct core *core, enum job job)
+{
+    core->jobs[job].overruns_in_a_row = 0;
+    change_state(core, job, JOB_IDLE);
+}
+
+static void ask_for_restart(struct core *core)
+{
+    if (core->is_restart_asked)
+        return;
+    core->is_restart_asked = true;
+    core_act(core, ACTION_RESTART)->restart.reason = "a job overran its deadline again and again";
+}
+
+static void cancel(struct core *core, enum job job)
+{
+    struct job_state *state = &core->jobs[job];
+    struct action *action = core_act(core, ACTION_JOB_CANCEL);
+    action->job_cancel.job = job;
+    action->job_cancel.run = state->run;
+    state->cursor = TOKEN_NONE;
+    core->stats.jobs[job].overruns++;
+    change_state(core, job, JOB_CANCELLED);
+    if (++state->overruns_in_a_row >= JOB_OVERRUNS_MAX)
+        ask_for_restart(core);
+}
+
+void jobs_on_done(struct core *core, enum job job, uint64_t run)
+{
+    assert(job < JOB_COUNT);
+    const struct job_state *state = &core->jobs[job];
+    if (!is_outside(job) || state->state != JOB_RUNNING || state->run != run)
+        core->stats.late_jobs++;
+    else
+        end(core, job);
+}
+
+/* ---- when ---- */
+
+static instant overrun_at(const struct core *core, enum job job)
+{
+    if (core->jobs[job].state != JOB_RUNNING)
+        return INSTANT_FAR;
+    return instant_add(core->jobs[job].last_run_at, duration_s(core->options.job_deadline_sec));
+}
+
 static instant due_at(const struct core *core, enum job job)
 {
     const struct job_state *state = &core->jobs[job];
-    if (state->is_wanted || state->cursor != TOKEN_NONE)
+    if (state->state == JOB_RUNNING)
+        return state->cursor != TOKEN_NONE ? core->now : overrun_at(core, job);
+    if (state->is_wanted || state->state == JOB_CANCELLED)
         return core->now;
     duration interval = jobs_interval(core, job);
     return interval.us == 0 ? INSTANT_FAR : instant_add(state->last_run_at, interval);
@@ -107,50 +167,60 @@ static void sweep(struct core *core, enum job job, void (*look)(struct core *, t
     struct job_state *state = &core->jobs[job];
     token_id last = token_table_count(core->table);
     for (int i = 0; i < SLICE_TOKENS && state->cursor <= last; i++, state->cursor++) {
-        if (core_room(core) < ACTIONS_A_TOKEN)
+        if (core_room(core) < ACTIONS_A_TOKEN + ACTIONS_A_JOB)
             return;
         if (!(token_slot(core->table, state->cursor)->flags & TOKEN_HOLE))
             look(core, state->cursor);
     }
-    if (state->cursor > last)
-        state->cursor = TOKEN_NONE;
+    if (state->cursor <= last)
+        return;
+    state->cursor = TOKEN_NONE;
+    end(core, job);
 }
 
 static void run_retention(struct core *core)
 {
     struct action *action = core_act(core, ACTION_RETENTION);
     double day_s = 86400;
+    action->retention.run = core->jobs[JOB_RETENTION].run;
     action->retention.snapshots_before =
         instant_add(core->now, duration_s(-core->options.snapshot_retention_days * day_s));
     action->retention.events_before =
         instant_add(core->now, duration_s(-core->options.event_retention_days * day_s));
 }
 
-/* True when the job is done or under way; false when it was put off. */
-static bool begin(struct core *core, enum job job)
+/* Silence is not evidence: nobody is archived while the upstream is down. */
+static bool must_wait(const struct core *core, enum job job)
 {
-    switch (job) {
-    case JOB_ARCHIVER:
-        /* Silence is not evidence: nobody is archived while the upstream is down. */
-        if (schedule_is_silent(core))
-            return false;
-        core->jobs[job].cursor = 1;
-        return true;
-    case JOB_ACTIVATION:
-    case JOB_RECALCULATE:
-        core->jobs[job].cursor = 1;
-        return true;
-    case JOB_EXPORT:
-        core_act(core, ACTION_EXPORT);
-        return true;
-    case JOB_RETENTION:
-        run_retention(core);
-        return true;
-    case JOB_COUNT:
-        break;
+    return job == JOB_ARCHIVER && schedule_is_silent(core);
+}
+
+static void postpone(struct core *core, enum job job)
+{
+    duration interval = jobs_interval(core, job);
+    core->jobs[job].last_run_at =
+        instant_add(core->now, duration_us(POSTPONED_BY.us - interval.us));
+    change_state(core, job, JOB_IDLE);
+}
+
+static void begin(struct core *core, enum job job)
+{
+    struct job_state *state = &core->jobs[job];
+    state->is_wanted = false;
+    if (must_wait(core, job)) {
+        postpone(core, job);
+        return;
     }
-    assert(!"no such job");
-    return true;
+    state->run++;
+    state->last_run_at = core->now;
+    core->stats.jobs[job].runs++;
+    change_state(core, job, JOB_RUNNING);
+    if (job == JOB_EXPORT)
+        core_act(core, ACTION_EXPORT)->export.run = state->run;
+    else if (job == JOB_RETENTION)
+        run_retention(core);
+    else
+        state->cursor = 1;
 }
 
 static void go_on(struct core *core, enum job job)
@@ -167,22 +237,13 @@ static void go_on(struct core *core, enum job job)
 
 void jobs_run(struct core *core)
 {
-    for (int i = 0; i < JOB_COUNT; i++) {
-        struct job_state *state = &core->jobs[i];
-        bool is_due = !instant_before(core->now, due_at(core, i));
-        if (!is_due || core_room(core) < ACTIONS_A_TOKEN)
+    for (int job = 0; job < JOB_COUNT; job++) {
+        if (core_room(core) < ACTIONS_A_JOB || instant_before(core->now, due_at(core, job)))
             continue;
-        if (state->cursor == TOKEN_NONE) {
-            state->is_wanted = false;
-            if (!begin(core, i)) {
-                duration interval = jobs_interval(core, i);
-                state->last_run_at =
-                    instant_add(core->now, duration_us(POSTPONED_BY.us - interval.us));
-                continue;
-            }
-            state->last_run_at = core->now;
-            core->stats.jobs[i].runs++;
-        }
-        go_on(core, i);
+        if (!instant_before(core->now, overrun_at(core, job)))
+            cancel(core, job);
+        if (core->jobs[job].state != JOB_RUNNING)
+            begin(core, job);
+        go_on(core, job);
     }
 }

@@ -1,9 +1,5 @@
 /* The names of the core's enums, made from the lists that the enums are made from. */
-#include "core/breaker.h"
-#include "core/lane_kind.h"
-#include "core/outcome.h"
-#include "core/token_table.h"
-#include "core/transition.h"
+#include "core/core.h"
 
 #include <string.h>
 
@@ -16,6 +12,8 @@ static const char *const feed_outcomes[] = {FEED_OUTCOME_LIST(X)};
 static const char *const pair_issues[] = {PAIR_ISSUE_LIST(X)};
 static const char *const token_statuses[] = {TOKEN_STATUS_LIST(X)};
 static const char *const token_groups[] = {TOKEN_GROUP_LIST(X)};
+static const char *const jobs[] = {JOB_LIST(X)};
+static const char *const job_states[] = {JOB_STATE_LIST(X)};
 static const char *const breaker_states[] = {BREAKER_STATE_LIST(X)};
 static const char *const transitions[] = {TRANSITION_LIST(X)};
 #undef X
@@ -65,6 +63,16 @@ const char *breaker_state_name(enum breaker_state state)
     return name_of(breaker_states, BREAKER_STATE_COUNT, (unsigned)state);
 }
 
+const char *job_name(enum job job)
+{
+    return name_of(jobs, JOB_COUNT, (unsigned)job);
+}
+
+const char *job_state_name(enum job_run_state state)
+{
+    return name_of(job_states, JOB_STATE_COUNT, (unsigned)state);
+}
+
 const char *transition_name(enum transition what)
 {
     return name_of(transitions, TRANSITION_COUNT, (unsigned)what);
@@ -75,6 +83,8 @@ const char *transition_state_name(enum transition what, unsigned state)
     switch (what) {
     case TRANSITION_BREAKER:
         return breaker_state_name((enum breaker_state)state);
+    case TRANSITION_JOB:
+        return job_state_name((enum job_run_state)state);
     case TRANSITION_COUNT:
         break;
     }

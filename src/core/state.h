@@ -64,9 +64,12 @@ struct recent_slice {
 };
 
 struct job_state {
-    instant last_run_at;
+    enum job_run_state state;
     bool is_wanted;
     token_id cursor; /* the next to look at; TOKEN_NONE: not sweeping */
+    uint64_t run;    /* number of the newest */
+    uint32_t overruns_in_a_row;
+    instant last_run_at; /* when the newest began */
 };
 
 struct core {
@@ -81,6 +84,7 @@ struct core {
     enum lane_kind probe_lane; /* whose turn to send the next probe it is */
     struct job_state jobs[JOB_COUNT];
     int64_t last_snapshot_id;
+    bool is_restart_asked;
     struct recent_slice recent[GROUP_COUNT][RECENT_SLICES];
     struct core_stats stats;
     struct want wants[WANTS_MAX];
@@ -131,6 +135,7 @@ void follow_discover_now(struct core *core, token_id id, enum discover_group gro
 /* jobs.c */
 void jobs_init(struct core *core);
 void jobs_want(struct core *core, enum job job);
+void jobs_on_done(struct core *core, enum job job, uint64_t run);
 void jobs_run(struct core *core);
 instant jobs_deadline(const struct core *core);
 duration jobs_interval(const struct core *core, enum job job);

@@ -6,7 +6,9 @@
 #define MOONWATCH_CORE_TRANSITION_H
 
 /* X(code, name): what its states are, and what its id is of */
-#define TRANSITION_LIST(X) X(TRANSITION_BREAKER, "breaker") /* enum breaker_state; no id */
+#define TRANSITION_LIST(X)                                                                         \
+    X(TRANSITION_BREAKER, "breaker") /* enum breaker_state; no id */                               \
+    X(TRANSITION_JOB, "job")         /* enum job_run_state; enum job */
 
 enum transition {
 #define X(code, text) code,

@@ -46,15 +46,26 @@ static void keep_room(struct engine *engine)
     engine->memory_is_short = !grown;
 }
 
-void engine_step(struct engine *engine, struct event *event)
+static void step_once(struct engine *engine, struct event *event)
 {
-    if (engine->is_stopping)
-        return;
     event->now = clock_now();
     keep_room(engine);
     core_step(engine->core, event, &engine->actions);
     for (size_t i = 0; i < engine->actions.count; i++)
         engine_perform(engine, &engine->actions.items[i]);
+}
+
+/* What has ended while actions were performed is told in a step of its own. */
+void engine_step(struct engine *engine, struct event *event)
+{
+    if (engine->is_stopping)
+        return;
+    step_once(engine, event);
+    while (engine->export_done != 0) {
+        struct event done = {.kind = EVENT_JOB_DONE, .job_done = {JOB_EXPORT, engine->export_done}};
+        engine->export_done = 0;
+        step_once(engine, &done);
+    }
     engine_arm(engine);
 }
 
@@ -152,6 +163,12 @@ static void on_snapshot_durable(void *context, int64_t snapshot_id)
     atomic_store(&engine->page->newest_snapshot, (uint64_t)snapshot_id);
 }
 
+static void on_history_deleted(void *context, uint64_t run)
+{
+    struct event event = {.kind = EVENT_JOB_DONE, .job_done = {JOB_RETENTION, run}};
+    engine_step(context, &event);
+}
+
 static void on_store_state(void *context, const struct writer_stats *stats)
 {
     struct engine *engine = context;
@@ -186,6 +203,7 @@ void engine_store_callbacks(struct engine *engine, struct writer_callbacks *out)
         .on_setting_durable = on_setting_durable,
         .on_snapshot_durable = on_snapshot_durable,
         .on_state = on_store_state,
+        .on_history_deleted = on_history_deleted,
         .on_beat = on_store_beat,
     };
 }

@@ -10,7 +10,7 @@
  *   commands.c  what clients ask through the api
  *   restore.c   from the store into the token table
  *   publish.c   from everywhere onto the status page, once a second
- *   export.c    the file for bots
+ *   export.c    the file for bots: what is in it; exporter.c writes it on another thread
  *
  * One thread, one libuv loop. The store's thread has its own. It is started by the supervisor, with
  * the descriptors of page/inherited.h, stands by until it is told to go, and until then touches

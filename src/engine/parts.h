@@ -3,6 +3,7 @@
 #define MOONWATCH_ENGINE_PARTS_H
 
 #include "core/core.h"
+#include "engine/exporter.h"
 #include "feed/dexscreener.h"
 #include "feed/source.h"
 #include "page/command.h"
@@ -24,6 +25,7 @@ struct engine {
     struct feed *feed;
     struct source *source;
     struct faults *faults; /* NULL but under a drill */
+    struct exporter *exporter; /* NULL: no file is wanted */
     uv_timer_t deadline_timer;
     uv_timer_t second_timer;
     uv_timer_t beat_timer;
@@ -33,6 +35,7 @@ struct engine {
     unsigned closing; /* parts whose handles are still to be closed */
     bool memory_is_short;
     bool export_failed;
+    uint64_t export_done;       /* a run that has ended and is to be told of; 0: none */
     bool is_stretched;          /* somebody is past the maximum age */
     uint64_t failures_in_a_row; /* of requests */
     instant failure_told_at;
@@ -77,6 +80,8 @@ void engine_publish(struct engine *engine);
 void engine_publish_options(struct engine *engine);
 
 /* export.c */
-void engine_export(struct engine *engine);
+bool engine_export_start(struct engine *engine);
+void engine_export(struct engine *engine, uint64_t run);
+void engine_export_cancel(struct engine *engine, uint64_t run);
 
 #endif

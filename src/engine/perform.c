@@ -94,10 +94,11 @@ static void perform_history(struct engine *engine, const struct action *action)
 static void perform_transition(const struct action *action)
 {
     enum transition what = action->transition.what;
-    log_info("heal", transition_name(what),
-             LOG_STRING("from", transition_state_name(what, action->transition.from)),
-             LOG_STRING("to", transition_state_name(what, action->transition.to)),
-             LOG_INT("id", action->transition.id));
+    /* Jobs begin and end every few seconds. */
+    LOG_AT(what == TRANSITION_JOB ? LOG_DEBUG : LOG_INFO, "heal", transition_name(what),
+           LOG_STRING("from", transition_state_name(what, action->transition.from)),
+           LOG_STRING("to", transition_state_name(what, action->transition.to)),
+           LOG_INT("id", action->transition.id));
 }
 
 void engine_perform(struct engine *engine, const struct action *action)
@@ -125,11 +126,22 @@ void engine_perform(struct engine *engine, const struct action *action)
         perform_reply(engine, action);
         return;
     case ACTION_EXPORT:
-        engine_export(engine);
+        engine_export(engine, action->export.run);
         return;
     case ACTION_RETENTION:
         writer_delete_history(engine->writer, action->retention.snapshots_before,
-                              action->retention.events_before);
+                              action->retention.events_before, action->retention.run);
+        return;
+    case ACTION_JOB_CANCEL:
+        if (action->job_cancel.job == JOB_EXPORT)
+            engine_export_cancel(engine, action->job_cancel.run);
+        log_warning("heal", "a job overran its deadline and is run again",
+                    LOG_STRING("job", job_name(action->job_cancel.job)));
+        return;
+    case ACTION_RESTART:
+        log_error("heal", "a graceful restart is called for",
+                  LOG_STRING("reason", action->restart.reason));
+        engine_report(REPORT_RESTART, action->restart.reason);
         return;
     case ACTION_TRANSITION:
         perform_transition(action);

@@ -18,6 +18,8 @@
 #define LOGGER       "engine"
 #define DRAIN_LIMIT  duration_s(4) /* of the five seconds that a stop may take */
 #define DRAIN_BEAT   duration_s(6) /* the loop does not turn while the store's thread drains */
+#define EXPORT_LIMIT duration_ms(500) /* an export takes milliseconds, or it hangs */
+#define STOP_STEP_MS 2
 #define BEATS        5             /* in the time that a heartbeat may take */
 #define LOOK_BELOW_MS 50           /* a beat at least as often, so that a fault is noticed */
 #define EXIT_REFUSED 2             /* as for a wrong option: another try would not mend it */
@@ -55,6 +57,7 @@ void engine_begin_stop(struct engine *engine)
     if (engine->is_stopping)
         return;
     engine->is_stopping = true;
+    exporter_stop(engine->exporter);
     engine->closing = 1; /* us, until all are asked */
     if (engine->source != NULL) {
         engine->closing++;
@@ -213,7 +216,7 @@ static bool start(struct engine *engine)
         log_error(LOGGER, "no memory to start with");
         return false;
     }
-    if (!open_store(engine))
+    if (!engine_export_start(engine) || !open_store(engine))
         return false;
     engine_publish_options(engine);
     page_set(engine->page, GAUGE_START_TIME, (double)clock_now().us / 1e6);
@@ -305,25 +308,38 @@ static bool inherit(struct engine *engine)
 
 static void release(struct engine *engine)
 {
+    exporter_destroy(engine->exporter);
     free(engine->core_memory);
     table_memory_finish(&engine->memory);
     status_page_detach(engine->page);
     free(engine);
 }
 
-/* What is known is written while the loop stands still; then the last handles are closed. */
-static uint32_t finish(struct engine *engine)
+/* What is known is written while the loop stands still. */
+static uint32_t drain(struct engine *engine)
 {
     uint32_t unwritten = 0;
     engine_beat(engine, DRAIN_BEAT);
     if (engine->writer != NULL)
         unwritten = writer_stop(engine->writer, instant_add(clock_now(), DRAIN_LIMIT));
     page_beat_end(engine->page, BEAT_STORE_THREAD);
-    uv_run(&engine->loop, UV_RUN_DEFAULT); /* what the writer had to close */
+    return unwritten;
+}
+
+/* What the writer had to close, and exports that end soon. False: a thread of ours hangs. */
+static bool finish_turns(struct engine *engine)
+{
+    instant deadline = instant_add(clock_now(), EXPORT_LIMIT);
+    while (!exporter_is_idle(engine->exporter) && instant_before(clock_now(), deadline)) {
+        uv_run(&engine->loop, UV_RUN_NOWAIT);
+        uv_sleep(STOP_STEP_MS);
+    }
+    if (!exporter_is_idle(engine->exporter))
+        return false;
+    uv_run(&engine->loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&engine->loop) != 0)
         log_error(LOGGER, "handles were left open; please report this");
-    page_beat_end(engine->page, BEAT_ENGINE_LOOP);
-    return unwritten;
+    return true;
 }
 
 static int live(struct engine *engine)
@@ -333,13 +349,20 @@ static int live(struct engine *engine)
     if (!started)
         engine_begin_stop(engine);
     uv_run(&engine->loop, UV_RUN_DEFAULT);
-    uint32_t unwritten = finish(engine);
+    uint32_t unwritten = drain(engine);
+    bool is_over = finish_turns(engine);
+    page_beat_end(engine->page, BEAT_ENGINE_LOOP);
     if (unwritten > 0)
         log_error(LOGGER, "stopped, but the store did not take everything",
                   LOG_INT("tokens_and_settings_not_written", unwritten));
     else if (started)
         log_info(LOGGER, "stopped; everything is written");
-    return started && unwritten == 0 ? 0 : 1;
+    int status = started && unwritten == 0 ? 0 : 1;
+    if (!is_over) {
+        log_warning(LOGGER, "the file system of the export hangs; its thread is left behind");
+        _exit(status); /* libuv would wait for its threads */
+    }
+    return status;
 }
 
 int engine_process(const struct options *options)

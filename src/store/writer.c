@@ -39,6 +39,10 @@ static void deliver(struct writer *writer, const struct notice *notice)
         if (callbacks->on_snapshot_durable != NULL)
             callbacks->on_snapshot_durable(callbacks->context, notice->id);
         break;
+    case NOTICE_HISTORY:
+        if (callbacks->on_history_deleted != NULL)
+            callbacks->on_history_deleted(callbacks->context, notice->tag);
+        break;
     case NOTICE_STATE:
         writer_stats(writer, &stats);
         if (callbacks->on_state != NULL)
@@ -110,6 +114,7 @@ static void on_failure(struct writer *writer, enum err err)
     uv_mutex_unlock(&writer->mutex);
     store_rollback(writer->store);
     batch_put_back(writer);
+    history_end(writer);
 }
 
 static void on_success(struct writer *writer)
@@ -434,10 +439,11 @@ void writer_put_setting(struct writer *writer, const char *name, const char *val
     uv_mutex_unlock(&writer->mutex);
 }
 
-void writer_delete_history(struct writer *writer, instant snapshots_before, instant events_before)
+void writer_delete_history(struct writer *writer, instant snapshots_before, instant events_before,
+                           uint64_t tag)
 {
     uv_mutex_lock(&writer->mutex);
-    writer->history = (struct history){true, snapshots_before, events_before};
+    writer->history = (struct history){true, snapshots_before, events_before, tag};
     uv_cond_signal(&writer->wake);
     uv_mutex_unlock(&writer->mutex);
 }

@@ -50,6 +50,8 @@ struct writer_callbacks {
     void (*on_state)(void *context, const struct writer_stats *stats); /* ok ↔ retrying */
     /* From the writer's own thread, at least once a second while it moves. */
     void (*on_beat)(void *context);
+    /* An order of writer_delete_history() is done, or given up because the store cannot write. */
+    void (*on_history_deleted)(void *context, uint64_t tag);
 };
 
 /* Takes over `store`, loaded, which it closes at the end. What it needs of the options is copied.
@@ -66,7 +68,11 @@ void writer_mark_dirty(struct writer *writer, token_id id);
 void writer_add_snapshot(struct writer *writer, const struct store_snapshot *snapshot);
 void writer_add_event(struct writer *writer, const struct store_event *event);
 void writer_put_setting(struct writer *writer, const char *name, const char *value, uint64_t tag);
-void writer_delete_history(struct writer *writer, instant snapshots_before, instant events_before);
+/* In slices between other work. A newer order takes the place of one that is not done, which then
+ * never is. A failure ends it: what is old now will be old at the next order, and a disk that is
+ * full must not look like a deletion that hangs. */
+void writer_delete_history(struct writer *writer, instant snapshots_before, instant events_before,
+                           uint64_t tag);
 void writer_stats(struct writer *writer, struct writer_stats *out);
 
 /* Commits what is left, trying until `deadline`, ends the thread and closes the store; the last

@@ -156,7 +156,17 @@ enum err history_step(struct writer *writer)
                                    HISTORY_ROWS_MAX, &more);
     if (err == OK)
         err = store_commit(writer->store);
-    if (err == OK)
-        history->is_wanted = more;
+    if (err == OK && !more)
+        history_end(writer);
     return err;
+}
+
+void history_end(struct writer *writer)
+{
+    if (!writer->history_running.is_wanted)
+        return;
+    writer->history_running.is_wanted = false;
+    uv_mutex_lock(&writer->mutex);
+    writer_notify(writer, NOTICE_HISTORY, 0, writer->history_running.tag);
+    uv_mutex_unlock(&writer->mutex);
 }

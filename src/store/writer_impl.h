@@ -49,7 +49,7 @@ struct queued_row {
     };
 };
 
-enum notice_kind { NOTICE_TOKEN, NOTICE_SETTING, NOTICE_SNAPSHOT, NOTICE_STATE };
+enum notice_kind { NOTICE_TOKEN, NOTICE_SETTING, NOTICE_SNAPSHOT, NOTICE_HISTORY, NOTICE_STATE };
 
 struct notice {
     enum notice_kind kind;
@@ -89,6 +89,7 @@ struct checkpoint {
 struct history {
     bool is_wanted;
     instant snapshots_before, events_before;
+    uint64_t tag;
 };
 
 /* A new file is being filled from the token table. */
@@ -155,5 +156,6 @@ enum err checkpoint_step(struct writer *writer, instant now) MUST_CHECK;
 enum err checkpoint_all(struct writer *writer, instant deadline) MUST_CHECK;
 bool checkpoint_is_done(const struct writer *writer);
 enum err history_step(struct writer *writer) MUST_CHECK;
+void history_end(struct writer *writer); /* done, or given up */
 
 #endif

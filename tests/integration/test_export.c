@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #define DEATHS           6
 #define EXPORTS_A_LIFE   40
@@ -121,10 +122,33 @@ static void always_whole(void)
     process_stop(market);
 }
 
+/* A FIFO that nobody reads, in the place of the file being written, is a file system that hangs. */
+static void one_that_hangs(void)
+{
+    struct process *market = market_start(market_options);
+    const char *const options[] = {"--export-path",
+                                   sandbox_path("pools.json"),
+                                   "--notarb-min-score",
+                                   "-1",
+                                   "--export-interval-sec",
+                                   "1",
+                                   "--job-deadline-sec",
+                                   "2",
+                                   NULL};
+    assert_int_equal(mkfifo(sandbox_path("pools.json.new"), 0600), 0);
+    struct process *daemon = daemon_start(market, "a.db", options);
+    /* The first run hangs, and the next ones write. */
+    expect_metric(daemon, "exports_total", NULL, 3);
+    assert_int_equal(http_status(daemon->port, "POST", "/notarb/export", NULL), 200);
+    process_stop(daemon); /* in time, and well */
+    process_stop(market);
+}
+
 int main(int argc, char *argv[])
 {
     static const struct integration_case cases[] = {
         {"the file for bots is always whole", always_whole},
+        {"an export that hangs hinders nobody", one_that_hangs},
     };
     return harness_run(argc, argv, cases, sizeof cases / sizeof cases[0]);
 }

@@ -29,7 +29,8 @@ enum {
     SHOW_HISTORY = 4,
     SHOW_REPLY = 8,
     SHOW_JOBS = 16,
-    SHOW_HEALING = 32
+    SHOW_HEALING = 32,
+    SHOW_JOB_STATES = 64
 };
 
 /* What the upstream knows of a token. */
@@ -62,6 +63,8 @@ static struct {
     size_t pending_count;
     enum market markets[TOKENS_AT_ALL];
     enum feed_outcome outcome; /* of what answer_all() answers */
+    bool jobs_hang, has_run[JOB_COUNT];
+    uint64_t runs[JOB_COUNT]; /* the newest of each */
 } world;
 
 /* ---- the world ---- */
@@ -70,6 +73,13 @@ static void set_option(const char *name, const char *value)
 {
     char why[OPTION_MESSAGE_SIZE];
     if (options_set(&world.options, name, value, OPTION_FROM_STORE, why) != OK)
+        fail_msg("%s", why);
+}
+
+static void set_process_option(const char *name, const char *value)
+{
+    char why[OPTION_MESSAGE_SIZE];
+    if (options_set(&world.options, name, value, OPTION_FROM_COMMAND_LINE, why) != OK)
         fail_msg("%s", why);
 }
 
@@ -177,22 +187,35 @@ static void on_history(const struct action *action)
         action->history.reason);
 }
 
-static void on_job(const char *what)
+/* Runs outside end at once, unless they hang. */
+static void on_job(const char *what, enum job job, uint64_t run)
 {
+    world.runs[job] = run;
+    world.has_run[job] = true;
     if (!(world.show & SHOW_JOBS))
         return;
     say_when();
     say("%s\n", what);
 }
 
+static void on_job_cancel(const struct action *action)
+{
+    if (!(world.show & SHOW_JOBS))
+        return;
+    say_when();
+    say("cancel %s, run %d\n", job_name(action->job_cancel.job), (int)action->job_cancel.run);
+}
+
 static void on_transition(const struct action *action)
 {
     enum transition what = action->transition.what;
-    if (!(world.show & SHOW_HEALING))
+    if (!(world.show & (what == TRANSITION_JOB ? SHOW_JOB_STATES : SHOW_HEALING)))
         return;
     say_when();
     say("%s", transition_name(what));
-    if (action->transition.id != 0)
+    if (what == TRANSITION_JOB)
+        say(" %s", job_name((enum job)action->transition.id));
+    else if (action->transition.id != 0)
         say(" %d", (int)action->transition.id);
     say(": %s → %s\n", transition_state_name(what, action->transition.from),
         transition_state_name(what, action->transition.to));
@@ -240,10 +263,19 @@ static void perform(const struct action *action)
         on_reply(action);
         return;
     case ACTION_EXPORT:
-        on_job("export");
+        on_job("export", JOB_EXPORT, action->export.run);
         return;
     case ACTION_RETENTION:
-        on_job("retention");
+        on_job("retention", JOB_RETENTION, action->retention.run);
+        return;
+    case ACTION_JOB_CANCEL:
+        on_job_cancel(action);
+        return;
+    case ACTION_RESTART:
+        if (world.show & SHOW_JOBS) {
+            say_when();
+            say("restart: %s\n", action->restart.reason);
+        }
         return;
     case ACTION_TRANSITION:
         on_transition(action);
@@ -269,6 +301,20 @@ static void step(struct event event)
     for (size_t i = 0; i < world.actions.count; i++)
         perform(&world.actions.items[i]);
     check_lanes();
+}
+
+static void finish_job(enum job job, uint64_t run)
+{
+    step((struct event){.kind = EVENT_JOB_DONE, .job_done = {job, run}});
+}
+
+static void finish_jobs(void)
+{
+    for (int job = 0; job < JOB_COUNT && !world.jobs_hang; job++)
+        if (world.has_run[job]) {
+            world.has_run[job] = false;
+            finish_job(job, world.runs[job]);
+        }
 }
 
 static void start(void)
@@ -399,6 +445,7 @@ static void run_until(double s)
             answer_first();
         else
             step((struct event){.kind = EVENT_TIME});
+        finish_jobs();
     }
     world.now = instant_max(world.now, at(s));
 }
@@ -431,6 +478,7 @@ static void change_option(const char *name, const char *value)
 static void run_job(enum job job)
 {
     step((struct event){.kind = EVENT_JOB_WANTED, .job_wanted = {job}});
+    finish_jobs();
 }
 
 /* A token as a start finds it: answered `age_s` ago, discovered just as long ago. */
@@ -1358,7 +1406,137 @@ static void jobs_run_at_their_own_intervals(void **state)
                  "  102.00  export\n");
     assert_int_equal(core_stats(world.core)->jobs[JOB_EXPORT].interval.us, duration_s(1).us);
     assert_string_equal(job_name(JOB_EXPORT), "export");
-    assert_string_equal(job_name(JOB_COUNT), "?");
+    assert_string_equal(job_name(JOB_COUNT), "unknown");
+}
+
+static void a_job_that_hangs_is_run_again(void **state)
+{
+    (void)state;
+    set_option("export_interval_sec", "20");
+    set_option("retention_interval_sec", "40");
+    set_process_option("job_deadline_sec", "50");
+    start();
+    world.show = SHOW_JOBS | SHOW_JOB_STATES;
+    world.jobs_hang = true;
+    run_until(65);
+    const struct job_stats *stats = &core_stats(world.core)->jobs[JOB_EXPORT];
+    assert_int_equal(stats->running_since.us, at(20).us);
+    run_job(JOB_EXPORT); /* is remembered until it can be run */
+    assert_int_equal(stats->runs, 1);
+    run_until(75);
+    finish_job(JOB_EXPORT, 1); /* what it was long ago */
+    finish_job(JOB_RETENTION, 2);
+    finish_job(JOB_ARCHIVER, 1); /* ends in the core */
+    assert_int_equal(core_stats(world.core)->late_jobs, 3);
+    run_until(80);
+    finish_job(JOB_EXPORT, 2);
+    finish_job(JOB_RETENTION, 2);
+    expect_trace("   20.00  job export: idle → running\n"
+                 "   20.00  export\n"
+                 "   30.00  job retention: idle → running\n"
+                 "   30.00  retention\n"
+                 "   60.00  job activation: idle → running\n"
+                 "   60.00  job activation: running → idle\n"
+                 "   70.00  cancel export, run 1\n"
+                 "   70.00  job export: running → cancelled\n"
+                 "   70.00  job export: cancelled → running\n"
+                 "   70.00  export\n"
+                 "   80.00  cancel retention, run 1\n"
+                 "   80.00  job retention: running → cancelled\n"
+                 "   80.00  job retention: cancelled → running\n"
+                 "   80.00  retention\n"
+                 "   80.00  job export: running → idle\n"
+                 "   80.00  job retention: running → idle\n");
+    assert_true(instant_is_never(stats->running_since));
+    assert_int_equal(stats->overruns, 1);
+}
+
+static void a_job_that_always_hangs_asks_for_a_restart_once(void **state)
+{
+    (void)state;
+    set_option("export_interval_sec", "10");
+    set_process_option("job_deadline_sec", "5");
+    start();
+    world.show = SHOW_JOBS;
+    world.jobs_hang = true;
+    run_until(15);
+    finish_job(JOB_EXPORT, world.runs[JOB_EXPORT]); /* one that ends: they are not in a row */
+    run_until(46);
+    expect_trace("   10.00  export\n"
+                 "   15.00  cancel export, run 1\n"
+                 "   15.00  export\n"
+                 "   25.00  export\n"
+                 "   30.00  cancel export, run 3\n"
+                 "   30.00  export\n"
+                 "   30.00  retention\n"
+                 "   35.00  cancel export, run 4\n"
+                 "   35.00  export\n"
+                 "   35.00  cancel retention, run 1\n"
+                 "   35.00  retention\n"
+                 "   40.00  cancel export, run 5\n"
+                 "   40.00  restart: a job overran its deadline again and again\n"
+                 "   40.00  export\n"
+                 "   40.00  cancel retention, run 2\n"
+                 "   40.00  retention\n"
+                 "   45.00  cancel export, run 6\n"
+                 "   45.00  export\n"
+                 "   45.00  cancel retention, run 3\n"
+                 "   45.00  retention\n");
+    assert_int_equal(core_stats(world.core)->jobs[JOB_EXPORT].overruns, 5);
+}
+
+static void a_sweep_that_gets_no_time_begins_again(void **state)
+{
+    (void)state;
+    enum { MANY = 9000 };
+    set_process_option("job_deadline_sec", "2");
+    for (uint32_t i = 0; i < MANY; i++) {
+        if (token_table_is_short(world.memory.table, 8))
+            assert_true(table_memory_grow(&world.memory, 8));
+        preload(i, TOKEN_MONITORING, 1, 1);
+    }
+    start();
+    world.outcome = OUTCOME_LOST;
+    world.show = SHOW_JOBS;
+    run_job(JOB_RECALCULATE);
+    for (double s = 3; s < 9; s += 3) {
+        world.now = at(s);
+        step((struct event){.kind = EVENT_TIME});
+    }
+    run_until(9.1);
+    expect_trace("    3.00  cancel recalculate, run 1\n"
+                 "    6.00  export\n"
+                 "    6.00  cancel recalculate, run 2\n");
+    assert_int_equal(core_stats(world.core)->jobs[JOB_RECALCULATE].overruns, 2);
+    assert_true(instant_is_never(core_stats(world.core)->jobs[JOB_RECALCULATE].running_since));
+}
+
+/* Cancelled while the upstream is silent, it waits like every archiver. */
+static void an_archiver_that_overruns_in_a_silence_waits(void **state)
+{
+    (void)state;
+    enum { MANY = 9000 };
+    set_process_option("job_deadline_sec", "100");
+    for (uint32_t i = 0; i < MANY; i++) {
+        if (token_table_is_short(world.memory.table, 8))
+            assert_true(table_memory_grow(&world.memory, 8));
+        preload(i, TOKEN_MONITORING, 1, 1);
+    }
+    start();
+    world.show = SHOW_JOB_STATES;
+    run_until(46);
+    forget_trace();
+    run_job(JOB_ARCHIVER);
+    world.now = at(200);
+    world.outcome = OUTCOME_LOST;
+    world.jobs_hang = true; /* of the export nothing is heard */
+    step((struct event){.kind = EVENT_TIME});
+    expect_trace("   46.00  job archiver: idle → running\n"
+                 "  200.00  job archiver: running → cancelled\n"
+                 "  200.00  job archiver: cancelled → idle\n"
+                 "  200.00  job activation: idle → running\n"
+                 "  200.00  job export: idle → running\n");
+    assert_true(instant_is_never(core_stats(world.core)->jobs[JOB_ARCHIVER].running_since));
 }
 
 /* ---- clocks and starts ---- */
@@ -1525,6 +1703,10 @@ int main(void)
         TEST(youth_is_counted_in_hours),
         TEST(low_scores_archive_by_time_observed),
         TEST(jobs_run_at_their_own_intervals),
+        TEST(a_job_that_hangs_is_run_again),
+        TEST(a_job_that_always_hangs_asks_for_a_restart_once),
+        TEST(a_sweep_that_gets_no_time_begins_again),
+        TEST(an_archiver_that_overruns_in_a_silence_waits),
         TEST(a_clock_that_goes_back_stands_still),
         TEST(a_start_takes_tokens_by_their_age),
         TEST(a_start_goes_on_with_what_was_under_way),

@@ -1,8 +1,4 @@
-#include "core/breaker.h"
-#include "core/lane_kind.h"
-#include "core/outcome.h"
-#include "core/token_table.h"
-#include "core/transition.h"
+#include "core/core.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +15,9 @@ static void test_names(void **state)
     assert_string_equal(token_status_name(TOKEN_ARCHIVED), "archived");
     assert_string_equal(token_group_name(GROUP_COLD), "cold");
     assert_string_equal(breaker_state_name(BREAKER_HALF_OPEN), "half_open");
+    assert_string_equal(job_name(JOB_RETENTION), "retention");
     assert_string_equal(transition_name(TRANSITION_BREAKER), "breaker");
+    assert_string_equal(transition_state_name(TRANSITION_JOB, JOB_CANCELLED), "cancelled");
     assert_string_equal(transition_state_name(TRANSITION_BREAKER, BREAKER_OPEN), "open");
 }
 
@@ -35,6 +33,8 @@ static void test_values_out_of_range(void **state)
         assert_string_equal(token_status_name((enum token_status)values[i]), "unknown");
         assert_string_equal(token_group_name((enum token_group)values[i]), "unknown");
         assert_string_equal(breaker_state_name((enum breaker_state)values[i]), "unknown");
+        assert_string_equal(job_name((enum job)values[i]), "unknown");
+        assert_string_equal(job_state_name((enum job_run_state)values[i]), "unknown");
         assert_string_equal(transition_name((enum transition)values[i]), "unknown");
         assert_string_equal(transition_state_name((enum transition)values[i], 0), "unknown");
     }

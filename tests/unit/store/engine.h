@@ -21,6 +21,7 @@ struct engine {
     uint64_t newest_tag;
     uint32_t settings_acknowledged;
     int64_t newest_snapshot;
+    uint64_t history_deleted; /* tag of the newest order that ended */
     uint32_t times_retrying, times_ok;
     char message[512]; /* of the newest time it was retrying */
 };
@@ -45,6 +46,12 @@ static inline void on_snapshot_durable(void *context, int64_t id)
     struct engine *engine = context;
     assert_true(id > engine->newest_snapshot);
     engine->newest_snapshot = id;
+}
+
+static inline void on_history_deleted(void *context, uint64_t tag)
+{
+    struct engine *engine = context;
+    engine->history_deleted = tag;
 }
 
 static inline void on_state(void *context, const struct writer_stats *stats)
@@ -96,8 +103,9 @@ static inline bool ignore_setting(void *context, const char *name, const char *v
 /* Opens, loads into the table and starts the writer. */
 static inline void engine_start(struct engine *engine, struct store_load_report *report)
 {
-    struct writer_callbacks callbacks = {engine, on_token_durable, on_setting_durable,
-                                         on_snapshot_durable, on_state};
+    struct writer_callbacks callbacks = {
+        engine,   on_token_durable,  on_setting_durable, on_snapshot_durable,
+        on_state, on_history_deleted};
     struct store_loader loader = {engine, restore_token, ignore_setting};
     int error;
     assert_true(table_memory_init(&engine->memory, 8192, &error));

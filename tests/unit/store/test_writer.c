@@ -111,9 +111,10 @@ static void history_is_written_and_deleted(void **state)
     writer_add_event(engine->writer, &(struct store_event){.kind = "added", .at = {5}});
     WAIT_FOR(engine, engine->newest_snapshot == 12000);
     WAIT_FOR(engine, ask(engine->place.path, "SELECT count(*) FROM event") == 1);
-    writer_delete_history(engine->writer, (instant){11000500}, (instant){6});
+    writer_delete_history(engine->writer, (instant){11000500}, (instant){6}, 7);
     WAIT_FOR(engine, ask(engine->place.path, "SELECT count(*) FROM snapshot") == 1000);
     WAIT_FOR(engine, ask(engine->place.path, "SELECT count(*) FROM event") == 0);
+    WAIT_FOR(engine, engine->history_deleted == 7);
 }
 
 static void a_pass_brings_rows_up_and_drops_the_log(void **state)
@@ -182,6 +183,21 @@ static void a_locked_file_is_waited_for(void **state)
     sqlite3_close(db);
     WAIT_FOR(engine, engine->acknowledged == 11 && engine->times_ok == 1);
     assert_string_equal(engine_stats(engine).message, "");
+}
+
+static void a_deletion_that_fails_is_given_up(void **state)
+{
+    struct engine *engine = *state;
+    add_and_wait(engine, 10);
+    sqlite3 *db = lock_file(engine);
+    writer_delete_history(engine->writer, (instant){1}, (instant){1}, 3);
+    WAIT_FOR(engine, engine->history_deleted == 3);
+    assert_true(engine->times_retrying > 0);
+    sqlite3_close(db);
+    engine_refresh(engine, 3, 33);
+    WAIT_FOR(engine, engine->times_ok == 1);
+    writer_delete_history(engine->writer, (instant){1}, (instant){1}, 4);
+    WAIT_FOR(engine, engine->history_deleted == 4);
 }
 
 static void the_queue_has_a_limit_and_counts(void **state)
@@ -410,6 +426,7 @@ int main(void)
         ROW(a_pass_brings_rows_up_and_drops_the_log),
         ROW(what_was_replayed_is_checkpointed_first),
         ROW(a_locked_file_is_waited_for),
+        ROW(a_deletion_that_fails_is_given_up),
         ROW(the_queue_has_a_limit_and_counts),
         ROW(a_stop_does_not_wait_for_ever),
         ROW(a_file_that_cannot_grow_is_waited_for),

@@ -1,0 +1,215 @@
+/* Writing the file for bots, on other threads. See the header. */
+#include "engine/exporter.h"
+
+#include "base/options.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_MODE 0644
+
+/* One run under way. Its thread touches nothing else but the gate. */
+struct slot {
+    uv_work_t work;
+    struct exporter *exporter;
+    uint64_t run;
+    struct json json;
+    bool is_busy;
+    _Atomic bool is_cancelled;
+    int error; /* of the thread's work */
+    char temporary[OPTION_TEXT_SIZE + 8];
+};
+
+struct exporter {
+    uv_loop_t *loop;
+    exporter_done *on_done;
+    void *context;
+    bool is_stopped;
+    uv_mutex_t gate; /* held while a file is put in place; only ever tried */
+    struct slot slots[EXPORTS_MAX];
+    uint64_t waiting_run; /* 0: none */
+    struct json waiting;
+    char path[OPTION_TEXT_SIZE];
+};
+
+/* ---- on a thread ---- */
+
+static bool write_all(int fd, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, text, length);
+        if (n < 0 && errno != EINTR)
+            return false;
+        if (n > 0) {
+            text += n;
+            length -= (size_t)n;
+        }
+    }
+    return true;
+}
+
+static int write_temporary(const struct slot *slot)
+{
+    int fd =
+        open(slot->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    if (fd < 0)
+        return errno;
+    bool written = write_all(fd, slot->json.text, slot->json.length) && fsync(fd) == 0;
+    int error = written ? 0 : errno;
+    if (close(fd) != 0 && written)
+        error = errno;
+    return error;
+}
+
+static int put_in_place(struct slot *slot)
+{
+    struct exporter *exporter = slot->exporter;
+    if (uv_mutex_trylock(&exporter->gate) != 0)
+        return EBUSY;
+    int error = 0;
+    if (slot->is_cancelled)
+        error = ECANCELED;
+    else if (rename(slot->temporary, exporter->path) != 0)
+        error = errno;
+    uv_mutex_unlock(&exporter->gate);
+    return error;
+}
+
+static void on_thread(uv_work_t *work)
+{
+    struct slot *slot = work->data;
+    slot->error = write_temporary(slot);
+    if (slot->error == 0)
+        slot->error = put_in_place(slot);
+    if (slot->error != 0)
+        (void)unlink(slot->temporary);
+}
+
+/* ---- on the loop ---- */
+
+static void begin(struct slot *slot, uint64_t run, struct json *json);
+
+static void begin_waiting(struct slot *slot)
+{
+    struct exporter *exporter = slot->exporter;
+    uint64_t run = exporter->waiting_run;
+    exporter->waiting_run = 0;
+    if (run != 0)
+        begin(slot, run, &exporter->waiting);
+}
+
+static void on_returned(uv_work_t *work, int status)
+{
+    struct slot *slot = work->data;
+    struct exporter *exporter = slot->exporter;
+    (void)status; /* we never ask libuv to take one back */
+    bool is_told = !slot->is_cancelled && !exporter->is_stopped;
+    uint64_t run = slot->run;
+    int error = slot->error;
+    json_finish(&slot->json);
+    slot->is_busy = false;
+    begin_waiting(slot);
+    if (is_told)
+        exporter->on_done(exporter->context, run, error);
+}
+
+static void begin(struct slot *slot, uint64_t run, struct json *json)
+{
+    slot->is_busy = true;
+    slot->is_cancelled = false;
+    slot->run = run;
+    slot->json = *json;
+    *json = (struct json){0};
+    int status = uv_queue_work(slot->exporter->loop, &slot->work, on_thread, on_returned);
+    assert(status == 0); /* only a missing function is refused */
+    (void)status;
+}
+
+static struct slot *find_free(struct exporter *exporter)
+{
+    for (int i = 0; i < EXPORTS_MAX; i++)
+        if (!exporter->slots[i].is_busy)
+            return &exporter->slots[i];
+    return NULL;
+}
+
+struct exporter *exporter_create(uv_loop_t *loop, const char *path, exporter_done *on_done,
+                                 void *context)
+{
+    struct exporter *exporter = calloc(1, sizeof *exporter);
+    if (exporter == NULL)
+        return NULL;
+    if (uv_mutex_init(&exporter->gate) != 0) {
+        free(exporter);
+        return NULL;
+    }
+    exporter->loop = loop;
+    exporter->on_done = on_done;
+    exporter->context = context;
+    snprintf(exporter->path, sizeof exporter->path, "%s", path);
+    for (int i = 0; i < EXPORTS_MAX; i++) {
+        struct slot *slot = &exporter->slots[i];
+        slot->exporter = exporter;
+        slot->work.data = slot;
+        /* A name a slot: two that hang must not write into one file, and a crash leaves no litter
+         * that the next run does not take. */
+        snprintf(slot->temporary, sizeof slot->temporary, i == 0 ? "%s.new" : "%s.new%d", path, i);
+    }
+    return exporter;
+}
+
+void exporter_write(struct exporter *exporter, uint64_t run, struct json *json)
+{
+    assert(run != 0 && !exporter->is_stopped);
+    struct slot *slot = find_free(exporter);
+    if (slot != NULL) {
+        begin(slot, run, json);
+        return;
+    }
+    json_finish(&exporter->waiting);
+    exporter->waiting = *json;
+    exporter->waiting_run = run;
+    *json = (struct json){0};
+}
+
+void exporter_cancel(struct exporter *exporter, uint64_t run)
+{
+    if (exporter->waiting_run == run)
+        exporter->waiting_run = 0;
+    for (int i = 0; i < EXPORTS_MAX; i++)
+        if (exporter->slots[i].is_busy && exporter->slots[i].run == run)
+            exporter->slots[i].is_cancelled = true;
+}
+
+void exporter_stop(struct exporter *exporter)
+{
+    if (exporter == NULL)
+        return;
+    exporter->is_stopped = true;
+    exporter->waiting_run = 0;
+    for (int i = 0; i < EXPORTS_MAX; i++)
+        exporter->slots[i].is_cancelled = true;
+}
+
+bool exporter_is_idle(const struct exporter *exporter)
+{
+    for (int i = 0; exporter != NULL && i < EXPORTS_MAX; i++)
+        if (exporter->slots[i].is_busy)
+            return false;
+    return true;
+}
+
+void exporter_destroy(struct exporter *exporter)
+{
+    if (exporter == NULL)
+        return;
+    assert(exporter_is_idle(exporter));
+    json_finish(&exporter->waiting);
+    uv_mutex_destroy(&exporter->gate);
+    free(exporter);
+}
