@@ -48,10 +48,10 @@ struct writer_callbacks {
     void (*on_setting_durable)(void *context, uint64_t tag);
     void (*on_snapshot_durable)(void *context, int64_t snapshot_id);   /* newest committed */
     void (*on_state)(void *context, const struct writer_stats *stats); /* ok ↔ retrying */
-    /* From the writer's own thread, at least once a second while it moves. */
-    void (*on_beat)(void *context);
     /* An order of writer_delete_history() is done, or given up because the store cannot write. */
     void (*on_history_deleted)(void *context, uint64_t tag);
+    /* From the writer's own thread, at least once a second while it moves. */
+    void (*on_beat)(void *context);
 };
 
 /* Takes over `store`, loaded, which it closes at the end. What it needs of the options is copied.

@@ -326,7 +326,7 @@ static void close_incident(struct supervisor *supervisor, struct ward *ward, ins
         return;
     struct incident_healing healing = {
         .action = HEALING_EMERGENCY_RESTART,
-        .start = ward->verdict.start,
+        .start = ward == &supervisor->engine ? ward->verdict.start : START_NONE,
         .attempts = ward->attempts,
         .replaced_after = instant_diff(now, ward->died_at),
         .quarantined = suspects_count(suspects, SUSPECT_QUARANTINED),

@@ -118,10 +118,13 @@ static void add_healing(struct message *message, const struct incident *incident
     }
     add(message, "; it was %sreplaced after ", killed);
     add_span(message, healing->replaced_after);
-    add(message, " (%s", start_kind_name(healing->start));
+    bool says_start = healing->start != START_NONE;
+    if (says_start)
+        add(message, " (%s", start_kind_name(healing->start));
     if (healing->attempts > 1)
-        add(message, ", %u attempts", healing->attempts);
-    add(message, ")");
+        add(message, "%s%u attempts", says_start ? ", " : " (", healing->attempts);
+    if (says_start || healing->attempts > 1)
+        add(message, ")");
 }
 
 size_t incident_message(const struct incident *incident, const struct incident_healing *healing,

@@ -160,7 +160,10 @@ static bool wait_for_lock(const struct state_dir *dir, duration patience,
             return refuse(why, "can't be locked", "lock");
         bool is_known = read_owner(dir, &owner);
         if (is_known && is_alive(&owner)) {
-            snprintf(why, STATE_DIR_WHY_SIZE, "already running (process %d)", (int)owner.pid);
+            snprintf(why, STATE_DIR_WHY_SIZE,
+                     "already running (process %d) on this database; stop that one first, or give "
+                     "this one a --db and --listen of its own",
+                     (int)owner.pid);
             return false;
         }
         if (!instant_before(clock_now(), end)) {

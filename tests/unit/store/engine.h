@@ -105,7 +105,7 @@ static inline void engine_start(struct engine *engine, struct store_load_report 
 {
     struct writer_callbacks callbacks = {
         engine,   on_token_durable,  on_setting_durable, on_snapshot_durable,
-        on_state, on_history_deleted};
+        on_state, on_history_deleted, NULL};
     struct store_loader loader = {engine, restore_token, ignore_setting};
     int error;
     assert_true(table_memory_init(&engine->memory, 8192, &error));

@@ -185,7 +185,7 @@ static void test_a_second_one(void **state)
     assert_true(state_dir_open(&second, folder_path(&folder, "state"), why));
     assert_false(state_dir_lock(&second, duration_s(STATE_DIR_PATIENCE_SEC), why));
     snprintf(expected, sizeof expected, "already running (process %d)", (int)getpid());
-    assert_string_equal(why, expected);
+    assert_why(expected);
     assert_int_equal(second.lock_fd, -1);
     state_dir_close(&second);
 }
