@@ -227,30 +227,6 @@ static void test_writers_are_killed(void **state)
     close(fd);
 }
 
-/* Texts that change faster than they are read are not read for ever. */
-static void *change_until_done(void *argument)
-{
-    (void)argument;
-    while (!atomic_load(&done))
-        atomic_fetch_add(&page.text_turn, 1);
-    return NULL;
-}
-
-static void test_texts_that_never_rest(void **state)
-{
-    (void)state;
-    static struct page_texts texts;
-    pthread_t changer;
-    bool was_refused = false;
-    atomic_store(&done, false);
-    pthread_create(&changer, NULL, change_until_done, NULL);
-    for (int i = 0; i < 1000 && !was_refused; i++)
-        was_refused = !page_read_texts(&page, &texts);
-    atomic_store(&done, true);
-    pthread_join(changer, NULL);
-    assert_true(was_refused);
-}
-
 /* ---- the page between processes ---- */
 
 static char why[PAGE_WHY_SIZE];
@@ -430,7 +406,6 @@ int main(void)
         cmocka_unit_test_setup(test_a_dead_writer, fresh),
         cmocka_unit_test_setup(test_readers_see_whole_changes, fresh),
         cmocka_unit_test_setup(test_writers_are_killed, fresh),
-        cmocka_unit_test_setup(test_texts_that_never_rest, fresh),
         cmocka_unit_test_setup(test_create_and_attach, fresh),
         cmocka_unit_test_setup(test_nobody_cuts_it_short, fresh),
         cmocka_unit_test_setup(test_pages_that_are_none, fresh),
