@@ -18,6 +18,7 @@
 #define READ_ATTEMPTS      1000 /* a publication takes well under a microsecond */
 #define REGION_ALIGNMENT   65536
 #define RUN_CLASSES        15
+#define RUN_CLASS_MASK     15u
 
 _Static_assert(sizeof(struct token) % 8 == 0, "slots are copied by words");
 _Static_assert(sizeof(struct pool) == 40, "pools are copied by words");
@@ -105,6 +106,8 @@ struct token_table {
     uint32_t pool_used; /* entries ever given out; those given back are on the free lists */
     uint32_t run_free[RUN_CLASSES];
     _Atomic uint32_t index_sequence; /* odd while a bucket is split */
+    struct table_store store;
+    uint32_t store_check;
     struct name_list dexes;
     struct name_list quotes;
     struct draft draft;
@@ -121,7 +124,12 @@ struct free_run {
 size_t token_layout(uint32_t capacity_max, uint64_t offsets[REGION_COUNT]);
 /* token_table.c: the most pool entries that a table for so many tokens has. */
 uint32_t token_pools_reserved(uint32_t capacity_max);
+uint32_t token_mint_hash(const struct token_table *table, const struct address *mint);
+float token_score_for_column(const struct token *token); /* NaN: none yet */
+void token_set_columns(struct token_table *table, token_id id, const struct token *token);
+uint8_t token_run_class_for(size_t count);
 uint32_t token_capacity_check(uint32_t capacity, uint32_t pool_capacity);
+/* Its lowest bits are the class. */
 uint32_t token_free_run_tag(uint32_t first, uint8_t run_class);
 void token_run_give_back(struct token_table *table, uint32_t first, uint8_t run_class);
 

@@ -182,7 +182,7 @@ size_t token_table_bytes_used(const struct token_table *table)
 
 /* ---- the index by mint: linear hashing ---- */
 
-static uint32_t mint_hash(const struct token_table *table, const struct address *mint)
+uint32_t token_mint_hash(const struct token_table *table, const struct address *mint)
 {
     return (uint32_t)address_hash(mint, table->constants.hash_key);
 }
@@ -210,7 +210,7 @@ static token_id chain_search(const struct token_table *table, token_id id,
 token_id token_table_find(const struct token_table *table, const struct address *mint)
 {
     uint32_t count = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
-    uint32_t bucket = bucket_for(mint_hash(table, mint), bucket_mask(count), count);
+    uint32_t bucket = bucket_for(token_mint_hash(table, mint), bucket_mask(count), count);
     token_id id = atomic_load_explicit(bucket_at(table, bucket), memory_order_relaxed);
     return chain_search(table, id, mint);
 }
@@ -250,7 +250,7 @@ static void index_grow(struct token_table *table)
     atomic_store_explicit(bucket_at(table, fresh), TOKEN_NONE, memory_order_relaxed);
     while (id != TOKEN_NONE) {
         token_id next = atomic_load_explicit(chain_at(table, id), memory_order_relaxed);
-        uint32_t hash = mint_hash(table, &slot_of(table, id)->token.mint);
+        uint32_t hash = token_mint_hash(table, &slot_of(table, id)->token.mint);
         chain_push(table, (hash & mask) == fresh ? fresh : split, id);
         id = next;
     }
@@ -260,19 +260,29 @@ static void index_grow(struct token_table *table)
 
 /* ---- publication ---- */
 
-static void publish(struct token_table *table, token_id id, const struct token *token)
+float token_score_for_column(const struct token *token)
 {
-    struct slot *slot = slot_of(table, id);
-    words_store(&slot->token, token, sizeof *token);
-    atomic_store_explicit((_Atomic uint32_t *)&slot->check, checksum(id, token, sizeof *token),
-                          memory_order_relaxed);
-    float score = token->state.answers == 0 ? NAN : (float)token->state.score;
+    return token->state.answers == 0 ? NAN : (float)token->state.score;
+}
+
+void token_set_columns(struct token_table *table, token_id id, const struct token *token)
+{
+    float score = token_score_for_column(token);
     uint32_t bits;
     memcpy(&bits, &score, sizeof bits);
     atomic_store_explicit((_Atomic uint32_t *)token_region(table, REGION_SCORE) + id, bits,
                           memory_order_relaxed);
     atomic_store_explicit((_Atomic uint8_t *)token_region(table, REGION_STATUS) + id, token->status,
                           memory_order_relaxed);
+}
+
+static void publish(struct token_table *table, token_id id, const struct token *token)
+{
+    struct slot *slot = slot_of(table, id);
+    words_store(&slot->token, token, sizeof *token);
+    atomic_store_explicit((_Atomic uint32_t *)&slot->check, checksum(id, token, sizeof *token),
+                          memory_order_relaxed);
+    token_set_columns(table, id, token);
 }
 
 static uint32_t sequence_begin(struct slot *slot)
@@ -320,7 +330,7 @@ token_id token_table_add(struct token_table *table, const struct address *mint)
     if (id == TOKEN_NONE)
         return TOKEN_NONE;
     uint32_t buckets = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
-    chain_push(table, bucket_for(mint_hash(table, mint), bucket_mask(buckets), buckets), id);
+    chain_push(table, bucket_for(token_mint_hash(table, mint), bucket_mask(buckets), buckets), id);
     index_keep_up(table);
     return id;
 }
@@ -367,7 +377,7 @@ struct pool *token_draft_pools(struct token_table *table)
     return draft->pools;
 }
 
-static uint8_t run_class_for(size_t count)
+uint8_t token_run_class_for(size_t count)
 {
     uint8_t run_class = 0;
     while (run_size(run_class) < count)
@@ -397,7 +407,7 @@ static uint32_t run_take(struct token_table *table, uint8_t run_class)
 uint32_t token_free_run_tag(uint32_t first, uint8_t run_class)
 {
     uint64_t both = (uint64_t)first << 8 | run_class;
-    return checksum(TABLE_MAGIC, &both, sizeof both);
+    return (checksum(TABLE_MAGIC, &both, sizeof both) & ~RUN_CLASS_MASK) | run_class;
 }
 
 void token_run_give_back(struct token_table *table, uint32_t first, uint8_t run_class)
@@ -415,7 +425,7 @@ bool token_draft_set_pools(struct token_table *table, const struct pool *pools, 
     assert(count <= POOLS_MAX);
     struct draft *draft = &table->draft;
     token_draft_pools(table);
-    uint8_t run_class = run_class_for(count);
+    uint8_t run_class = token_run_class_for(count);
     if (run_class != draft->pools_class) {
         uint32_t first = run_take(table, run_class);
         if (first == UINT32_MAX)
@@ -471,7 +481,7 @@ bool token_table_replace(struct token_table *table, token_id id, const struct to
     struct slot *slot = slot_of(table, id);
     struct token fresh = *token;
     size_t bytes = token->pool_count * sizeof *pools;
-    fresh.pool_class = run_class_for(token->pool_count);
+    fresh.pool_class = token_run_class_for(token->pool_count);
     fresh.pool_first = run_take(table, fresh.pool_class);
     if (fresh.pool_first == UINT32_MAX)
         return false;
@@ -576,7 +586,19 @@ bool token_read_publication(const struct token_table *table, token_id id, struct
     return false;
 }
 
-/* ---- what of a token is stored: the store's thread's marks ---- */
+/* ---- what is stored ---- */
+
+void token_table_set_store(struct token_table *table, const struct table_store *store)
+{
+    table->store = *store;
+    table->store_check = checksum(0, &table->store, sizeof table->store);
+}
+
+bool token_table_store(const struct token_table *table, struct table_store *out)
+{
+    *out = table->store;
+    return table->store_check == checksum(0, out, sizeof *out);
+}
 
 void token_mark_stored(struct token_table *table, token_id id, uint32_t publication)
 {

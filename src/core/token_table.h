@@ -159,6 +159,13 @@ struct pool {
     uint8_t spare;
 };
 
+/* Whether it can be right: times, ranges, finite numbers. Without an answer the figures mean
+ * nothing, whatever they are. Of the state: NULL when all is well, else what is wrong (static
+ * storage). */
+const char *token_state_complaint(const struct token_state *state);
+bool token_is_sound(const struct token *token);
+bool pool_is_sound(const struct pool *pool);
+
 struct token_table;
 
 /* ---- making and growing; the memory is the caller's ---- */
@@ -255,6 +262,18 @@ size_t token_table_bytes_used(const struct token_table *table);
 token_id token_table_find_shared(const struct token_table *table, const struct address *mint);
 
 /* ---- the store's thread's side: what of a token is in the store ---- */
+
+/* The store that the table was read from or is written to, and whether that must be written anew
+ * from this table, whatever the marks of its tokens say: a new file is being filled. */
+struct table_store {
+    uint64_t identity;
+    uint64_t generation; /* of its newest opening */
+    uint64_t is_behind;  /* 0 or 1; a word, so that there is no padding */
+};
+
+void token_table_set_store(struct token_table *table, const struct table_store *store);
+/* False: never set, or torn by a death. */
+bool token_table_store(const struct token_table *table, struct table_store *out);
 
 /* A token is STORED when the store has its present publication: its state, and its pools where they
  * changed. What is not can be told, and written, after a death. `publication` is the one that was
