@@ -577,49 +577,58 @@ static instant known_stamp(instant stamp, instant otherwise)
     return instant_is_never(stamp) ? otherwise : stamp;
 }
 
-/* The clock was set back since this was written: ages must not be negative. */
+/* The clock was set back since this was written: ages must not be negative. Needs no draft, since
+ * several threads do this. */
 static void take_back_future(struct core *core, token_id id)
 {
-    const struct token *token = token_slot(core->table, id);
-    const struct token_state *state = &token->state;
-    instant newest = instant_max(token->created_at, state->checked_at);
+    struct token token = *token_slot(core->table, id);
+    struct token_state *state = &token.state;
+    instant newest = instant_max(token.created_at, state->checked_at);
     newest = instant_max(newest, instant_max(state->fetched_at, state->scored_at));
     newest = instant_max(newest, instant_max(state->discovered_at, state->status_since));
     if (newest.us <= core->now.us)
         return;
-    struct token *draft = token_write_begin(core->table, id);
-    draft->created_at = instant_min(draft->created_at, core->now);
-    draft->state.checked_at = instant_min(draft->state.checked_at, core->now);
-    draft->state.fetched_at = instant_min(draft->state.fetched_at, core->now);
-    draft->state.scored_at = instant_min(draft->state.scored_at, core->now);
-    draft->state.discovered_at = instant_min(draft->state.discovered_at, core->now);
-    draft->state.status_since = instant_min(draft->state.status_since, core->now);
-    token_write_end(core->table, id);
+    token.created_at = instant_min(token.created_at, core->now);
+    state->checked_at = instant_min(state->checked_at, core->now);
+    state->fetched_at = instant_min(state->fetched_at, core->now);
+    state->scored_at = instant_min(state->scored_at, core->now);
+    state->discovered_at = instant_min(state->discovered_at, core->now);
+    state->status_since = instant_min(state->status_since, core->now);
+    token_publish(core->table, id, &token);
 }
 
-void follow_start(struct core *core)
+static void place_price(struct core *core, token_id id)
 {
-    memset(token_table_fifos(core->table, LINKS_PRICE), 0, token_table_count(core->table) + 1UL);
-    memset(token_table_fifos(core->table, LINKS_DISCOVER), 0, token_table_count(core->table) + 1UL);
-    for (token_id id = 1; id <= token_table_count(core->table); id++) {
-        const struct token *token = token_slot(core->table, id);
-        if (token->flags & TOKEN_HOLE)
-            continue;
-        take_back_future(core, id);
-        token_table_costs(core->table)[id] =
-            counting_pools(token_pools(core->table, id), token->pool_count);
-        enum price_group group = price_group_of(core, id);
-        token_set_group(core->table, id, group_of(group));
-        lanes_append_unsorted(&core->price, id, group, price_weight(core, id, group),
-                              known_stamp(token->state.checked_at, token->created_at));
-        if (!belongs_to_discover(core, id))
-            continue;
-        bool is_new = instant_is_never(token->state.discovered_at);
-        lanes_append_unsorted(&core->discover, id,
-                              is_new ? DISCOVER_URGENT : discover_group_of(core, id),
-                              is_new ? 0 : value_weight(token),
-                              known_stamp(token->state.discovered_at, token->created_at));
+    const struct token *token = token_slot(core->table, id);
+    enum price_group group = price_group_of(core, id);
+    token_set_group(core->table, id, group_of(group));
+    lanes_place(&core->price, id, group, price_weight(core, id, group),
+                known_stamp(token->state.checked_at, token->created_at));
+}
+
+static void place_discover(struct core *core, token_id id)
+{
+    const struct token *token = token_slot(core->table, id);
+    instant stamp = known_stamp(token->state.discovered_at, token->created_at);
+    if (!belongs_to_discover(core, id))
+        lanes_place_nowhere(&core->discover, id);
+    else if (instant_is_never(token->state.discovered_at))
+        lanes_place(&core->discover, id, DISCOVER_URGENT, 0, stamp);
+    else
+        lanes_place(&core->discover, id, discover_group_of(core, id), value_weight(token), stamp);
+}
+
+void follow_place(struct core *core, token_id id)
+{
+    const struct token *token = token_slot(core->table, id);
+    if (token->flags & TOKEN_HOLE) {
+        lanes_place_nowhere(&core->price, id);
+        lanes_place_nowhere(&core->discover, id);
+        return;
     }
-    lanes_sort(&core->price);
-    lanes_sort(&core->discover);
+    take_back_future(core, id);
+    token_table_costs(core->table)[id] =
+        counting_pools(token_pools(core->table, id), token->pool_count);
+    place_price(core, id);
+    place_discover(core, id);
 }

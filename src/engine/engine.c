@@ -312,6 +312,7 @@ static bool open_store(struct engine *engine)
     atomic_store(&engine->page->newest_snapshot, (uint64_t)report.last_snapshot_id);
     engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
                              report.last_snapshot_id, clock_now());
+    core_start_alone(engine->core, NULL);
     const struct writer_callbacks callbacks = {
         .context = engine,
         .on_token_durable = on_token_durable,
