@@ -49,8 +49,10 @@ void core_sort(struct core *core, enum link_family family, void *scratch)
                token_table_count(core->table), scratch);
 }
 
-void core_start(struct core *core)
+void core_start(struct core *core, int64_t newest_snapshot)
 {
+    if (core->last_snapshot_id < newest_snapshot)
+        core->last_snapshot_id = newest_snapshot;
     schedule_look_ahead(core);
     jobs_init(core);
 }
@@ -60,7 +62,7 @@ void core_start_alone(struct core *core, void *scratch)
     core_place(core, 1, token_table_count(core->table));
     core_sort(core, LINKS_PRICE, scratch);
     core_sort(core, LINKS_DISCOVER, scratch);
-    core_start(core);
+    core_start(core, 0);
 }
 
 struct action *core_act(struct core *core, enum action_kind kind)

@@ -216,7 +216,7 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
  * begins. */
 void core_place(struct core *core, token_id first, token_id last);
 void core_sort(struct core *core, enum link_family family, void *scratch);
-void core_start(struct core *core);
+void core_start(struct core *core, int64_t newest_snapshot); /* of a token; 0: not looked for */
 size_t core_scratch_size(const struct token_table *table);
 /* All of that, by one thread. */
 void core_start_alone(struct core *core, void *scratch);

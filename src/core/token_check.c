@@ -5,8 +5,10 @@
 #include <assert.h>
 #include <math.h>
 
-/* How many slots ahead their pools are asked for: a miss takes as long as a few slots. */
-#define PREFETCH_AHEAD 6
+/* How many slots ahead memory is asked for them, and, when they have come, for their pools: a miss
+ * takes as long as a few slots. */
+#define SLOTS_AHEAD 16
+#define POOLS_AHEAD 8
 
 const char *table_fault_text(enum table_fault fault)
 {
@@ -94,7 +96,8 @@ static size_t words_for(uint64_t bits)
 size_t table_check_scratch_size(const struct token_table *table)
 {
     uint64_t ids = (uint64_t)token_table_count(table) + 1;
-    return words_for(ids) * 8 + words_for(table->pool_used) * 8 + ids * sizeof(uint32_t);
+    size_t words = words_for(ids) + CHECK_WORKERS_MAX * words_for(table->pool_used);
+    return words * sizeof(uint64_t) + ids * sizeof(uint32_t);
 }
 
 void table_check_begin(struct table_check *check, struct token_table *table, void *scratch)
@@ -102,35 +105,28 @@ void table_check_begin(struct table_check *check, struct token_table *table, voi
     uint64_t ids = (uint64_t)token_table_count(table) + 1;
     *check = (struct table_check){.table = table};
     check->behind = scratch;
-    check->pool_bits = check->behind + words_for(ids);
-    check->hashes = (uint32_t *)(check->pool_bits + words_for(table->pool_used));
+    uint64_t *bits = (uint64_t *)scratch + words_for(ids);
+    for (uint32_t i = 0; i < CHECK_WORKERS_MAX; i++, bits += words_for(table->pool_used))
+        check->pool_bits[i] = bits;
+    check->hashes = (uint32_t *)bits;
 }
 
-static bool set_bits(_Atomic uint64_t *word, uint64_t bits)
+/* Notes that these pool entries are taken; a run is shorter than a word. */
+static void claim_run(struct table_check *check, uint32_t worker, const struct token *token)
 {
-    uint64_t before = atomic_fetch_or_explicit(word, bits, memory_order_relaxed);
-    if ((before & bits) == 0)
-        return true;
-    atomic_fetch_and_explicit(word, ~(bits & ~before), memory_order_relaxed);
-    return false;
-}
-
-/* Takes pool entries for one token; false when another has some of them. A run is shorter than a
- * word. */
-static bool claim_run(struct table_check *check, uint32_t first, uint32_t size)
-{
+    uint32_t size = run_size(token->pool_class);
+    uint64_t *word = &check->pool_bits[worker][token->pool_first / 64];
+    unsigned shift = token->pool_first % 64;
+    uint64_t bits = (UINT64_C(1) << size) - 1, low = bits << shift;
+    uint64_t high = shift + size > 64 ? bits >> (64 - shift) : 0;
     if (size == 0)
-        return true;
-    _Atomic uint64_t *word = &check->pool_bits[first / 64];
-    uint64_t bits = (UINT64_C(1) << size) - 1;
-    unsigned shift = first % 64;
-    uint64_t low = bits << shift, high = shift + size > 64 ? bits >> (64 - shift) : 0;
-    if (!set_bits(word, low))
-        return false;
-    if (high == 0 || set_bits(word + 1, high))
-        return true;
-    atomic_fetch_and_explicit(word, ~low, memory_order_relaxed);
-    return false;
+        return;
+    bool is_shared = (*word & low) != 0 || (high != 0 && (word[1] & high) != 0);
+    *word |= low;
+    if (high != 0)
+        word[1] |= high;
+    if (is_shared)
+        atomic_store(&check->is_shared, true);
 }
 
 /* ---- slots ---- */
@@ -156,9 +152,8 @@ static bool is_run_sound(const struct token_table *table, const struct token *to
            (uint64_t)token->pool_first + run_size(token->pool_class) <= table->pool_used;
 }
 
-static bool is_slot_sound(struct table_check *check, token_id id)
+static bool is_slot_sound(const struct token_table *table, token_id id)
 {
-    const struct token_table *table = check->table;
     const struct slot *slot = slot_of(table, id);
     const struct token *token = &slot->token;
     uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
@@ -166,8 +161,7 @@ static bool is_slot_sound(struct table_check *check, token_id id)
            slot->check == checksum(id, token, sizeof *token) && token_is_sound(token) &&
            is_run_sound(table, token) &&
            token->state.metrics.primary_dex < atomic_load(&table->dexes.count) &&
-           are_pools_sound(table, id) &&
-           claim_run(check, token->pool_first, run_size(token->pool_class));
+           are_pools_sound(table, id);
 }
 
 /* The columns that a publication writes; a death may have come between them. */
@@ -232,24 +226,32 @@ static void add_tally(struct table_check *check, const struct tally *tally)
         continue;
 }
 
-/* Wherever a bad slot says its pools are: asking for them does no harm. */
-static void prefetch_pools(const struct token_table *table, token_id id)
+static void prefetch(const void *from, size_t bytes)
 {
-    const char *pools = (const char *)pool_at(table, slot_of(table, id)->token.pool_first);
-    __builtin_prefetch(pools);
-    __builtin_prefetch(pools + 64);
-    __builtin_prefetch(pools + 128);
+    for (size_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const char *)from + i);
 }
 
-bool table_check_slots(struct table_check *check, token_id first, token_id last)
+/* Wherever a bad slot says its pools are: asking for them does no harm. */
+static void prefetch_ahead(const struct token_table *table, token_id id, token_id last)
+{
+    if (last - id >= SLOTS_AHEAD)
+        prefetch(slot_of(table, id + SLOTS_AHEAD), sizeof(struct slot));
+    if (last - id >= POOLS_AHEAD)
+        prefetch(pool_at(table, slot_of(table, id + POOLS_AHEAD)->token.pool_first),
+                 4 * sizeof(struct pool));
+}
+
+bool table_check_slots(struct table_check *check, uint32_t worker, token_id first, token_id last)
 {
     struct tally tally = {0};
     bool is_sound = true;
     assert(first > TOKEN_NONE && last <= token_table_count(check->table));
+    assert(worker < CHECK_WORKERS_MAX);
     for (token_id id = first; id <= last; id++) {
-        if (last - id >= PREFETCH_AHEAD)
-            prefetch_pools(check->table, id + PREFETCH_AHEAD);
-        if (is_slot_sound(check, id)) {
+        prefetch_ahead(check->table, id, last);
+        if (is_slot_sound(check->table, id)) {
+            claim_run(check, worker, &slot_of(check->table, id)->token);
             take_sound(check, id, &tally);
         } else {
             take_bad(check, id);
@@ -275,7 +277,7 @@ bool table_check_is_bad(const struct table_check *check, token_id id)
 static uint32_t next_entry(const struct table_check *check, uint32_t at, uint32_t end, bool value)
 {
     while (at < end) {
-        uint64_t word = atomic_load_explicit(&check->pool_bits[at / 64], memory_order_relaxed);
+        uint64_t word = check->pool_bits[0][at / 64];
         uint64_t found = (value ? word : ~word) >> (at % 64);
         if (found != 0) {
             uint32_t there = at + (uint32_t)__builtin_ctzll(found);
@@ -315,21 +317,42 @@ static void fill_gap(struct token_table *table, uint32_t first, uint32_t end)
     }
 }
 
-void table_repair_runs(struct table_check *check)
+/* Everybody's notes into the first one's; false when two have noted the same entry. */
+static bool merge_notes(struct table_check *check)
+{
+    size_t words = words_for(check->table->pool_used);
+    uint64_t twice = 0;
+    for (size_t i = 0; i < words; i++) {
+        uint64_t all = 0;
+        for (uint32_t worker = 0; worker < CHECK_WORKERS_MAX; worker++) {
+            twice |= all & check->pool_bits[worker][i];
+            all |= check->pool_bits[worker][i];
+        }
+        check->pool_bits[0][i] = all;
+    }
+    return twice == 0 && !atomic_load(&check->is_shared);
+}
+
+enum table_fault table_repair_runs(struct table_check *check)
 {
     struct token_table *table = check->table;
     uint32_t used = table->pool_used;
+    if (atomic_load(&check->bad_count) > BAD_SLOTS_MAX)
+        return TABLE_BAD_SLOTS;
+    if (!merge_notes(check))
+        return TABLE_SHARED_POOLS;
     memset(table->run_free, 0, sizeof table->run_free);
     table->draft.id = TOKEN_NONE;
     for (uint32_t at = next_entry(check, 0, used, false); at < used;) {
         uint32_t end = next_entry(check, at, used, true);
         if (end == used) {
             table->pool_used = at; /* nobody's from here on */
-            return;
+            break;
         }
         fill_gap(table, at, end);
         at = next_entry(check, end, used, false);
     }
+    return TABLE_SOUND;
 }
 
 /* ---- the index ---- */

@@ -11,7 +11,7 @@
  *     table_repair_index()
  *
  * What is believed: a slot with an even sequence whose two checksums are right, whose figures are
- * possible, and whose pools are no other token's. What is not believed but derived again: columns,
+ * possible. What is not believed but derived again: columns,
  * free runs, the draft. The index is checked, and built again when it is wrong: readers use it
  * while we look. The lanes are follow.c's.
  *
@@ -27,6 +27,10 @@
 
 #define BAD_SLOTS_MAX 16
 
+/* Each thread that checks slots takes notes of its own: notes that are everybody's would wander
+ * between the cores at every token. */
+#define CHECK_WORKERS_MAX 8
+
 #define TABLE_FAULT_LIST(X)                                                                        \
     X(TABLE_SOUND, "it is sound")                                                                  \
     X(TABLE_NO_TABLE, "it is no token table")                                                      \
@@ -36,7 +40,8 @@
     X(TABLE_BAD_CAPACITY, "its capacity is damaged")                                               \
     X(TABLE_BAD_COUNT, "its number of tokens is damaged")                                          \
     X(TABLE_BAD_NAMES, "a name in its lists is damaged")                                           \
-    X(TABLE_BAD_SLOTS, "too many of its slots are damaged")
+    X(TABLE_BAD_SLOTS, "too many of its slots are damaged")                                        \
+    X(TABLE_SHARED_POOLS, "two of its tokens have the same pools")
 
 enum table_fault {
 #define X(code, text) code,
@@ -55,9 +60,10 @@ enum table_fault table_check_constants(const void *memory, size_t size);
 
 struct table_check {
     struct token_table *table;
-    uint32_t *hashes;            /* of mints, by id */
-    _Atomic uint64_t *pool_bits; /* entries that are taken */
-    _Atomic uint64_t *behind;    /* tokens that the store does not have as they are */
+    uint32_t *hashes;                       /* of mints, by id */
+    uint64_t *pool_bits[CHECK_WORKERS_MAX]; /* entries that are taken */
+    _Atomic bool is_shared;                 /* one of them twice */
+    _Atomic uint64_t *behind;               /* tokens that the store does not have as they are */
     _Atomic uint32_t tokens, holes, behind_count;
     _Atomic int64_t newest_snapshot;
     _Atomic uint32_t bad_count;
@@ -70,12 +76,13 @@ struct table_check {
 size_t table_check_scratch_size(const struct token_table *table);
 void table_check_begin(struct table_check *check, struct token_table *table, void *scratch);
 
-/* Ids first … last. True when none of them was bad. */
-bool table_check_slots(struct table_check *check, token_id first, token_id last);
+/* Ids first … last. True when none of them was bad. `worker` is the calling thread's own number. */
+bool table_check_slots(struct table_check *check, uint32_t worker, token_id first, token_id last);
 bool table_check_is_bad(const struct table_check *check, token_id id);
 
-/* After all slots: free runs, draft. From here on the table can be written to. */
-void table_repair_runs(struct table_check *check);
+/* After all slots: free runs, draft. From here on the table can be written to. TABLE_BAD_SLOTS,
+ * TABLE_SHARED_POOLS (no death does that): nothing was changed, the table is not to be believed. */
+enum table_fault table_repair_runs(struct table_check *check);
 
 /* Buckets first … last of token_table_count() + 1. */
 void table_check_index(struct table_check *check, uint32_t first, uint32_t last);

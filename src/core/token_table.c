@@ -84,6 +84,19 @@ size_t token_table_header_size(void)
     return align_up(sizeof(struct token_table));
 }
 
+uint32_t token_table_capacity_for(size_t reserved)
+{
+    uint64_t low = 0, high = UINT32_MAX;
+    while (low < high) {
+        uint64_t middle = (low + high) / 2;
+        if (token_table_reserve_size((uint32_t)middle) < reserved)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return token_table_reserve_size((uint32_t)low) == reserved ? (uint32_t)low : 0;
+}
+
 static void name_store(struct name_list *list, uint32_t index, const char *name)
 {
     struct name_entry *entry = &list->entries[index];
@@ -102,17 +115,32 @@ uint32_t token_capacity_check(uint32_t capacity, uint32_t pool_capacity)
 struct token_table *token_table_init(void *memory, uint32_t capacity_max, uint64_t hash_key)
 {
     struct token_table *table = memory;
-    table->constants = (struct table_constants){.magic = TABLE_MAGIC,
-                                                .layout = TABLE_LAYOUT,
-                                                .capacity_max = capacity_max,
-                                                .hash_key = hash_key};
-    token_layout(capacity_max, table->constants.offsets);
-    table->constants_check = checksum(0, &table->constants, sizeof table->constants);
+    /* Others may map a table that is made anew: what stays the same is not touched. */
+    struct table_constants constants = {.magic = TABLE_MAGIC,
+                                        .layout = TABLE_LAYOUT,
+                                        .capacity_max = capacity_max,
+                                        .hash_key = hash_key};
+    token_layout(capacity_max, constants.offsets);
+    table->constants = constants;
+    table->constants_check = checksum(0, &constants, sizeof constants);
     table->capacity_check = token_capacity_check(0, 0);
     atomic_store(&table->bucket_count, 1);
     name_store(&table->dexes, 0, "?");
     name_store(&table->quotes, 0, "?");
+    atomic_store(&table->index_sequence, 0);
     return table;
+}
+
+void token_table_retire(struct token_table *table)
+{
+    atomic_store(&table->count, 0);
+    atomic_store(&table->index_sequence, 1);
+    atomic_store(&table->capacity, 0);
+    atomic_store(&table->pool_capacity, 0);
+    table->pool_used = 0;
+    memset(table->run_free, 0, sizeof table->run_free);
+    table->draft.id = TOKEN_NONE;
+    table->store_check = ~checksum(0, &table->store, sizeof table->store);
 }
 
 static uint32_t pools_planned(const struct token_table *table, uint32_t capacity)

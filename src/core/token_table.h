@@ -180,6 +180,13 @@ size_t token_table_header_size(void);
  * `hash_key` should be random. */
 struct token_table *token_table_init(void *memory, uint32_t capacity_max, uint64_t hash_key);
 
+/* The most tokens for which that much was reserved; 0: no table has this size. */
+uint32_t token_table_capacity_for(size_t reserved);
+
+/* Makes a table forget its tokens while others may be reading it: first they find nobody, then the
+ * caller takes the memory behind the header back (it must read as zero), and inits it. */
+void token_table_retire(struct token_table *table);
+
 /* The byte ranges that must be backed by memory before `capacity` tokens fit; returns how many
  * (at most TABLE_RANGES). Back them, then call token_table_set_capacity(). */
 #define TABLE_RANGES 12
