@@ -77,7 +77,9 @@ static bool make_table(struct table_memory *memory, uint32_t capacity, uint32_t 
         getrandom(&key, sizeof key, 0) != sizeof key)
         return false;
     memory->table = token_table_init(memory->base, most, key);
-    return back_capacity(memory, capacity < GROWTH_MIN ? GROWTH_MIN : capacity);
+    if (capacity < GROWTH_MIN)
+        capacity = GROWTH_MIN;
+    return back_capacity(memory, capacity < most ? capacity : most);
 }
 
 bool table_memory_init(struct table_memory *memory, uint32_t capacity, int *error)
@@ -146,8 +148,8 @@ enum err table_memory_reset(struct table_memory *memory, uint32_t capacity)
 {
     uint32_t most = token_table_capacity_for(memory->size);
     size_t header = token_table_header_size();
-    if (most == 0)
-        return ERR_INVALID;
+    if (most < CAPACITY_MAX_FLOOR / 8)
+        return ERR_INVALID; /* we make none so small */
     token_table_retire(memory->base);
     if (fallocate(memory->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)header,
                   (off_t)(memory->size - header)) != 0)
