@@ -471,6 +471,7 @@ static void start_core(struct sim *sim)
         newest = snapshot > newest ? snapshot : newest;
     }
     sim->core = core_init(sim->core_memory, sim->memory.table, &sim->options, newest, sim->now);
+    core_start_alone(sim->core, NULL);
     sim->oracle.core = sim->core;
 }
 

@@ -30,10 +30,40 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
         budget_init(&core->lanes[i].budget, 60, now);
     breaker_init(&core->breaker, (uint64_t)now.us ^ (uint64_t)last_snapshot_id << 32);
     schedule_apply_options(core);
-    follow_start(core);
+    return core;
+}
+
+void core_place(struct core *core, token_id first, token_id last)
+{
+    for (token_id id = first; id <= last; id++)
+        follow_place(core, id);
+}
+
+size_t core_scratch_size(const struct token_table *table)
+{
+    return lanes_scratch_size(token_table_count(table));
+}
+
+void core_sort(struct core *core, enum link_family family, void *scratch)
+{
+    lanes_sort(family == LINKS_PRICE ? &core->price : &core->discover,
+               token_table_count(core->table), scratch);
+}
+
+void core_start(struct core *core, int64_t newest_snapshot)
+{
+    if (core->last_snapshot_id < newest_snapshot)
+        core->last_snapshot_id = newest_snapshot;
     schedule_look_ahead(core);
     jobs_init(core);
-    return core;
+}
+
+void core_start_alone(struct core *core, void *scratch)
+{
+    core_place(core, 1, token_table_count(core->table));
+    core_sort(core, LINKS_PRICE, scratch);
+    core_sort(core, LINKS_DISCOVER, scratch);
+    core_start(core, 0);
 }
 
 struct action *core_act(struct core *core, enum action_kind kind)

@@ -262,10 +262,21 @@ struct core;
 
 size_t core_size(void);
 
-/* `memory` holds core_size() bytes and is the caller's, as the table is. The table may hold tokens:
- * each is put into its lanes by its age. `last_snapshot_id` is the newest the store has. */
+/* `memory` holds core_size() bytes and is the caller's, as the table is. `last_snapshot_id` is the
+ * newest there is. Then the tokens that the table holds are put into their lanes by their age:
+ * core_start_alone(), or its parts. */
 struct core *core_init(void *memory, struct token_table *table, const struct options *options,
                        int64_t last_snapshot_id, instant now);
+
+/* A start, by as many threads as there are cores: places every token (each id once, any ranges),
+ * sorts either family (`scratch` of core_scratch_size() bytes for each, or NULL: slower), and
+ * begins. */
+void core_place(struct core *core, token_id first, token_id last);
+void core_sort(struct core *core, enum link_family family, void *scratch);
+void core_start(struct core *core, int64_t newest_snapshot); /* of a token; 0: not looked for */
+size_t core_scratch_size(const struct token_table *table);
+/* All of that, by one thread. */
+void core_start_alone(struct core *core, void *scratch);
 
 void core_step(struct core *core, const struct event *event, struct actions *actions);
 instant core_deadline(struct core *core, instant now);

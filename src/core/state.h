@@ -116,7 +116,8 @@ bool schedule_is_silent(const struct core *core); /* no answer said anything of 
 struct lanes *follow_lanes(struct core *core, enum lane_kind lane);
 unsigned follow_group_mask(enum lane_kind lane);
 void follow_new(struct core *core, const struct event *event);
-void follow_start(struct core *core);
+/* At a start: where a token will stand, once its lanes are sorted. */
+void follow_place(struct core *core, token_id id);
 /* The request for this token failed: back to where it was, as old as it was. */
 void follow_put_back(struct core *core, token_id id, enum lane_kind lane);
 /* It was answered: `pairs` (maybe none) have it as their base. Stands in its lanes afterwards. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define LOGGER       "engine"
+#define FIRST_CAPACITY 1024
 #define DRAIN_LIMIT  duration_s(4) /* of the five seconds that a stop may take */
 #define DRAIN_BEAT   duration_s(6) /* the loop does not turn while the store's thread drains */
 #define EXPORT_LIMIT duration_ms(500) /* an export takes milliseconds, or it hangs */
@@ -120,6 +121,19 @@ static void on_beat(uv_timer_t *timer)
 
 /* ---- the start ---- */
 
+static bool attach_table(struct engine *engine)
+{
+    enum table_fault fault;
+    enum err err = table_memory_attach(&engine->memory, FD_TABLE, &fault);
+    if (err == OK && token_table_count(engine->memory.table) == 0)
+        return true;
+    if (err == OK || err == ERR_CORRUPT)
+        err = table_memory_reset(&engine->memory, FIRST_CAPACITY);
+    if (err != OK)
+        log_error(LOGGER, "the token table can't be mapped", LOG_STRING("error", err_text(err)));
+    return err == OK;
+}
+
 static bool open_store(struct engine *engine)
 {
     char why[512] = "";
@@ -149,6 +163,7 @@ static bool open_store(struct engine *engine)
     atomic_store(&engine->page->newest_snapshot, (uint64_t)report.last_snapshot_id);
     engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
                              report.last_snapshot_id, clock_now());
+    core_start_alone(engine->core, NULL);
     struct writer_callbacks callbacks;
     engine_store_callbacks(engine, &callbacks);
     engine->writer =
@@ -216,7 +231,7 @@ static bool start(struct engine *engine)
         log_error(LOGGER, "no memory to start with");
         return false;
     }
-    if (!engine_export_start(engine) || !open_store(engine))
+    if (!attach_table(engine) || !engine_export_start(engine) || !open_store(engine))
         return false;
     engine_publish_options(engine);
     page_set(engine->page, GAUGE_START_TIME, (double)clock_now().us / 1e6);
@@ -288,7 +303,6 @@ static void offer_to_oom_killer(void)
 static bool inherit(struct engine *engine)
 {
     char why[PAGE_WHY_SIZE];
-    int error = 0;
     engine->page = status_page_attach(FD_PAGE, PAGE_READ_WRITE, why);
     if (engine->page == NULL) {
         fprintf(stderr, "moonwatch: %s; `moonwatch run` starts the engine\n", why);
@@ -297,10 +311,6 @@ static bool inherit(struct engine *engine)
     clock_share(&engine->page->clock);
     crash_arm(&engine->page->crashes[PROCESS_ENGINE]);
     offer_to_oom_killer();
-    if (!table_memory_attach(&engine->memory, FD_TABLE, &error)) {
-        log_error(LOGGER, "the token table can't be mapped", LOG_STRING("error", strerror(error)));
-        return false;
-    }
     for (int fd = FD_PAGE; fd < FD_INHERITED_END; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     return true;

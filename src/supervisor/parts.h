@@ -23,7 +23,8 @@ struct world {
     struct status_page *page;
     int page_fd;
     struct table_memory table;
-    int channel[2]; /* the engine's end, the api's end */
+    int table_reader_fd; /* of the same, that allows no writing: the api's */
+    int channel[2];      /* the engine's end, the api's end */
 };
 
 /* A child with what decides about it. */
@@ -33,7 +34,6 @@ struct ward {
     struct restart_verdict verdict; /* of the death before this start */
     bool was_ready;                 /* ever */
     bool is_killed;                 /* in PROCESS_DYING: not only asked for its last words */
-    bool is_cold_wanted;            /* it said that the table is not to be believed */
     bool is_doomed;                 /* `death` says why it is being killed */
     struct incident_death death;
     instant died_at;   /* the first of the deaths that `incident` tells of */
@@ -69,9 +69,8 @@ struct supervisor {
 
 /* world.c */
 bool world_init(struct world *world, const struct options *options, char why[512]);
-/* An empty table in the place of the one that is not believed. */
-bool world_renew_table(struct world *world);
-/* All of it anew: page and table as checked copies. */
+/* All of it anew, for when somebody who cannot be awaited may still write to it: the page as a copy,
+ * the table empty, to be filled from the store. */
 bool world_renew(struct world *world);
 void world_finish(struct world *world);
 

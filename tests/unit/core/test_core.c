@@ -320,6 +320,7 @@ static void finish_jobs(void)
 static void start(void)
 {
     world.core = core_init(world.core, world.memory.table, &world.options, 0, world.now);
+    core_start_alone(world.core, NULL);
     world.pending_count = 0;
 }
 

@@ -43,6 +43,7 @@ static int set_up(void **state)
     world.core = malloc(core_size());
     assert_non_null(world.core);
     core_init(world.core, world.memory.table, &world.options, 0, NOW);
+    core_start_alone(world.core, NULL);
     world.oracle = (struct oracle){.core = world.core,
                                    .table = world.memory.table,
                                    .statuses = world.statuses,
