@@ -28,9 +28,6 @@
 #define API_DRAIN_LIMIT  duration_s(2)
 #define ARGUMENTS_MAX    256
 
-/* Healing actions, for the flight recorder. */
-enum { HEALED_GRACEFULLY, HEALED_BY_FORCE, HEALED_BY_QUARANTINE };
-
 static struct ward *ward_of(struct supervisor *supervisor, const struct child *child)
 {
     return child == &supervisor->api.child ? &supervisor->api : &supervisor->engine;
