@@ -168,7 +168,6 @@ static void handle(struct core *core, const struct event *event)
     case EVENT_JOB_WANTED:
         jobs_want(core, event->job_wanted.job);
         return;
-    case EVENT_PAUSE: return;
     case EVENT_JOB_DONE:
         jobs_on_done(core, event->job_done.job, event->job_done.run);
         return;
@@ -317,6 +316,3 @@ bool core_holds_token(const struct core *core, token_id id)
                     lanes_holds(&core->discover, id) || is_in_flight(core, id, true);
     return price && discover;
 }
-
-size_t core_request_tokens(const struct core *core, uint64_t request, token_id *out) { uint32_t i=(uint32_t)request; const struct request *r=&core->requests[i]; for(int k=0;k<r->token_count;k++) out[k]=r->tokens[k]; return r->token_count; }
-enum lane_kind core_request_lane(const struct core *core, uint64_t request) { return core->requests[(uint32_t)request].lane; }

@@ -68,7 +68,6 @@ enum event_kind {
     EVENT_REFRESH_WANTED, /* a client wants one token now */
     EVENT_OPTIONS,        /* settings changed */
     EVENT_JOB_WANTED,     /* run a job now */
-    EVENT_PAUSE,
     EVENT_JOB_DONE,       /* a run outside has ended, well or not */
     EVENT_KIND_COUNT
 };
@@ -104,7 +103,6 @@ struct event {
         struct {
             enum job job;
         } job_wanted;
-        struct { bool is_paused; } pause;
         struct {
             enum job job;
             uint64_t run; /* of the action that began it */
@@ -286,8 +284,5 @@ const struct options *core_options(const struct core *core);
 
 /* For oracles: true when the token is in exactly the lanes it should be in, or in flight. */
 bool core_holds_token(const struct core *core, token_id id);
-
-size_t core_request_tokens(const struct core *core, uint64_t request, token_id *out);
-enum lane_kind core_request_lane(const struct core *core, uint64_t request);
 
 #endif
