@@ -77,6 +77,19 @@ void core_reply(struct core *core, uint64_t tag, enum reply_result result, token
         action->reply.score = state->score;
 }
 
+void core_reply_waiting(struct core *core, token_id id, enum reply_result result,
+                        const char *message)
+{
+    for (uint32_t i = 0; i < core->wants_count;) {
+        if (core->wants[i].id != id || core_room(core) == 0) {
+            i++;
+            continue;
+        }
+        core_reply(core, core->wants[i].tag, result, id, message);
+        core->wants[i] = core->wants[--core->wants_count];
+    }
+}
+
 /* ---- events ---- */
 
 static void on_token_durable(struct core *core, token_id id, uint64_t tag)
@@ -90,6 +103,16 @@ static void on_token_durable(struct core *core, token_id id, uint64_t tag)
     core_reply(core, tag, was_durable ? REPLY_KNOWN : REPLY_CREATED, id, NULL);
 }
 
+/* NULL: nothing is against it. */
+static const char *why_not_refreshed(const struct core *core, token_id id)
+{
+    if (!core->options.scheduler_enabled)
+        return "the scheduler is off";
+    if (core->wants_count == WANTS_MAX)
+        return "too many refreshes are waiting";
+    return trust_refusal(core, id);
+}
+
 static void on_refresh_wanted(struct core *core, const struct address *mint, uint64_t tag)
 {
     token_id id = token_table_find(core->table, mint);
@@ -97,10 +120,9 @@ static void on_refresh_wanted(struct core *core, const struct address *mint, uin
         core_reply(core, tag, REPLY_NOT_FOUND, TOKEN_NONE, "token not found");
         return;
     }
-    if (!core->options.scheduler_enabled || core->wants_count == WANTS_MAX) {
-        core_reply(core, tag, REPLY_UNAVAILABLE, TOKEN_NONE,
-                   core->options.scheduler_enabled ? "too many refreshes are waiting"
-                                                   : "the scheduler is off");
+    const char *why_not = why_not_refreshed(core, id);
+    if (why_not != NULL) {
+        core_reply(core, tag, REPLY_UNAVAILABLE, TOKEN_NONE, why_not);
         return;
     }
     core->wants[core->wants_count++] = (struct want){id, tag};
@@ -140,6 +162,15 @@ static void handle(struct core *core, const struct event *event)
         return;
     case EVENT_JOB_DONE:
         jobs_on_done(core, event->job_done.job, event->job_done.run);
+        return;
+    case EVENT_SUSPECT:
+        trust_on_suspect(core, event->suspect.id, event->suspect.lane);
+        return;
+    case EVENT_QUARANTINE:
+        trust_on_quarantine(core, event->quarantine.id);
+        return;
+    case EVENT_RELEASE:
+        trust_on_release(core, event->release.id);
         return;
     case EVENT_KIND_COUNT:
         break;
@@ -182,11 +213,14 @@ static void sample_groups(struct core *core)
     }
     for (int i = 0; i < REQUESTS_MAX; i++) {
         const struct request *request = &core->requests[i];
-        if (!request->in_flight || request->lane == LANE_DISCOVER)
+        if (!request->in_flight || request->is_trial || request->lane == LANE_DISCOVER)
             continue;
         for (int k = 0; k < request->token_count; k++)
-            core->stats.groups[token_column_group(core->table, request->tokens[k])].tokens++;
+            if (!(request->withdrawn >> k & 1))
+                core->stats.groups[token_column_group(core->table, request->tokens[k])].tokens++;
     }
+    for (uint32_t i = 0; i < core->suspects.count; i++)
+        core->stats.groups[token_column_group(core->table, core->suspects.items[i].id)].tokens++;
 }
 
 static void sample_lanes(struct core *core)
@@ -231,6 +265,12 @@ static instant sample_due(const struct core *core)
 
 /* ---- the interface ---- */
 
+/* More may follow at once, about others who must not be sent meanwhile. */
+static bool is_about_trust(enum event_kind kind)
+{
+    return kind == EVENT_SUSPECT || kind == EVENT_QUARANTINE || kind == EVENT_RELEASE;
+}
+
 void core_step(struct core *core, const struct event *event, struct actions *actions)
 {
     actions->count = 0;
@@ -243,7 +283,7 @@ void core_step(struct core *core, const struct event *event, struct actions *act
     if (!instant_before(core->now, sample_due(core)))
         sample(core);
     jobs_run(core);
-    if (core->options.scheduler_enabled)
+    if (core->options.scheduler_enabled && !is_about_trust(event->kind))
         schedule_send(core);
     core->actions = NULL;
 }
@@ -273,14 +313,41 @@ static bool is_in_flight(const struct core *core, token_id id, bool discover)
         if (!request->in_flight || (request->lane == LANE_DISCOVER) != discover)
             continue;
         for (int k = 0; k < request->token_count; k++)
-            if (request->tokens[k] == id)
+            if (request->tokens[k] == id && !(request->withdrawn >> k & 1))
                 return true;
     }
     return false;
 }
 
+size_t core_request_tokens(const struct core *core, uint64_t handle,
+                           token_id out[REQUEST_ADDRESSES_MAX])
+{
+    const struct request *request = schedule_find(core, handle);
+    if (request == NULL)
+        return 0;
+    memcpy(out, request->tokens, request->token_count * sizeof *out);
+    return request->token_count;
+}
+
+enum lane_kind core_request_lane(const struct core *core, uint64_t handle)
+{
+    const struct request *request = schedule_find(core, handle);
+    return request == NULL ? LANE_KIND_COUNT : (enum lane_kind)request->lane;
+}
+
+enum trust core_trust(const struct core *core, token_id id)
+{
+    return trust_of(core, id);
+}
+
 bool core_holds_token(const struct core *core, token_id id)
 {
+    enum trust trust = trust_of(core, id);
+    if (trust != TRUST_ORDINARY) {
+        bool is_out = is_in_flight(core, id, false) || is_in_flight(core, id, true);
+        return !lanes_holds(&core->price, id) && !lanes_holds(&core->discover, id) &&
+               !(is_out && trust == TRUST_QUARANTINE);
+    }
     bool price = lanes_holds(&core->price, id) != is_in_flight(core, id, false);
     bool discover = token_slot(core->table, id)->status == TOKEN_ARCHIVED ||
                     lanes_holds(&core->discover, id) || is_in_flight(core, id, true);

@@ -161,6 +161,11 @@ void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
 void follow_discover_now(struct core *core, token_id id, enum discover_group group)
 {
     struct lanes *lanes = &core->discover;
+    if (trust_of(core, id) != TRUST_ORDINARY) {
+        if (group == DISCOVER_WANTED)
+            trust_discover(core, id);
+        return;
+    }
     if (lanes_holds(lanes, id)) {
         if (lanes_group_of(lanes, id) <= (unsigned)group)
             return;
@@ -171,6 +176,41 @@ void follow_discover_now(struct core *core, token_id id, enum discover_group gro
     bool inserted = lanes_insert(lanes, id, group, 0, core->now);
     assert(inserted);
     (void)inserted;
+}
+
+/* ---- out of the lanes and back ---- */
+
+enum lane_kind follow_price_lane(const struct core *core, token_id id)
+{
+    return price_group_of(core, id) == PRICE_HOT ? LANE_REFRESH : LANE_SCREEN;
+}
+
+void follow_leave(struct core *core, token_id id)
+{
+    if (lanes_holds(&core->price, id))
+        lanes_remove(&core->price, id);
+    if (lanes_holds(&core->discover, id))
+        lanes_remove(&core->discover, id);
+}
+
+static void join_discover(struct core *core, token_id id)
+{
+    const struct token *token = token_slot(core->table, id);
+    instant stamp = token->state.discovered_at;
+    /* Never discovered, or its place is too far to look for: at once is as good. */
+    bool inserted =
+        !instant_is_never(stamp) &&
+        lanes_insert(&core->discover, id, discover_group_of(core, id), value_weight(token), stamp);
+    if (!inserted)
+        inserted = lanes_insert(&core->discover, id, DISCOVER_URGENT, 0, core->now);
+    assert(inserted);
+}
+
+void follow_join(struct core *core, token_id id)
+{
+    follow_put_back(core, id, follow_price_lane(core, id));
+    if (belongs_to_discover(core, id))
+        join_discover(core, id);
 }
 
 /* ---- new tokens ---- */
@@ -482,6 +522,21 @@ static void answered_without_data(struct core *core, token_id id, enum lane_kind
         follow_discover_now(core, id, DISCOVER_URGENT);
 }
 
+/* Into its lanes, age 0. */
+static void stand_again(struct core *core, token_id id, enum lane_kind lane)
+{
+    if (lane == LANE_DISCOVER && belongs_to_discover(core, id))
+        insert_discover(core, id);
+    /* All its pools are fresher than any refresh: its turn in the price lane is done, too, unless
+     * it is under way there. */
+    bool is_held = lanes_holds(&core->price, id);
+    if (lane == LANE_DISCOVER && !is_held)
+        return;
+    if (is_held)
+        lanes_remove(&core->price, id);
+    insert_price(core, id);
+}
+
 void follow_answered(struct core *core, token_id id, enum lane_kind lane,
                      const struct pair *const pairs[], size_t count)
 {
@@ -495,15 +550,8 @@ void follow_answered(struct core *core, token_id id, enum lane_kind lane,
         if (change != CHANGE_NONE)
             follow_change_status(core, id, change);
     }
-    if (lane == LANE_DISCOVER) {
-        if (belongs_to_discover(core, id))
-            insert_discover(core, id);
-        /* All its pools are fresher than any refresh: its turn in the price lane is done, too. */
-        if (!lanes_holds(&core->price, id))
-            return;
-        lanes_remove(&core->price, id);
-    }
-    insert_price(core, id);
+    if (trust_of(core, id) == TRUST_ORDINARY)
+        stand_again(core, id, lane);
 }
 
 void follow_recalculate(struct core *core, token_id id)
@@ -565,7 +613,8 @@ void follow_change_status(struct core *core, token_id id, enum lifecycle_change 
     follow_regroup(core, id);
     regroup_discover(core, id);
     /* Back from the archive: it is in the discover lane again, unless it is being discovered. */
-    if (change == CHANGE_REACTIVATED && !lanes_holds(&core->discover, id) &&
+    if (change == CHANGE_REACTIVATED && trust_of(core, id) == TRUST_ORDINARY &&
+        !lanes_holds(&core->discover, id) &&
         instant_before(token_slot(core->table, id)->state.discovered_at, core->now))
         insert_discover(core, id);
 }
@@ -597,6 +646,15 @@ static void take_back_future(struct core *core, token_id id)
     token_write_end(core->table, id);
 }
 
+/* Of the engine before: this one is told who is. */
+static void forget_quarantine(struct core *core, token_id id)
+{
+    if (!(token_slot(core->table, id)->flags & TOKEN_QUARANTINED))
+        return;
+    token_write_begin(core->table, id)->flags &= (uint8_t)~TOKEN_QUARANTINED;
+    token_write_end(core->table, id);
+}
+
 void follow_start(struct core *core)
 {
     memset(token_table_fifos(core->table, LINKS_PRICE), 0, token_table_count(core->table) + 1UL);
@@ -606,6 +664,7 @@ void follow_start(struct core *core)
         if (token->flags & TOKEN_HOLE)
             continue;
         take_back_future(core, id);
+        forget_quarantine(core, id);
         token_table_costs(core->table)[id] =
             counting_pools(token_pools(core->table, id), token->pool_count);
         enum price_group group = price_group_of(core, id);

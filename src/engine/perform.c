@@ -133,6 +133,8 @@ void engine_perform(struct engine *engine, const struct action *action)
         log_error("heal", "a graceful restart is called for",
                   LOG_STRING("reason", action->restart.reason));
         return;
+    case ACTION_SUSPECT_CLEARED: /* nobody remembers suspects yet */
+        return;
     case ACTION_TRANSITION:
         perform_transition(action);
         return;
