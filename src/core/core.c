@@ -8,6 +8,8 @@
  */
 #define OVERDUE_SLACK 1.05
 
+#define PAUSED "paused"
+
 size_t core_size(void)
 {
     return sizeof(struct core);
@@ -108,6 +110,8 @@ static const char *why_not_refreshed(const struct core *core, token_id id)
 {
     if (!core->options.scheduler_enabled)
         return "the scheduler is off";
+    if (core->pause == PAUSE_ON)
+        return PAUSED;
     if (core->wants_count == WANTS_MAX)
         return "too many refreshes are waiting";
     return trust_refusal(core, id);
@@ -135,6 +139,43 @@ static void on_options(struct core *core, const struct options *options)
     schedule_apply_options(core);
     /* Thresholds may have moved: look at everybody now and not in a minute. */
     jobs_want(core, JOB_ACTIVATION);
+}
+
+static bool is_in_flight(const struct core *core, token_id id, bool discover)
+{
+    for (int i = 0; i < REQUESTS_MAX; i++) {
+        const struct request *request = &core->requests[i];
+        if (!request->in_flight || (request->lane == LANE_DISCOVER) != discover)
+            continue;
+        for (int k = 0; k < request->token_count; k++)
+            if (request->tokens[k] == id && !(request->withdrawn >> k & 1))
+                return true;
+    }
+    return false;
+}
+
+/* Who waits for something that is not sent now would wait for as long as the pause. */
+static void refuse_waiting(struct core *core)
+{
+    for (uint32_t i = core->wants_count; i-- > 0;) {
+        struct want want = core->wants[i];
+        if (is_in_flight(core, want.id, true))
+            continue;
+        core_reply(core, want.tag, REPLY_UNAVAILABLE, TOKEN_NONE, PAUSED);
+        core->wants[i] = core->wants[--core->wants_count];
+    }
+}
+
+static void change_pause(struct core *core, enum pause_state to)
+{
+    enum pause_state from = core->pause;
+    if (from == to)
+        return;
+    core->pause = to;
+    core->stats.is_paused = to == PAUSE_ON;
+    core_tell(core, TRANSITION_PAUSE, from, to, 0);
+    if (to == PAUSE_ON)
+        refuse_waiting(core);
 }
 
 static void handle(struct core *core, const struct event *event)
@@ -171,6 +212,9 @@ static void handle(struct core *core, const struct event *event)
         return;
     case EVENT_RELEASE:
         trust_on_release(core, event->release.id);
+        return;
+    case EVENT_PAUSE:
+        change_pause(core, event->pause.is_paused ? PAUSE_ON : PAUSE_OFF);
         return;
     case EVENT_KIND_COUNT:
         break;
@@ -265,6 +309,11 @@ static instant sample_due(const struct core *core)
 
 /* ---- the interface ---- */
 
+static bool may_send(const struct core *core)
+{
+    return core->options.scheduler_enabled && core->pause == PAUSE_OFF;
+}
+
 /* More may follow at once, about others who must not be sent meanwhile. */
 static bool is_about_trust(enum event_kind kind)
 {
@@ -283,7 +332,7 @@ void core_step(struct core *core, const struct event *event, struct actions *act
     if (!instant_before(core->now, sample_due(core)))
         sample(core);
     jobs_run(core);
-    if (core->options.scheduler_enabled && !is_about_trust(event->kind))
+    if (may_send(core) && !is_about_trust(event->kind))
         schedule_send(core);
     core->actions = NULL;
 }
@@ -292,8 +341,7 @@ instant core_deadline(struct core *core, instant now)
 {
     core->now = instant_max(core->now, now);
     instant deadline = instant_min(sample_due(core), jobs_deadline(core));
-    return core->options.scheduler_enabled ? instant_min(deadline, schedule_deadline(core))
-                                           : deadline;
+    return may_send(core) ? instant_min(deadline, schedule_deadline(core)) : deadline;
 }
 
 const struct core_stats *core_stats(const struct core *core)
@@ -304,19 +352,6 @@ const struct core_stats *core_stats(const struct core *core)
 const struct options *core_options(const struct core *core)
 {
     return &core->options;
-}
-
-static bool is_in_flight(const struct core *core, token_id id, bool discover)
-{
-    for (int i = 0; i < REQUESTS_MAX; i++) {
-        const struct request *request = &core->requests[i];
-        if (!request->in_flight || (request->lane == LANE_DISCOVER) != discover)
-            continue;
-        for (int k = 0; k < request->token_count; k++)
-            if (request->tokens[k] == id && !(request->withdrawn >> k & 1))
-                return true;
-    }
-    return false;
 }
 
 size_t core_request_tokens(const struct core *core, uint64_t handle,

@@ -59,6 +59,21 @@ const char *job_state_name(enum job_run_state state);
 /* In a row of one job: then it is not bad luck, and what is stuck may be in ourselves. */
 #define JOB_OVERRUNS_MAX 3
 
+/* Whether the upstream may be asked, by order. Paused, nothing new is sent; answers under way are
+ * taken, and jobs go on. */
+#define PAUSE_STATE_LIST(X)                                                                        \
+    X(PAUSE_OFF, "off")                                                                            \
+    X(PAUSE_ON, "on")
+
+enum pause_state {
+#define X(code, name) code,
+    PAUSE_STATE_LIST(X)
+#undef X
+        PAUSE_STATE_COUNT
+};
+
+const char *pause_state_name(enum pause_state state);
+
 /* ---- events ---- */
 
 enum event_kind {
@@ -73,6 +88,7 @@ enum event_kind {
     EVENT_SUSPECT,        /* a token was in hand when the engine died: send it alone */
     EVENT_QUARANTINE,     /* it was so once too often: do not send it at all */
     EVENT_RELEASE,        /* out of quarantine: a suspect first, in both of its lanes */
+    EVENT_PAUSE,          /* send nothing new, or go on */
     EVENT_KIND_COUNT
 };
 
@@ -121,6 +137,9 @@ struct event {
         struct {
             token_id id;
         } release;
+        struct {
+            bool is_paused;
+        } pause;
     };
 };
 
@@ -272,7 +291,8 @@ struct core_stats {
     uint32_t suspects, quarantined; /* at present */
     uint64_t cleared;               /* suspects that became ordinary again */
     uint64_t suspects_forgotten;    /* of these, without an answer: there were too many */
-    instant sampled_at;             /* of what is a present state: once a second */
+    bool is_paused;
+    instant sampled_at; /* of what is a present state: once a second */
 };
 
 /* ---- the interface ---- */

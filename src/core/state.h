@@ -89,6 +89,7 @@ struct core {
     struct job_state jobs[JOB_COUNT];
     int64_t last_snapshot_id;
     bool is_restart_asked;
+    enum pause_state pause;
     struct recent_slice recent[GROUP_COUNT][RECENT_SLICES];
     struct core_stats stats;
     struct suspects suspects;

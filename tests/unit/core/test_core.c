@@ -1921,6 +1921,55 @@ static void a_start_knows_of_nobody(void **state)
     expect_trace("    0.00  screen A\n");
 }
 
+/* ---- pause ---- */
+
+static void set_paused(bool is_paused)
+{
+    step((struct event){.kind = EVENT_PAUSE, .pause = {is_paused}});
+}
+
+static void a_pause_sends_nothing_new(void **state)
+{
+    (void)state;
+    set_option("export_interval_sec", "30");
+    preload('A', TOKEN_MONITORING, 40, 1);
+    preload('B', TOKEN_MONITORING, 44, 1);
+    preload('C', TOKEN_ACTIVE, 14, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING | SHOW_REPLY | SHOW_JOBS;
+    run_until(1);
+    want('A', 1);
+    want('B', 2);
+    want('A', 4); /* waits with the first */
+    want('C', 5); /* in the lane when the pause begins */
+    set_paused(true);
+    set_paused(true);
+    want('C', 3);
+    assert_true(core_stats(world.core)->is_paused);
+    run_until(100);
+    expect_trace("    0.99  refresh C1 C2\n"
+                 "    0.99  screen B A\n"
+                 "    1.00  discover A\n"
+                 "    1.00  discover B\n"
+                 "    1.00  pause: off → on\n"
+                 "    1.00  reply 5: unavailable, paused\n"
+                 "    1.00  reply 3: unavailable, paused\n"
+                 "    1.10  reply 1: done, snapshot 101, score 0.000\n"
+                 "    1.10  reply 4: done, snapshot 101, score 0.000\n"
+                 "    1.10  reply 2: done, snapshot 102, score 0.000\n"
+                 "   30.00  export\n"
+                 "   30.00  retention\n"
+                 "   60.00  export\n"
+                 "   90.00  export\n");
+    set_paused(false);
+    run_until(102);
+    expect_trace("  100.00  pause: on → off\n"
+                 "  100.00  refresh C1 C2\n"
+                 "  100.00  screen A B\n"
+                 "  100.00  discover C\n");
+    assert_false(core_stats(world.core)->is_paused);
+}
+
 /* ---- clocks and starts ---- */
 
 static void a_clock_that_goes_back_stands_still(void **state)
@@ -2101,6 +2150,7 @@ int main(void)
         TEST(tokens_that_there_are_not_are_no_suspects),
         TEST(too_many_suspects_forget_the_oldest),
         TEST(a_start_knows_of_nobody),
+        TEST(a_pause_sends_nothing_new),
         TEST(a_clock_that_goes_back_stands_still),
         TEST(a_start_takes_tokens_by_their_age),
         TEST(a_start_goes_on_with_what_was_under_way),
