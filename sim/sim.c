@@ -305,6 +305,7 @@ static void perform(struct sim *sim, const struct action *action)
     case ACTION_RETENTION:
         perform_job(sim, JOB_RETENTION, action->retention.run);
         return;
+    case ACTION_SUSPECT_CLEARED:
     case ACTION_CANCEL:
     case ACTION_JOB_CANCEL:
     case ACTION_RESTART:

@@ -21,6 +21,7 @@
 #include "core/outcome.h"
 #include "core/token_table.h"
 #include "core/transition.h"
+#include "core/trust.h"
 
 /* Jobs, each with its own interval. X(code, name) */
 #define JOB_LIST(X)                                                                                \
@@ -58,6 +59,21 @@ const char *job_state_name(enum job_run_state state);
 /* In a row of one job: then it is not bad luck, and what is stuck may be in ourselves. */
 #define JOB_OVERRUNS_MAX 3
 
+/* Whether the upstream may be asked, by order. Paused, nothing new is sent; answers under way are
+ * taken, and jobs go on. */
+#define PAUSE_STATE_LIST(X)                                                                        \
+    X(PAUSE_OFF, "off")                                                                            \
+    X(PAUSE_ON, "on")
+
+enum pause_state {
+#define X(code, name) code,
+    PAUSE_STATE_LIST(X)
+#undef X
+        PAUSE_STATE_COUNT
+};
+
+const char *pause_state_name(enum pause_state state);
+
 /* ---- events ---- */
 
 enum event_kind {
@@ -69,6 +85,10 @@ enum event_kind {
     EVENT_OPTIONS,        /* settings changed */
     EVENT_JOB_WANTED,     /* run a job now */
     EVENT_JOB_DONE,       /* a run outside has ended, well or not */
+    EVENT_SUSPECT,        /* a token was in hand when the engine died: send it alone */
+    EVENT_QUARANTINE,     /* it was so once too often: do not send it at all */
+    EVENT_RELEASE,        /* out of quarantine: a suspect first, in both of its lanes */
+    EVENT_PAUSE,          /* send nothing new, or go on */
     EVENT_KIND_COUNT
 };
 
@@ -107,6 +127,19 @@ struct event {
             enum job job;
             uint64_t run; /* of the action that began it */
         } job_done;
+        struct {
+            token_id id;
+            enum lane_kind lane; /* of the request that it was in */
+        } suspect;
+        struct {
+            token_id id;
+        } quarantine;
+        struct {
+            token_id id;
+        } release;
+        struct {
+            bool is_paused;
+        } pause;
     };
 };
 
@@ -124,7 +157,8 @@ enum action_kind {
     ACTION_RETENTION,  /* delete history from before, then EVENT_JOB_DONE */
     ACTION_JOB_CANCEL, /* give this run up; it is run again at once, with another number */
     ACTION_RESTART,    /* end gracefully and start afresh; asked for once */
-    ACTION_TRANSITION, /* a state changed: for the flight recorder and the log */
+    ACTION_SUSPECT_CLEARED, /* it was answered and we live: it is an ordinary token again */
+    ACTION_TRANSITION,      /* a state changed: for the flight recorder and the log */
     ACTION_KIND_COUNT
 };
 
@@ -178,6 +212,9 @@ struct action {
         struct {
             const char *reason; /* static */
         } restart;
+        struct {
+            token_id id;
+        } suspect_cleared;
         struct {
             enum transition what;
             uint8_t from, to;
@@ -251,6 +288,10 @@ struct core_stats {
     struct lane_stats lanes[LANE_KIND_COUNT];
     struct job_stats jobs[JOB_COUNT];
     struct breaker_stats breaker;
+    uint32_t suspects, quarantined; /* at present */
+    uint64_t cleared;               /* suspects that became ordinary again */
+    uint64_t suspects_forgotten;    /* of these, without an answer: there were too many */
+    bool is_paused;
     instant sampled_at; /* of what is a present state: once a second */
 };
 
@@ -262,7 +303,11 @@ size_t core_size(void);
 
 /* `memory` holds core_size() bytes and is the caller's, as the table is. `last_snapshot_id` is the
  * newest there is. Then the tokens that the table holds are put into their lanes by their age:
- * core_start_alone(), or its parts. */
+ * core_start_alone(), or its parts.
+ *
+ * Nobody is suspect or in quarantine then, whatever the table's flags say: the shell tells who is,
+ * before anything else. Steps that tell so send nothing, so that nobody who is still to be told of
+ * is sent. */
 struct core *core_init(void *memory, struct token_table *table, const struct options *options,
                        int64_t last_snapshot_id, instant now);
 
@@ -282,7 +327,16 @@ instant core_deadline(struct core *core, instant now);
 const struct core_stats *core_stats(const struct core *core);
 const struct options *core_options(const struct core *core);
 
-/* For oracles: true when the token is in exactly the lanes it should be in, or in flight. */
+/* What a request that is under way is about, for the shell to note before it opens the answer.
+ * Returns how many tokens; 0 (and LANE_KIND_COUNT): no such request. */
+size_t core_request_tokens(const struct core *core, uint64_t request,
+                           token_id out[REQUEST_ADDRESSES_MAX]);
+enum lane_kind core_request_lane(const struct core *core, uint64_t request);
+
+enum trust core_trust(const struct core *core, token_id id);
+
+/* For oracles: true when the token is in exactly the lanes it should be in, or in flight. A
+ * suspect stands in none, one in quarantine is not in flight either. */
 bool core_holds_token(const struct core *core, token_id id);
 
 #endif

@@ -176,6 +176,11 @@ void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
 void follow_discover_now(struct core *core, token_id id, enum discover_group group)
 {
     struct lanes *lanes = &core->discover;
+    if (trust_of(core, id) != TRUST_ORDINARY) {
+        if (group == DISCOVER_WANTED)
+            trust_discover(core, id);
+        return;
+    }
     if (lanes_holds(lanes, id)) {
         if (lanes_group_of(lanes, id) <= (unsigned)group)
             return;
@@ -186,6 +191,41 @@ void follow_discover_now(struct core *core, token_id id, enum discover_group gro
     bool inserted = lanes_insert(lanes, id, group, 0, core->now);
     assert(inserted);
     (void)inserted;
+}
+
+/* ---- out of the lanes and back ---- */
+
+enum lane_kind follow_price_lane(const struct core *core, token_id id)
+{
+    return price_group_of(core, id) == PRICE_HOT ? LANE_REFRESH : LANE_SCREEN;
+}
+
+void follow_leave(struct core *core, token_id id)
+{
+    if (lanes_holds(&core->price, id))
+        lanes_remove(&core->price, id);
+    if (lanes_holds(&core->discover, id))
+        lanes_remove(&core->discover, id);
+}
+
+static void join_discover(struct core *core, token_id id)
+{
+    const struct token *token = token_slot(core->table, id);
+    instant stamp = token->state.discovered_at;
+    /* Never discovered, or its place is too far to look for: at once is as good. */
+    bool inserted =
+        !instant_is_never(stamp) &&
+        lanes_insert(&core->discover, id, discover_group_of(core, id), value_weight(token), stamp);
+    if (!inserted)
+        inserted = lanes_insert(&core->discover, id, DISCOVER_URGENT, 0, core->now);
+    assert(inserted);
+}
+
+void follow_join(struct core *core, token_id id)
+{
+    follow_put_back(core, id, follow_price_lane(core, id));
+    if (belongs_to_discover(core, id))
+        join_discover(core, id);
 }
 
 /* ---- new tokens ---- */
@@ -497,6 +537,21 @@ static void answered_without_data(struct core *core, token_id id, enum lane_kind
         follow_discover_now(core, id, DISCOVER_URGENT);
 }
 
+/* Into its lanes, age 0. */
+static void stand_again(struct core *core, token_id id, enum lane_kind lane)
+{
+    if (lane == LANE_DISCOVER && belongs_to_discover(core, id))
+        insert_discover(core, id);
+    /* All its pools are fresher than any refresh: its turn in the price lane is done, too, unless
+     * it is under way there. */
+    bool is_held = lanes_holds(&core->price, id);
+    if (lane == LANE_DISCOVER && !is_held)
+        return;
+    if (is_held)
+        lanes_remove(&core->price, id);
+    insert_price(core, id);
+}
+
 void follow_answered(struct core *core, token_id id, enum lane_kind lane,
                      const struct pair *const pairs[], size_t count)
 {
@@ -510,15 +565,8 @@ void follow_answered(struct core *core, token_id id, enum lane_kind lane,
         if (change != CHANGE_NONE)
             follow_change_status(core, id, change);
     }
-    if (lane == LANE_DISCOVER) {
-        if (belongs_to_discover(core, id))
-            insert_discover(core, id);
-        /* All its pools are fresher than any refresh: its turn in the price lane is done, too. */
-        if (!lanes_holds(&core->price, id))
-            return;
-        lanes_remove(&core->price, id);
-    }
-    insert_price(core, id);
+    if (trust_of(core, id) == TRUST_ORDINARY)
+        stand_again(core, id, lane);
 }
 
 void follow_recalculate(struct core *core, token_id id)
@@ -580,7 +628,8 @@ void follow_change_status(struct core *core, token_id id, enum lifecycle_change 
     follow_regroup(core, id);
     regroup_discover(core, id);
     /* Back from the archive: it is in the discover lane again, unless it is being discovered. */
-    if (change == CHANGE_REACTIVATED && !lanes_holds(&core->discover, id) &&
+    if (change == CHANGE_REACTIVATED && trust_of(core, id) == TRUST_ORDINARY &&
+        !lanes_holds(&core->discover, id) &&
         instant_before(token_slot(core->table, id)->state.discovered_at, core->now))
         insert_discover(core, id);
 }
@@ -600,12 +649,13 @@ static bool is_in_future(const struct token *token, instant now)
            state->discovered_at.us > now.us || state->status_since.us > now.us;
 }
 
-/* The clock was set back since this was written: ages must not be negative. Needs no draft, since
- * several threads do this. */
-static void take_back_future(struct core *core, token_id id)
+/* The clock was set back since this was written: ages must not be negative. And who is in quarantine
+ * is told to each engine anew. Needs no draft, since several threads do this. */
+static void put_right(struct core *core, token_id id)
 {
     struct token token = *token_slot(core->table, id);
     struct token_state *state = &token.state;
+    token.flags &= (uint8_t)~TOKEN_QUARANTINED;
     token.created_at = instant_min(token.created_at, core->now);
     state->checked_at = instant_min(state->checked_at, core->now);
     state->fetched_at = instant_min(state->fetched_at, core->now);
@@ -638,8 +688,8 @@ void follow_place(struct core *core, token_id id)
         lanes_place_nowhere(&core->discover, id);
         return;
     }
-    if (is_in_future(token, core->now))
-        take_back_future(core, id);
+    if (is_in_future(token, core->now) || (token->flags & TOKEN_QUARANTINED))
+        put_right(core, id);
     uint8_t cost = counting_pools(token_pools(core->table, id), token->pool_count);
     enum price_group group = price_group_for(core, token, cost);
     double value = value_weight(token);

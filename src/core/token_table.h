@@ -128,6 +128,7 @@ enum token_flags {
     TOKEN_DURABLE = 1,       /* its row is in the store: may be acknowledged */
     TOKEN_POOLS_CHANGED = 2, /* its pools are newer than the store's */
     TOKEN_HOLE = 4,          /* no token: its row in the store was refused; only its id is taken */
+    TOKEN_QUARANTINED = 8,   /* asking for it killed us: not asked for, until it is released */
 };
 
 struct token {

@@ -143,6 +143,8 @@ void engine_perform(struct engine *engine, const struct action *action)
                   LOG_STRING("reason", action->restart.reason));
         engine_report(REPORT_RESTART, action->restart.reason);
         return;
+    case ACTION_SUSPECT_CLEARED: /* nobody remembers suspects yet */
+        return;
     case ACTION_TRANSITION:
         perform_transition(action);
         return;
