@@ -293,7 +293,7 @@ static void sample_groups(struct core *core)
             if (!(request->withdrawn >> k & 1))
                 core->stats.groups[token_column_group(core->table, request->tokens[k])].tokens++;
     }
-    for (uint32_t i = 0; i < core->trial.count; i++)
+    for (uint32_t i = 0; i < core->suspects.count; i++)
         core->stats.groups[token_column_group(core->table, core->suspects.items[i].id)].tokens++;
 }
 

@@ -1,4 +1,4 @@
-/* How tokens are sent: with others, alone as a suspect, or never. See trust.h and suspects.h. */
+/* How tokens are sent: with others, alone as a suspect, or never. See trust.h and trial.h. */
 #include "core/state.h"
 
 #include <assert.h>
@@ -42,7 +42,7 @@ static void change(struct core *core, token_id id, enum trust to)
         follow_leave(core, id);
     else if (to == TRUST_ORDINARY)
         follow_join(core, id);
-    core->stats.suspects = core->trial.count;
+    core->stats.suspects = core->suspects.count;
     core->stats.quarantined += (to == TRUST_QUARANTINE) - (from == TRUST_QUARANTINE);
     bool quarantine = from == TRUST_QUARANTINE || to == TRUST_QUARANTINE;
     core_tell(core, quarantine ? TRANSITION_QUARANTINE : TRANSITION_SUSPECT, from, to, id);
@@ -66,7 +66,7 @@ static void tell_cleared(struct core *core, token_id id)
 /* The oldest had the most time to be tried: it is the one to forget. */
 static void make_room(struct core *core)
 {
-    if (core->trial.count < TRIALS_MAX)
+    if (core->suspects.count < TRIALS_MAX)
         return;
     token_id oldest = core->suspects.items[0].id;
     change_now(core, oldest, TRUST_ORDINARY);
@@ -145,7 +145,7 @@ instant trust_next_due(const struct core *core, enum lane_kind lane)
     instant due = INSTANT_FAR;
     if (trials_has_under_way(&core->suspects, lane))
         return due; /* its answer wakes us */
-    for (uint32_t i = 0; i < core->trial.count; i++)
+    for (uint32_t i = 0; i < core->suspects.count; i++)
         due = instant_min(due, waits_since(core, &core->suspects.items[i], lane));
     return due;
 }

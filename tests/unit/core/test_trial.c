@@ -24,11 +24,11 @@ static void the_oldest_comes_first(void **state)
     (void)state;
     for (token_id id = 1; id <= TRIALS_MAX; id++)
         assert_int_equal(trials_add(&suspects, id * 10)->id, id * 10);
-    assert_int_equal(trial.count, TRIALS_MAX);
+    assert_int_equal(suspects.count, TRIALS_MAX);
     trials_remove(&suspects, 10);                /* the first, */
     trials_remove(&suspects, TRIALS_MAX * 10); /* the last, */
     trials_remove(&suspects, 50);                /* one in the middle */
-    assert_int_equal(trial.count, TRIALS_MAX - 3);
+    assert_int_equal(suspects.count, TRIALS_MAX - 3);
     assert_int_equal(suspects.items[0].id, 20);
     assert_int_equal(suspects.items[3].id, 60);
     assert_false(trials_has(&suspects, 50));
@@ -36,7 +36,7 @@ static void the_oldest_comes_first(void **state)
     assert_true(trials_has(&suspects, 60));
     assert_ptr_equal(trials_find(&suspects, 60), &suspects.items[3]);
     trials_add(&suspects, 50);
-    assert_int_equal(suspects.items[trial.count - 1].id, 50);
+    assert_int_equal(suspects.items[suspects.count - 1].id, 50);
 }
 
 static void a_trial_waits_is_under_way_and_is_passed(void **state)
