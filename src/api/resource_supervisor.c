@@ -8,6 +8,7 @@
 #include "api/readiness.h"
 #include "api/token_json.h"
 #include "base/clock.h"
+#include "core/breaker.h"
 #include "core/lane_kind.h"
 #include <math.h>
 #include <stdlib.h>
@@ -15,10 +16,6 @@
 
 /* Whoever asks while somebody is late for a moment shall not be alarmed. */
 #define BEAT_SLACK 2.0
-
-static const char *const breaker_names[] = {"closed", "half-open", "open"};
-
-#define BREAKER_STATES (sizeof breaker_names / sizeof breaker_names[0])
 
 static const enum counter healing_counters[] = {
     COUNTER_REQUESTS_CANCELLED, COUNTER_BREAKER_OPENED,     COUNTER_JOBS_RERUN,
@@ -192,8 +189,9 @@ struct supervisor_answer {
 static void json_breaker(struct json *json, const struct status_page *page)
 {
     double state = page_get(page, GAUGE_BREAKER);
-    bool is_known = state >= 0 && state < BREAKER_STATES;
-    json_put_string(json, "breaker", is_known ? breaker_names[(size_t)state] : NULL);
+    bool is_known = state >= 0 && state < BREAKER_STATE_COUNT;
+    json_put_string(json, "breaker",
+                    is_known ? breaker_state_name((enum breaker_state)state) : NULL);
 }
 
 static void json_incident(struct json *json, const struct json *incident)

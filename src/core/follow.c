@@ -649,8 +649,8 @@ static bool is_in_future(const struct token *token, instant now)
            state->discovered_at.us > now.us || state->status_since.us > now.us;
 }
 
-/* The clock was set back since this was written: ages must not be negative. And who is in quarantine
- * is told to each engine anew. Needs no draft, since several threads do this. */
+/* The clock was set back since this was written: ages must not be negative. And who is in
+ * quarantine is told to each engine anew. Needs no draft, since several threads do this. */
 static void put_right(struct core *core, token_id id)
 {
     struct token token = *token_slot(core->table, id);

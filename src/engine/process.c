@@ -15,15 +15,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LOGGER       "engine"
+#define LOGGER         "engine"
 #define FIRST_CAPACITY 1024
-#define DRAIN_LIMIT  duration_s(4) /* of the five seconds that a stop may take */
-#define DRAIN_BEAT   duration_s(6) /* the loop does not turn while the store's thread drains */
-#define EXPORT_LIMIT duration_ms(500) /* an export takes milliseconds, or it hangs */
-#define STOP_STEP_MS 2
-#define BEATS        5             /* in the time that a heartbeat may take */
-#define LOOK_BELOW_MS 50           /* a beat at least as often, so that a fault is noticed */
-#define EXIT_REFUSED 2             /* as for a wrong option: another try would not mend it */
+#define DRAIN_LIMIT    duration_s(4)    /* of the five seconds that a stop may take */
+#define DRAIN_BEAT     duration_s(6)    /* the loop does not turn while the store's thread drains */
+#define EXPORT_LIMIT   duration_ms(500) /* an export takes milliseconds, or it hangs */
+#define STOP_STEP_MS   2
+#define BEATS          5  /* in the time that a heartbeat may take */
+#define LOOK_BELOW_MS  50 /* a beat at least as often, so that a fault is noticed */
+#define EXIT_REFUSED   2  /* as for a wrong option: another try would not mend it */
 
 void engine_report(enum report_kind kind, const char *why)
 {
@@ -143,6 +143,7 @@ static bool open_store(struct engine *engine)
         log_error("store", why, LOG_STRING("db", engine->options.db));
         return false;
     }
+    engine_note_stage(engine, STAGE_STORE);
     instant began = clock_now();
     enum err err = engine_restore(engine, store, &report);
     if (err == ERR_CORRUPT) {
@@ -164,6 +165,7 @@ static bool open_store(struct engine *engine)
     engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
                              report.last_snapshot_id, clock_now());
     core_start_alone(engine->core, NULL);
+    engine_note_stage(engine, STAGE_LANES);
     struct writer_callbacks callbacks;
     engine_store_callbacks(engine, &callbacks);
     engine->writer =
@@ -223,6 +225,17 @@ static void start_timers(struct engine *engine)
         uv_poll_start(&engine->command_polls[i], UV_READABLE, engine_on_commands);
 }
 
+/* What outlived the engine before: who was in hand at its death, and that it was to rest. */
+static void tell_core(struct engine *engine)
+{
+    engine->incident_kept = atomic_load(&engine->page->incident);
+    engine_tell_suspects(engine);
+    if (atomic_load(&engine->page->is_paused) == 0)
+        return;
+    struct event event = {.kind = EVENT_PAUSE, .pause = {.is_paused = true}};
+    engine_step(engine, &event);
+}
+
 static bool start(struct engine *engine)
 {
     start_handles(engine);
@@ -243,9 +256,12 @@ static bool start(struct engine *engine)
                             "no token is kept fresh");
     if (fault_armed(engine->faults, FAULT_CRASH_AT_START) != 0)
         abort();
+    engine_note_stage(engine, STAGE_UPSTREAMS);
     engine_publish(engine);
     start_timers(engine);
+    tell_core(engine);
     engine_arm(engine);
+    engine_note_stage(engine, STAGE_READY);
     engine_report(REPORT_READY, "");
     return true;
 }
@@ -260,8 +276,7 @@ static struct faults *take_faults(const struct msghdr *message)
         return NULL;
     int fd;
     memcpy(&fd, CMSG_DATA(part), sizeof fd);
-    void *faults =
-        mmap(NULL, sizeof(struct faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *faults = mmap(NULL, sizeof(struct faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     return faults == MAP_FAILED ? NULL : faults;
 }
@@ -272,10 +287,8 @@ static bool await_go(struct engine *engine)
     struct command command;
     char space[CMSG_SPACE(sizeof(int))];
     struct iovec part = {&command, sizeof command};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = space,
-                             .msg_controllen = sizeof space};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
     struct pollfd waiting = {.fd = FD_LINK, .events = POLLIN};
     while (true) {
         ssize_t size = recvmsg(FD_LINK, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -354,6 +367,7 @@ static bool finish_turns(struct engine *engine)
 
 static int live(struct engine *engine)
 {
+    engine_note_stage(engine, STAGE_GO);
     engine_beat(engine, duration_s(engine->options.start_deadline_sec));
     bool started = start(engine);
     if (!started)

@@ -25,10 +25,10 @@
  * Of STORE, SOURCE and PAUSE, state 0 is the good one. */
 #define FLIGHT_LIST(X)                                                                             \
     X(FLIGHT_PROCESS, "process", "%w: %f to %t (pid %n)")                                          \
-    X(FLIGHT_START, "start", "%w start: stage %t (%n)")                                            \
+    X(FLIGHT_START, "start", "%w start: %t (pid %n)")                                              \
     X(FLIGHT_REQUEST_SENT, "request_sent", "request %n sent in %w, %t addresses, first %s")        \
     X(FLIGHT_REQUEST_ENDED, "request_ended", "request %n of %w ended: %t")                         \
-    X(FLIGHT_LIFE, "life", "%s: %f to %t")                                                         \
+    X(FLIGHT_LIFE, "life", "%s is %t now")                                                         \
     X(FLIGHT_JOB, "job", "job %w: %f to %t (run %n)")                                              \
     X(FLIGHT_BREAKER, "breaker", "breaker: %f to %t")                                              \
     X(FLIGHT_SUSPECT, "suspect", "%s: suspicion %f to %t")                                         \
@@ -39,6 +39,22 @@
     X(FLIGHT_HEALING, "healing", "healing: %t of %w (%n)")                                         \
     X(FLIGHT_CLOCK, "clock", "the wall clock was set by %d us")                                    \
     X(FLIGHT_FAULT, "fault", "fault point %w armed (%n)")
+
+/* Of FLIGHT_START: what has been reached. X(code, name) */
+#define START_STAGE_LIST(X)                                                                        \
+    X(STAGE_GO, "told to go")                                                                      \
+    X(STAGE_STORE, "store open")                                                                   \
+    X(STAGE_TABLE, "table filled")                                                                 \
+    X(STAGE_LANES, "lanes in order")                                                               \
+    X(STAGE_UPSTREAMS, "upstreams set up")                                                         \
+    X(STAGE_READY, "ready")
+
+enum start_stage {
+#define X(code, name) code,
+    START_STAGE_LIST(X)
+#undef X
+        START_STAGE_COUNT
+};
 
 enum flight_kind {
 #define X(code, name, sentence) code,

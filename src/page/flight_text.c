@@ -1,6 +1,8 @@
 /* What the records of the flight recorder say. See flight.h. */
 #include "base/text.h"
+#include "core/breaker.h"
 #include "core/core.h"
+#include "core/trust.h"
 #include "page/command.h"
 #include "page/flight.h"
 #include "page/status_page.h"
@@ -32,6 +34,12 @@ static const char *const command_names[] = {
 #undef X
 };
 
+static const char *const stage_names[] = {
+#define X(code, name) [code] = name,
+    START_STAGE_LIST(X)
+#undef X
+};
+
 /* State 0 and state 1. */
 static const char *const pause_names[] = {"running", "paused"};
 static const char *const trouble_names[] = {"working", "failing"};
@@ -53,6 +61,7 @@ static const char *name_of_what(enum flight_kind kind, unsigned value)
 {
     switch (kind) {
     case FLIGHT_PROCESS:
+    case FLIGHT_START:
     case FLIGHT_HEALING:
         return process_name((enum page_process_id)value);
     case FLIGHT_REQUEST_SENT:
@@ -78,7 +87,13 @@ static const char *name_of_state(enum flight_kind kind, unsigned value)
     case FLIGHT_LIFE:
         return token_status_name((enum token_status)value);
     case FLIGHT_SUSPECT:
-        return suspect_state_name((enum suspect_state)value);
+        return trust_name((enum trust)value);
+    case FLIGHT_BREAKER:
+        return breaker_state_name((enum breaker_state)value);
+    case FLIGHT_JOB:
+        return job_state_name((enum job_run_state)value);
+    case FLIGHT_START:
+        return NAME_AMONG(stage_names, value);
     case FLIGHT_PAUSE:
         return NAME_AMONG(pause_names, value);
     case FLIGHT_STORE:

@@ -86,7 +86,7 @@
     X(GAUGE_CLOCK_OFFSET, "clock_offset_seconds", "Wall clock minus the steady timeline")          \
     X(GAUGE_GENERATION, "generation", "Generation of the engine")                                  \
     X(GAUGE_BREAKER, "breaker_state",                                                              \
-      "Circuit breaker of the upstream: 0 closed, 1 half-open, 2 open")                            \
+      "Circuit breaker of the upstream: 0 closed, 1 open, 2 half-open")                            \
     X(GAUGE_QUARANTINED, "tokens_quarantined", "Tokens in quarantine now")
 
 /* X(code, name) */

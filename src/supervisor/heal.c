@@ -21,12 +21,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOGGER           "supervisor"
-#define LAST_WORDS       duration_ms(5) /* for the backtrace of who hangs */
-#define DEATH_LIMIT      duration_s(2)  /* a killed process that is not dead by then is stuck */
-#define DRAIN_LIMIT      duration_s(6)  /* the engine takes 5 at most */
-#define API_DRAIN_LIMIT  duration_s(2)
-#define ARGUMENTS_MAX    256
+#define LOGGER          "supervisor"
+#define LAST_WORDS      duration_ms(5) /* for the backtrace of who hangs */
+#define DEATH_LIMIT     duration_s(2)  /* a killed process that is not dead by then is stuck */
+#define DRAIN_LIMIT     duration_s(6)  /* the engine takes 5 at most */
+#define API_DRAIN_LIMIT duration_s(2)
+#define ARGUMENTS_MAX   256
 
 static struct ward *ward_of(struct supervisor *supervisor, const struct child *child)
 {
@@ -269,8 +269,8 @@ static bool is_asked_for(const struct ward *ward)
  * Another try would not mend it, and a person is watching. */
 static bool is_hopeless(const struct supervisor *supervisor, const struct ward *ward)
 {
-    return !ward->was_ready && ward->child.status_code == CLD_EXITED &&
-           ward->child.status != 0 && !supervisor->is_stopping;
+    return !ward->was_ready && ward->child.status_code == CLD_EXITED && ward->child.status != 0 &&
+           !supervisor->is_stopping;
 }
 
 /* What is known of a death that nobody asked for. */

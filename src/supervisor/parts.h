@@ -36,8 +36,8 @@ struct ward {
     bool is_killed;                 /* in PROCESS_DYING: not only asked for its last words */
     bool is_doomed;                 /* `death` says why it is being killed */
     struct incident_death death;
-    instant died_at;   /* the first of the deaths that `incident` tells of */
-    uint32_t attempts; /* starts since then */
+    instant died_at;                   /* the first of the deaths that `incident` tells of */
+    uint32_t attempts;                 /* starts since then */
     char start_why[INCIDENT_WHY_SIZE]; /* of the newest start's kind; may be empty */
     struct incident incident;
 };
@@ -69,13 +69,13 @@ struct supervisor {
 
 /* world.c */
 bool world_init(struct world *world, const struct options *options, char why[512]);
-/* All of it anew, for when somebody who cannot be awaited may still write to it: the page as a copy,
- * the table empty, to be filled from the store. */
+/* All of it anew, for when somebody who cannot be awaited may still write to it: the page as a
+ * copy, the table empty, to be filled from the store. */
 bool world_renew(struct world *world);
 void world_finish(struct world *world);
 
 /* heal.c */
-void heal_start(struct supervisor *supervisor); /* both children, the first time */
+void heal_start(struct supervisor *supervisor);                 /* both children, the first time */
 void heal_on_death(struct supervisor *supervisor, instant now); /* looks who is dead */
 void heal_on_report(struct supervisor *supervisor, const struct child *child,
                     const struct report *report);

@@ -19,7 +19,7 @@
 /* What the loop waits for, by place. */
 enum {
     POLL_SIGNALS,
-    POLL_CHILDREN,                  /* pidfd and link of each */
+    POLL_CHILDREN, /* pidfd and link of each */
     POLL_CONTROL = POLL_CHILDREN + 6,
     POLL_COUNT = POLL_CONTROL + CONTROL_POLLS
 };
@@ -127,15 +127,13 @@ static void fill_polls(const struct supervisor *supervisor, struct pollfd polls[
     control_polls(&supervisor->control, &polls[POLL_CONTROL]);
 }
 
-static void wait_for_something(const struct supervisor *supervisor,
-                               struct pollfd polls[POLL_COUNT])
+static void wait_for_something(const struct supervisor *supervisor, struct pollfd polls[POLL_COUNT])
 {
     instant deadline = instant_min(heal_deadline(supervisor), supervisor->second_at);
     deadline = instant_min(deadline, supervisor->notify.next);
     int64_t wait_us = instant_diff(deadline, clock_now()).us;
     wait_us = wait_us < 0 ? 0 : wait_us;
-    const struct timespec wait = {.tv_sec = wait_us / 1000000,
-                                  .tv_nsec = wait_us % 1000000 * 1000};
+    const struct timespec wait = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
     fill_polls(supervisor, polls);
     if (ppoll(polls, POLL_COUNT, &wait, NULL) < 0)
         for (int i = 0; i < POLL_COUNT; i++)
@@ -197,8 +195,7 @@ static bool find_program(struct supervisor *supervisor)
 static bool open_listening(struct supervisor *supervisor, char why[512])
 {
     const struct options *options = &supervisor->options;
-    return listen_open(options->listen, options->api_token[0] != '\0', &supervisor->listening,
-                       why);
+    return listen_open(options->listen, options->api_token[0] != '\0', &supervisor->listening, why);
 }
 
 /* So that no descriptor of ours is where a child expects one of its own. */
@@ -241,8 +238,8 @@ static bool start_parts(struct supervisor *supervisor, char why[512])
         snprintf(why, 512, "no descriptors to start with: %s", strerror(errno));
         return false;
     }
-    if (!open_state_dir(supervisor, why) ||
-        !open_listening(supervisor, why) || !world_init(&supervisor->world, options, why) ||
+    if (!open_state_dir(supervisor, why) || !open_listening(supervisor, why) ||
+        !world_init(&supervisor->world, options, why) ||
         !control_init(&supervisor->control, supervisor->state_dir.fd, why))
         return false;
     instant now = clock_now();

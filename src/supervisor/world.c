@@ -12,7 +12,7 @@
 #define NOTHING                                                                                    \
     (struct world)                                                                                 \
     {                                                                                              \
-        .page_fd = -1, .table = {.fd = -1}, .table_reader_fd = -1, .channel = {-1, -1}             \
+        .page_fd = -1, .table = {.fd = -1}, .table_reader_fd = -1, .channel = { -1, -1 }           \
     }
 
 static bool make_channel(int channel[2])

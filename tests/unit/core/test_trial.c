@@ -25,9 +25,9 @@ static void the_oldest_comes_first(void **state)
     for (token_id id = 1; id <= TRIALS_MAX; id++)
         assert_int_equal(trials_add(&suspects, id * 10)->id, id * 10);
     assert_int_equal(suspects.count, TRIALS_MAX);
-    trials_remove(&suspects, 10);                /* the first, */
+    trials_remove(&suspects, 10);              /* the first, */
     trials_remove(&suspects, TRIALS_MAX * 10); /* the last, */
-    trials_remove(&suspects, 50);                /* one in the middle */
+    trials_remove(&suspects, 50);              /* one in the middle */
     assert_int_equal(suspects.count, TRIALS_MAX - 3);
     assert_int_equal(suspects.items[0].id, 20);
     assert_int_equal(suspects.items[3].id, 60);

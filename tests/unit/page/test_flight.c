@@ -1,3 +1,4 @@
+#include "core/trust.h"
 #include "page/flight.h"
 
 #include "core/core.h"
@@ -277,18 +278,19 @@ static void test_sentences(void **state)
     } rows[] = {
         {{FLIGHT_PROCESS, 0, PROCESS_ENGINE, PROCESS_STARTING, PROCESS_RUNNING, 4711, NULL},
          "engine: starting to running (pid 4711)"},
-        {{FLIGHT_START, 0, 1, 0, 3, 12, NULL}, "1 start: stage 3 (12)"},
+        {{FLIGHT_START, 0, PROCESS_ENGINE, 0, STAGE_LANES, 12, NULL},
+         "engine start: lanes in order (pid 12)"},
         {{FLIGHT_REQUEST_SENT, 0, LANE_REFRESH, 0, 30, 7, &some_mint},
          "request 7 sent in refresh, 30 addresses, first "
          "4wBqdyVLMGTKbKcoyRpuTrcVt8oQxwqd7DH1SoFLTGT"},
         {{FLIGHT_REQUEST_ENDED, 0, LANE_SCREEN, 0, FEED_RATE_LIMITED, 7, NULL},
          "request 7 of screen ended: rate_limited"},
         {{FLIGHT_LIFE, 0, 0, TOKEN_MONITORING, TOKEN_ACTIVE, 0, &some_mint},
-         "4wBqdyVLMGTKbKcoyRpuTrcVt8oQxwqd7DH1SoFLTGT: monitoring to active"},
-        {{FLIGHT_JOB, 0, JOB_RETENTION, 0, 1, 5, NULL}, "job retention: 0 to 1 (run 5)"},
-        {{FLIGHT_BREAKER, 0, 0, 0, 1, 0, NULL}, "breaker: 0 to 1"},
-        {{FLIGHT_SUSPECT, 0, 0, SUSPECT_WATCHED, SUSPECT_QUARANTINED, 0, NULL},
-         "-: suspicion suspect to quarantined"},
+         "4wBqdyVLMGTKbKcoyRpuTrcVt8oQxwqd7DH1SoFLTGT is active now"},
+        {{FLIGHT_JOB, 0, JOB_RETENTION, 0, 1, 5, NULL}, "job retention: idle to running (run 5)"},
+        {{FLIGHT_BREAKER, 0, 0, 0, 1, 0, NULL}, "breaker: closed to open"},
+        {{FLIGHT_SUSPECT, 0, 0, TRUST_SUSPECT, TRUST_QUARANTINE, 0, NULL},
+         "-: suspicion suspect to quarantine"},
         {{FLIGHT_PAUSE, 0, 0, 0, 1, 0, NULL}, "scheduler: running to paused"},
         {{FLIGHT_STORE, 0, 0, 1, 0, 0, NULL}, "store: failing to working"},
         {{FLIGHT_SOURCE, 0, 0, 0, 1, 0, NULL}, "source: working to failing"},
