@@ -107,7 +107,7 @@ struct token_table {
     uint32_t run_free[RUN_CLASSES];
     _Atomic uint32_t index_sequence; /* odd while a bucket is split */
     struct table_store store;
-    uint32_t store_check;
+    _Atomic uint32_t store_check;
     struct name_list dexes;
     struct name_list quotes;
     struct draft draft;

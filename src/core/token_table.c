@@ -140,7 +140,7 @@ void token_table_retire(struct token_table *table)
     table->pool_used = 0;
     memset(table->run_free, 0, sizeof table->run_free);
     table->draft.id = TOKEN_NONE;
-    table->store_check = ~checksum(0, &table->store, sizeof table->store);
+    atomic_store(&table->store_check, ~checksum(0, &table->store, sizeof table->store));
 }
 
 static uint32_t pools_planned(const struct token_table *table, uint32_t capacity)
@@ -618,18 +618,19 @@ bool token_read_publication(const struct token_table *table, token_id id, struct
 
 void token_table_set_store(struct token_table *table, const struct table_store *store)
 {
-    table->store = *store;
-    table->store_check = checksum(0, &table->store, sizeof table->store);
+    words_store(&table->store, store, sizeof *store);
+    atomic_store(&table->store_check, checksum(0, store, sizeof *store));
 }
 
 bool token_table_store(const struct token_table *table, struct table_store *out)
 {
-    *out = table->store;
-    return table->store_check == checksum(0, out, sizeof *out);
+    words_load(out, &table->store, sizeof *out);
+    return atomic_load(&table->store_check) == checksum(0, out, sizeof *out);
 }
 
 void token_mark_stored(struct token_table *table, token_id id, uint32_t publication)
 {
+    assert(id_is_valid(table, id));
     atomic_store_explicit(&slot_of(table, id)->stored, publication, memory_order_relaxed);
 }
 
@@ -652,6 +653,7 @@ uint32_t token_stored_pools(const struct token_table *table, token_id id)
 
 void token_mark_stored_snapshot(struct token_table *table, token_id id, int64_t snapshot_id)
 {
+    assert(id_is_valid(table, id));
     atomic_store_explicit(&slot_of(table, id)->stored_snapshot, (uint32_t)snapshot_id,
                           memory_order_relaxed);
 }

@@ -224,6 +224,8 @@ static enum err take_lock(struct sqlite_store *s)
 
 static void disconnect(struct sqlite_store *s)
 {
+    sqlite3_finalize(s->replaying);
+    s->replaying = NULL;
     for (size_t i = 0; i < STATEMENT_COUNT; i++) {
         sqlite3_finalize(s->statements[i]);
         s->statements[i] = NULL;
@@ -701,6 +703,15 @@ static void close_store(struct store *store)
     free(s);
 }
 
+/* A file is itself as long as it keeps its place on the disk; a copy is another. */
+static void identify(const struct store *store, struct table_store *out)
+{
+    const struct sqlite_store *s = (const struct sqlite_store *)store;
+    uint64_t identity = (uint64_t)s->file.device * UINT64_C(0x9e3779b97f4a7c15);
+    *out = (struct table_store){.identity = identity ^ (uint64_t)s->file.inode,
+                                .generation = s->generation};
+}
+
 static int64_t log_position(const struct store *store)
 {
     return ((const struct sqlite_store *)store)->log_position;
@@ -723,7 +734,10 @@ static int64_t size_bytes(const struct store *store)
 
 static const struct store_methods METHODS = {
     .load = sqlite_load,
+    .resume = sqlite_resume,
+    .load_some = sqlite_load_some,
     .next_replayed = sqlite_next_replayed,
+    .identify = identify,
     .close = close_store,
     .begin = begin,
     .put_token = sqlite_put_token,

@@ -37,6 +37,23 @@ enum err store_load(struct store *store, const struct store_loader *loader,
     return store->methods->load(store, loader, report);
 }
 
+enum err store_resume(struct store *store, const struct store_loader *loader,
+                      struct store_load_report *report)
+{
+    return store->methods->resume(store, loader, report);
+}
+
+enum err store_load_some(struct store *store, const token_id *ids, size_t count,
+                         const struct store_loader *loader)
+{
+    return store->methods->load_some(store, ids, count, loader);
+}
+
+void store_identify(const struct store *store, struct table_store *out)
+{
+    store->methods->identify(store, out);
+}
+
 token_id store_next_replayed(struct store *store)
 {
     return store->methods->next_replayed(store);
