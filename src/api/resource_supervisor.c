@@ -16,9 +16,8 @@
 /* Whoever asks while somebody is late for a moment shall not be alarmed. */
 #define BEAT_SLACK 2.0
 
-static const char *const breaker_names[] = {"closed", "half-open", "open"};
-
-#define BREAKER_STATES (sizeof breaker_names / sizeof breaker_names[0])
+enum { BREAKER_STATES = 3 };
+static const char *const breaker_names[BREAKER_STATES] = {"closed", "half-open", "open"};
 
 static const enum counter healing_counters[] = {
     COUNTER_REQUESTS_CANCELLED, COUNTER_BREAKER_OPENED,     COUNTER_JOBS_RERUN,
