@@ -1,4 +1,5 @@
 /* What the api tells of the processes and of incidents, and what it has the supervisor do. */
+#include "core/breaker.h"
 #include "base/clock.h"
 #include "world.h"
 
@@ -110,7 +111,7 @@ static void test_processes(void **state)
     put(&engine->deaths_last_hour, 2);
     put(&engine->resident_bytes, 64000000);
     page_beat(world.page, BEAT_STORE_THREAD, now, duration_s(30));
-    page_set(world.page, GAUGE_BREAKER, 2);
+    page_set(world.page, GAUGE_BREAKER, BREAKER_OPEN);
     page_add(world.page, COUNTER_HANGS, 5);
     json_t *json = get("/health/supervisor");
     assert_string_equal(string(json, "status"), "degraded");
@@ -398,8 +399,7 @@ static void test_no_paths(void **state)
         "/incidents/1e3",
         "/incidents/0x1",
         "/incidents/99999999999999999999999999",
-        "/incidents/%20"
-        "1",
+        "/incidents/%20x",
         "/incidents/1%20",
     };
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)

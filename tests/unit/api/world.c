@@ -228,6 +228,13 @@ void world_start_in(struct world *world, const char *state_dir)
     start_parts(world, "sqlite:none");
 }
 
+void world_start_with_deadline(struct world *world, int64_t heartbeat_deadline_ms)
+{
+    make_parts(world);
+    world->options.heartbeat_deadline_ms = heartbeat_deadline_ms;
+    start_parts(world, "sqlite:none");
+}
+
 void world_stop(struct world *world)
 {
     struct fake_engine *engine = &world->engine;
