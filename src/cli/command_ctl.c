@@ -11,9 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE      duration_s(10)
-#define LONG_PATIENCE duration_s(45) /* a refresh waits for the upstream, a setting for the disk   \
-                                      */
+#define PATIENCE duration_s(10)
+#define LONG_PATIENCE                                                                              \
+    duration_s(45) /* a refresh waits for the upstream, a setting for the disk                     \
+                    */
 
 struct ctl {
     struct options options;

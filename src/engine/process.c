@@ -138,7 +138,8 @@ static bool open_store(struct engine *engine)
 {
     char why[512] = "";
     struct store_load_report report = {0};
-    struct store *store = store_open(engine->options.db, why);
+    struct store *store =
+        store_open_after(engine->options.db, (pid_t)engine->page->unawaited_pid, why);
     if (store == NULL) {
         log_error("store", why, LOG_STRING("db", engine->options.db));
         return false;

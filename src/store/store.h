@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "core/token_table.h"
+#include <sys/types.h>
 
 struct store;
 
@@ -89,6 +90,9 @@ struct store_load_report {
 /* Opens or makes the database behind `url` ("sqlite:PATH") and migrates its schema. NULL with a
  * sentence in `why` when it can't be. One writer at a time: a second one is told ERR_BUSY. */
 struct store *store_open(const char *url, char why[512]);
+/* The same after an engine, process `unawaited`, that was killed and does not die: the lock that it
+ * holds does not count. Should it ever wake, its generation keeps it from writing. */
+struct store *store_open_after(const char *url, pid_t unawaited, char why[512]);
 /* Once, before the first write. ERR_CORRUPT after having delivered all that could be read. */
 enum err store_load(struct store *store, const struct store_loader *loader,
                     struct store_load_report *report) MUST_CHECK;

@@ -250,6 +250,7 @@ static void leave_behind(struct supervisor *supervisor, struct ward *ward, insta
         log_error(LOGGER, "no memory for copies of what it shares",
                   LOG_STRING("error", strerror(errno)));
     if (ward == &supervisor->engine) {
+        atomic_store(&supervisor->world.page->unawaited_pid, (uint64_t)ward->child.pid);
         replace_api(supervisor);
     } else if (supervisor->engine.child.pid != 0) {
         heal_restart(supervisor, "the api could not be awaited");

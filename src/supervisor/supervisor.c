@@ -89,6 +89,18 @@ static void watch_memory(struct supervisor *supervisor, instant now)
         heal_restart(supervisor, "the engine grew beyond its memory limit");
 }
 
+/* The engine clears and releases; what it changed is written within a second. */
+static void keep_suspects(struct supervisor *supervisor)
+{
+    const struct suspects *suspects = &supervisor->world.page->suspects;
+    uint64_t digest = 0;
+    for (size_t i = 0; i < SUSPECTS_MAX; i++)
+        digest = digest * 31 + atomic_load(&suspects->rows[i].state);
+    if (digest != supervisor->suspects_digest)
+        (void)state_dir_save_suspects(&supervisor->state_dir, suspects);
+    supervisor->suspects_digest = digest;
+}
+
 static void on_second(struct supervisor *supervisor, instant now)
 {
     struct world *world = &supervisor->world;
@@ -109,6 +121,7 @@ static void on_second(struct supervisor *supervisor, instant now)
     atomic_store(&world->page->processes[PROCESS_API].deaths_last_hour,
                  restart_policy_deaths(&supervisor->api.policy, now));
     watch_memory(supervisor, now);
+    keep_suspects(supervisor);
     control_shut_idle(&supervisor->control, now);
 }
 

@@ -1,6 +1,6 @@
 /* What the api tells of the processes and of incidents, and what it has the supervisor do. */
-#include "core/breaker.h"
 #include "base/clock.h"
+#include "core/breaker.h"
 #include "world.h"
 
 #include <errno.h>
