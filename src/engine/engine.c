@@ -100,7 +100,7 @@ static void note_failure(struct engine *engine, const struct feed_answer *answer
         instant_diff(now, engine->failure_told_at).us < FAILURE_TOLD_EVERY.us)
         return;
     engine->failure_told_at = now;
-    log_warning("feed", "requests fail; their tokens stay in front, the lanes rest and try again",
+    log_warning("feed", "requests fail; their tokens stay in front and are asked for again",
                 LOG_STRING("outcome", outcome), LOG_INT("status", answer->http_status),
                 LOG_STRING("detail", detail),
                 LOG_INT("failed_in_a_row", engine->failures_in_a_row));
