@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/parts.h"
+#include "engine/restore.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -153,7 +154,9 @@ static void on_setting_durable(void *context, uint64_t tag)
 static void on_snapshot_durable(void *context, int64_t snapshot_id)
 {
     struct engine *engine = context;
-    atomic_store(&engine->page->newest_snapshot, (uint64_t)snapshot_id);
+    /* One that was lost and made again may be older than others. */
+    if ((uint64_t)snapshot_id > atomic_load(&engine->page->newest_snapshot))
+        atomic_store(&engine->page->newest_snapshot, (uint64_t)snapshot_id);
 }
 
 static void on_store_state(void *context, const struct writer_stats *stats)
@@ -286,14 +289,15 @@ static bool make_memory(struct engine *engine)
 static bool open_store(struct engine *engine)
 {
     char why[512] = "";
-    struct store_load_report report = {0};
+    struct restore restore = {0};
+    const struct store_load_report *report = &restore.load;
     struct store *store = store_open(engine->options.db, why);
     if (store == NULL) {
         log_error("store", why, LOG_STRING("db", engine->options.db));
         return false;
     }
     instant began = clock_now();
-    enum err err = engine_restore(engine, store, &report);
+    enum err err = engine_restore_cold(engine, store, &restore);
     if (err == ERR_CORRUPT) {
         /* Everything readable is loaded; the writer replaces the file when it meets the damage. */
         log_error("store", "the database is damaged; going on with what could be read",
@@ -304,15 +308,12 @@ static bool open_store(struct engine *engine)
         store_close(store);
         return false;
     }
-    log_info("store", "loaded", LOG_INT("tokens", report.tokens),
-             LOG_INT("replayed", report.replayed), LOG_INT("rows_refused", report.rows_refused),
-             LOG_INT("holes", report.holes), LOG_INT("states_refused", report.states_refused),
+    log_info("store", "loaded", LOG_INT("tokens", report->tokens),
+             LOG_INT("replayed", report->replayed), LOG_INT("rows_refused", report->rows_refused),
+             LOG_INT("holes", report->holes), LOG_INT("states_refused", report->states_refused),
              LOG_DOUBLE("seconds", duration_to_s(instant_diff(clock_now(), began))));
-    page_set(engine->page, GAUGE_GENERATION, (double)report.generation);
-    atomic_store(&engine->page->newest_snapshot, (uint64_t)report.last_snapshot_id);
-    engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
-                             report.last_snapshot_id, clock_now());
-    core_start_alone(engine->core, NULL);
+    page_set(engine->page, GAUGE_GENERATION, (double)report->generation);
+    atomic_store(&engine->page->newest_snapshot, (uint64_t)report->last_snapshot_id);
     const struct writer_callbacks callbacks = {
         .context = engine,
         .on_token_durable = on_token_durable,
@@ -322,8 +323,10 @@ static bool open_store(struct engine *engine)
     };
     engine->writer =
         writer_start(store, engine->memory.table, &engine->loop, &engine->options, &callbacks);
-    if (engine->writer != NULL)
+    if (engine->writer != NULL) {
+        engine_catch_up(engine, &restore);
         return true;
+    }
     log_error("store", "no memory for the store's thread");
     store_close(store);
     return false;

@@ -49,10 +49,6 @@ void engine_reply(struct engine *engine, const struct reply *reply);
 /* commands.c */
 void engine_on_commands(uv_poll_t *poll, int status, int events);
 
-/* restore.c: fills the table and the settings; the report for the core's start. */
-enum err engine_restore(struct engine *engine, struct store *store,
-                        struct store_load_report *report) MUST_CHECK;
-
 /* publish.c */
 void engine_publish(struct engine *engine);
 void engine_publish_options(struct engine *engine);
