@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/prng.h"
 #include "engine/parts.h"
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,9 +201,15 @@ static void measure(void)
     close(fd);
 }
 
+static int remove_entry(const char *path, const struct stat *file, int type, struct FTW *place)
+{
+    (void)file, (void)type, (void)place;
+    return remove(path);
+}
+
 int main(int argc, char **argv)
 {
-    char folder[400], command[512];
+    char folder[400];
     int status;
     uint32_t tokens = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 10000;
     log_setup(LOG_ERROR, LOG_FORMAT_LOGFMT);
@@ -216,6 +223,5 @@ int main(int argc, char **argv)
     require(status == 0, "no database");
     printf("%u tokens\n", tokens);
     measure();
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : 1;
 }
