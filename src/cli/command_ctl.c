@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/control_client.h"
+#include "supervisor/control_client.h"
 #include "cli/incident_view.h"
 #include "cli/status_view.h"
 #include <stdio.h>
