@@ -19,10 +19,6 @@
 #define LINE_SIZE       512
 #define NAME_WIDTH      21
 
-#define DRILL(function, name, company, limit_s, fault) void drill_##function(struct drill *drill);
-#include "drill/drills.def"
-#undef DRILL
-
 static const struct drill_row rows[] = {
 #define DRILL(function, name, company, limit_s, fault)                                             \
     {name, company, limit_s, fault, drill_##function},
@@ -193,6 +189,7 @@ void drill_set_up(struct drill *drill, const struct drill_setup *setup)
     population_read(drill);
     sandbox_set_options(drill, setup->options);
     sandbox_start_daemon(drill);
+    sandbox_put_budgets(drill, SANDBOX_BUDGET);
     population_import(drill, 0, POPULATION_IMPORTED);
     drill->sandbox.imported = POPULATION_IMPORTED;
     if (!await(drill, &(struct drill_wait){is_well, FIRST_FRESH_S, ""}, FRESH_EVERY_MS))
@@ -223,7 +220,7 @@ void drill_strike(struct drill *drill, const char *format, ...)
     say(drill, format, arguments);
     va_end(arguments);
     remember(drill);
-    drill->ended_at = look_now(drill);
+    drill->struck_at = drill->ended_at = look_now(drill);
     drill->struck_s = drill->ended_s = now_s();
 }
 

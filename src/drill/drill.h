@@ -88,7 +88,7 @@ struct drill {
     struct drill_result result;
     int result_fd;
     double began_s, struck_s, ended_s; /* now_s() */
-    instant ended_at;                  /* on the daemon's timeline */
+    instant struck_at, ended_at;       /* the same on the daemon's timeline */
     struct drill_before before;
     char spared[MINT_SIZE]; /* a token that recovery does not wait for; "" none */
 };
@@ -144,6 +144,10 @@ __attribute__((format(printf, 2, 3))) _Noreturn void drill_skip(struct drill *dr
                                                                 const char *format, ...);
 /* For the table's last column, when all is well. */
 __attribute__((format(printf, 2, 3))) void drill_note(struct drill *drill, const char *format, ...);
+
+#define DRILL(function, name, company, limit_s, fault) void drill_##function(struct drill *drill);
+#include "drill/drills.def"
+#undef DRILL
 
 double now_s(void); /* monotonic */
 void rest_ms(unsigned ms);

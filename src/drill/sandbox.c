@@ -42,12 +42,6 @@ static const char *const usual_options[] = {
     "10",
     "--discover-monitoring-interval-sec",
     "10",
-    "--screen-requests-per-minute",
-    "60000",
-    "--refresh-requests-per-minute",
-    "60000",
-    "--discover-requests-per-minute",
-    "60000",
     "--archiver-interval-sec",
     "604800",
     "--min-score-change",
@@ -347,6 +341,28 @@ void sandbox_signal(struct drill *drill, enum page_process_id process, int numbe
 void sandbox_arm(struct drill *drill, enum fault fault, uint64_t number)
 {
     atomic_store_explicit(&drill->sandbox.faults->armed[fault], number, memory_order_release);
+}
+
+void sandbox_put_setting(struct drill *drill, const char *name, const char *value)
+{
+    char path[128], body[64];
+    snprintf(path, sizeof path, "/settings/%s", name);
+    snprintf(body, sizeof body, "{\"value\":\"%s\"}", value);
+    struct http_answer answer = http_ask(&(struct http_question){
+        .port = drill->sandbox.port, .method = "PUT", .path = path, .body = body});
+    if (answer.status != 200)
+        drill_fail(drill, "PUT %s: status %d, %.200s", path, answer.status,
+                   answer.body == NULL ? answer.why : answer.body);
+    http_forget(&answer);
+}
+
+void sandbox_put_budgets(struct drill *drill, const char *value)
+{
+    static const char *const names[] = {"refresh_requests_per_minute",
+                                        "screen_requests_per_minute",
+                                        "discover_requests_per_minute"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        sandbox_put_setting(drill, names[i], value);
 }
 
 /* ---- the log ---- */

@@ -55,6 +55,12 @@ pid_t sandbox_pid(const struct drill *drill, enum page_process_id process);
 void sandbox_signal(struct drill *drill, enum page_process_id process, int number);
 void sandbox_arm(struct drill *drill, enum fault fault, uint64_t number);
 
+/* Through the API, acknowledged: so it outlives everything, as tokens do. */
+void sandbox_put_setting(struct drill *drill, const char *name, const char *value);
+/* All three budgets, requests a minute. */
+#define SANDBOX_BUDGET "60000"
+void sandbox_put_budgets(struct drill *drill, const char *value);
+
 /* On the market's control port: a fault as JSON. */
 void sandbox_market_fault(struct drill *drill, const char *json);
 void sandbox_market_mend(struct drill *drill);

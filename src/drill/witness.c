@@ -27,8 +27,8 @@ static void note_answer(struct witnesses *witnesses, const struct http_answer *a
     if (answer->status == 200)
         return;
     if (atomic_load(&witnesses->failed) == 0)
-        snprintf(witnesses->first_failure, sizeof witnesses->first_failure, "GET %.40s: %s%d", path,
-                 answer->status == 0 ? answer->why : "status ", answer->status);
+        snprintf(witnesses->first_failure, sizeof witnesses->first_failure,
+                 "GET %.30s: status %d %.120s", path, answer->status, answer->why);
     atomic_fetch_add(&witnesses->failed, 1);
 }
 

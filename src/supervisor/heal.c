@@ -172,10 +172,16 @@ void heal_start(struct supervisor *supervisor)
 /* ---- ending ---- */
 
 /* Under a drill, a process that cannot be killed. */
-static void kill_now(struct supervisor *supervisor, struct child *child)
+static void send_death(const struct supervisor *supervisor, const struct child *child, int number,
+                       pid_t thread)
 {
     if (fault_armed(supervisor->faults, FAULT_NO_DEATH) == 0)
-        child_signal(child, SIGKILL, 0);
+        child_signal(child, number, thread);
+}
+
+static void kill_now(struct supervisor *supervisor, struct child *child)
+{
+    send_death(supervisor, child, SIGKILL, 0);
     child->due_at = instant_add(clock_now(), DEATH_LIMIT);
 }
 
@@ -194,7 +200,7 @@ static void kill_by_force(struct supervisor *supervisor, struct ward *ward,
     }
     /* First a signal that makes it say where it is; it has a moment for that. */
     uint64_t thread = atomic_load(&supervisor->world.page->beats[death->beat].thread);
-    child_signal(&ward->child, SIGABRT, (pid_t)thread);
+    send_death(supervisor, &ward->child, SIGABRT, (pid_t)thread);
     ward->child.due_at = instant_add(clock_now(), LAST_WORDS);
 }
 
