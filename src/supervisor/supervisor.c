@@ -81,6 +81,8 @@ static void watch_memory(struct supervisor *supervisor, instant now)
     struct page_process *engine = &supervisor->world.page->processes[PROCESS_ENGINE];
     struct page_process *api = &supervisor->world.page->processes[PROCESS_API];
     const struct child *child = &supervisor->engine.child;
+    atomic_store(&supervisor->world.page->processes[PROCESS_SUPERVISOR].resident_bytes,
+                 memory_resident(getpid()));
     atomic_store(&api->resident_bytes, memory_resident(supervisor->api.child.pid));
     uint64_t resident = memory_resident(child->pid);
     atomic_store(&engine->resident_bytes, resident);

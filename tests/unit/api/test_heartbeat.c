@@ -119,7 +119,7 @@ static void test_loaded(void **state)
 static int start(void **state)
 {
     (void)state;
-    world_start_with_deadline(&world, deadline_ms);
+    world_start_with(&world, "", deadline_ms);
     for (uint32_t i = 1; i <= tokens; i++)
         world_add(&world, i, i % 8 == 0 ? TOKEN_ACTIVE : TOKEN_MONITORING,
                   i % 64 == 0 ? 0.9 : 0.001 * (i * 7919 % 1000));
@@ -138,7 +138,7 @@ static void test_woken(void **state)
 {
     (void)state;
     static struct world calm; /* turns each ten seconds */
-    world_start_with_deadline(&calm, 60000);
+    world_start_with(&calm, "", 60000);
     instant began = clock_now();
     for (int i = 0; i < 20; i++) {
         struct answer_read answer = http_ask(&calm, "POST", "/admin/archive", NULL, "");
