@@ -47,8 +47,7 @@ static int complain(const char *typed)
 /* Ourselves, and the market beside us. */
 static bool find_programs(struct drill_command *command)
 {
-    ssize_t length =
-        readlink("/proc/self/exe", command->moonwatch, sizeof command->moonwatch - 1);
+    ssize_t length = readlink("/proc/self/exe", command->moonwatch, sizeof command->moonwatch - 1);
     if (length <= 0)
         return false;
     command->moonwatch[length] = '\0';
@@ -115,18 +114,32 @@ int command_drill(int argc, char *argv[])
 {
     static struct drill_command command = {.at_once = AT_ONCE};
     const struct argument arguments[] = {
-        {.name = "NAME…", .type = ARGUMENT_WORDS, .target = &command.names,
+        {.name = "NAME…",
+         .type = ARGUMENT_WORDS,
+         .target = &command.names,
          .sentence = "The drills to run; all without."},
-        {.name = "list", .type = ARGUMENT_SWITCH, .target = &command.is_list,
+        {.name = "list",
+         .type = ARGUMENT_SWITCH,
+         .target = &command.is_list,
          .sentence = "Shows what there is, and runs nothing."},
-        {.name = "json", .type = ARGUMENT_SWITCH, .target = &command.is_json,
+        {.name = "json",
+         .type = ARGUMENT_SWITCH,
+         .target = &command.is_json,
          .sentence = "The results as JSON."},
-        {.name = "at-once", .type = ARGUMENT_INTEGER, .value_name = "N",
-         .target = &command.at_once, .low = 1, .high = RUNNER_AT_ONCE_MAX,
+        {.name = "at-once",
+         .type = ARGUMENT_INTEGER,
+         .value_name = "N",
+         .target = &command.at_once,
+         .low = 1,
+         .high = RUNNER_AT_ONCE_MAX,
          .sentence = "Drills beside each other (2); those that measure load run alone anyway."},
-        {.name = "keep", .type = ARGUMENT_SWITCH, .target = &command.is_kept,
+        {.name = "keep",
+         .type = ARGUMENT_SWITCH,
+         .target = &command.is_kept,
          .sentence = "Leaves the sandboxes, with logs, databases and incidents."},
-        {.name = "strict", .type = ARGUMENT_SWITCH, .target = &command.is_strict,
+        {.name = "strict",
+         .type = ARGUMENT_SWITCH,
+         .target = &command.is_strict,
          .sentence = "A drill that this machine or user cannot run counts as failed."},
     };
     const struct argument_spec spec = {.rows = arguments,

@@ -13,11 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_EVERY_MS   1
-#define FRESH_EVERY_MS  10 /* the list of all tokens is a few dozen kilobytes */
-#define FIRST_FRESH_S   20
-#define LINE_SIZE       512
-#define NAME_WIDTH      21
+#define LOOK_EVERY_MS  1
+#define FRESH_EVERY_MS 10 /* the list of all tokens is a few dozen kilobytes */
+#define FIRST_FRESH_S  20
+#define LINE_SIZE      512
+#define NAME_WIDTH     21
 
 static const struct drill_row rows[] = {
 #define DRILL(function, name, company, limit_s, fault)                                             \
@@ -195,7 +195,8 @@ void drill_set_up(struct drill *drill, const struct drill_setup *setup)
     if (!await(drill, &(struct drill_wait){is_well, FIRST_FRESH_S, ""}, FRESH_EVERY_MS))
         drill_fail(drill, "the tokens did not become fresh before there was a fault");
     witness_start(drill);
-    drill_say(drill, "%u tokens are acknowledged and fresh; clients ask and add", POPULATION_IMPORTED);
+    drill_say(drill, "%u tokens are acknowledged and fresh; clients ask and add",
+              POPULATION_IMPORTED);
 }
 
 static void remember(struct drill *drill)

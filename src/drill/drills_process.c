@@ -43,8 +43,8 @@ void drill_api_crash(struct drill *drill)
     sandbox_signal(drill, PROCESS_API, SIGSEGV);
     drill_await_notice(drill, &(struct drill_wait){is_api_replaced, NOTICE_S, "the death is seen"});
     drill_await_recovery(drill, RECOVERY_S);
-    expect_api_restart(drill, &(struct incident_wanted){
-                                  .process = "api", .cause = "signal", .signal = "SIGSEGV"});
+    expect_api_restart(
+        drill, &(struct incident_wanted){.process = "api", .cause = "signal", .signal = "SIGSEGV"});
 }
 
 void drill_api_hang(struct drill *drill)
@@ -96,10 +96,10 @@ void drill_supervisor_crash(struct drill *drill)
 
 /* ---- the clock ---- */
 
-#define JUMP_AHEAD_US   ((int64_t)3600 * 1000000)
-#define JUMP_BACK_US    (-(int64_t)3600 * 1000000)
-#define STEADY_S        3.0
-#define MINUTE_US       60000000
+#define JUMP_AHEAD_US ((int64_t)3600 * 1000000)
+#define JUMP_BACK_US  (-(int64_t)3600 * 1000000)
+#define STEADY_S      3.0
+#define MINUTE_US     60000000
 
 static bool is_jump_seen(struct drill *drill)
 {
@@ -152,10 +152,10 @@ void drill_clock_jump(struct drill *drill)
 
 /* ---- a peak of load ---- */
 
-#define HOGS          8
-#define PEAK_S        6.0
-#define PEAK_BUDGET   "60" /* requests a minute: a tenth of what so many tokens take */
-#define DEFERRED_MIN  50
+#define HOGS         8
+#define PEAK_S       6.0
+#define PEAK_BUDGET  "60" /* requests a minute: a tenth of what so many tokens take */
+#define DEFERRED_MIN 50
 
 static uint64_t count_deferred(const struct drill *drill)
 {
@@ -226,7 +226,7 @@ void drill_load_peak(struct drill *drill)
 
 #define LEFT_BEHIND_S 10.0
 #define DIRTY_MS      400 /* within which some of the tokens are refreshed */
-#define QUIET_S       0.7
+#define QUIET_S       1.5 /* what is done once a second has been done by then */
 
 struct zombie {
     pid_t pid;
@@ -269,6 +269,11 @@ static void stop_with_work(struct drill *drill, struct zombie *zombie)
     sandbox_arm(drill, FAULT_NO_DEATH, 1);
     kill(zombie->pid, SIGSTOP);
     sqlite3_exec(zombie->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static bool is_hang_seen(struct drill *drill)
+{
+    return look_moved(drill, COUNTER_HANGS) >= 1;
 }
 
 /* Its page is another one: it is asked for again. */
@@ -346,10 +351,12 @@ void drill_zombie_engine(struct drill *drill)
     const struct command resume = {.kind = COMMAND_RESUME};
     drill_set_up(drill, NULL);
     stop_with_work(drill, &zombie);
-    drill_await_notice(drill, &(struct drill_wait){is_left_behind, LEFT_BEHIND_S,
-                                                   "it is left behind, another is at work"});
+    drill_await_notice(drill, &(struct drill_wait){is_hang_seen, NOTICE_S, "it does not move"});
+    drill_await(drill, &(struct drill_wait){is_left_behind, LEFT_BEHIND_S,
+                                            "it is left behind, another is at work"});
     sandbox_arm(drill, FAULT_NO_DEATH, 0);
-    drill_end_fault(drill, "generation %.0f is at work", look_gauge(drill, GAUGE_GENERATION));
+    drill_say(drill, "left behind; generation %.0f is at work",
+              look_gauge(drill, GAUGE_GENERATION));
     drill_await_recovery(drill, RECOVERY_S);
     expect_answered(drill, 0);
     expect_incident(drill, &(struct incident_wanted){

@@ -4,7 +4,7 @@
 #include "drill/expect.h"
 #include "drill/http.h"
 #include "drill/look.h"
-#include "drill/population.h"
+#include "feed/source.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -83,10 +83,10 @@ void drill_upstream_down(struct drill *drill)
 
 void drill_upstream_garbage(struct drill *drill)
 {
-    drill_upstream(drill, &(struct upstream_fault){
-                              .json = "{\"fault\":\"garbage\"}",
-                              .says = "answers with garbage",
-                              .notice = {is_breaker_open, NOTICE_S, "the breaker is open"}});
+    drill_upstream(drill,
+                   &(struct upstream_fault){.json = "{\"fault\":\"garbage\"}",
+                                            .says = "answers with garbage",
+                                            .notice = {is_resting, NOTICE_S, "the lanes rest"}});
 }
 
 void drill_upstream_half(struct drill *drill)
@@ -99,32 +99,39 @@ void drill_upstream_half(struct drill *drill)
 
 void drill_upstream_limits(struct drill *drill)
 {
-    drill_upstream(drill, &(struct upstream_fault){
-                              .json = "{\"fault\":\"limit\",\"retry_after\":1}",
-                              .says = "answers with 429",
-                              .notice = {is_resting, NOTICE_S, "the lanes rest"}});
+    drill_upstream(drill,
+                   &(struct upstream_fault){.json = "{\"fault\":\"limit\",\"retry_after\":1}",
+                                            .says = "answers with 429",
+                                            .notice = {is_resting, NOTICE_S, "the lanes rest"}});
 }
 
 void drill_stuck_request(struct drill *drill)
 {
-    drill_upstream(drill,
-                   &(struct upstream_fault){
-                       .json = "{\"fault\":\"hang\"}",
-                       .says = "takes requests and answers none",
-                       .options = {"--feed-first-byte-timeout-sec", "1", "--feed-timeout-sec", "2",
-                                   NULL},
-                       .notice = {is_cancelled, NOTICE_S, "a request is cancelled"}});
+    drill_upstream(
+        drill, &(struct upstream_fault){
+                   .json = "{\"fault\":\"hang\"}",
+                   .says = "takes requests and answers none",
+                   .options = {"--feed-connect-timeout-sec", "1", "--feed-first-byte-timeout-sec",
+                               "1", "--feed-timeout-sec", "2", NULL},
+                   .notice = {is_cancelled, NOTICE_S, "a request is cancelled"}});
     expect_moved_at_least(drill, COUNTER_REQUESTS_CANCELLED, 1);
 }
 
-/* Slow is not broken: the work goes on meanwhile. */
+/* Slow is not broken: the work goes on meanwhile. What it takes are connections. */
 void drill_upstream_slow(struct drill *drill)
 {
-    drill_set_up(drill, NULL);
+    static const char *const options[] = {"--feed-connections",
+                                          "64",
+                                          "--discover-monitoring-interval-sec",
+                                          "60",
+                                          "--discover-active-interval-sec",
+                                          "60",
+                                          NULL};
+    drill_set_up(drill, &(struct drill_setup){.options = options});
     drill_strike(drill, "the upstream takes 1.5 s for every answer");
     sandbox_market_fault(drill, "{\"fault\":\"slow\",\"ms\":1500}");
-    drill_await_notice(drill, &(struct drill_wait){is_latency_seen, NOTICE_S,
-                                                   "the latency is seen"});
+    drill_await_notice(drill,
+                       &(struct drill_wait){is_latency_seen, NOTICE_S, "the latency is seen"});
     drill->ended_at = look_now(drill);
     drill->ended_s = now_s();
     drill_await_recovery(drill, RECOVERY_S);
@@ -148,6 +155,19 @@ static bool is_source_gone(struct drill *drill)
 static bool is_source_live(struct drill *drill)
 {
     return look_gauge(drill, GAUGE_SOURCE_LIVE) == 1;
+}
+
+static uint64_t count_subscriptions(const struct drill *drill)
+{
+    return atomic_load(&drill->sandbox.page->source_counts[SOURCE_ACKS]);
+}
+
+/* "Live" on the page may be a second old; an acknowledgement since the end is none of before. */
+static uint64_t subscriptions_before;
+
+static bool is_subscribed_again(struct drill *drill)
+{
+    return is_source_live(drill) && count_subscriptions(drill) > subscriptions_before;
 }
 
 static json_t *graduates; /* of the market, as it names them */
@@ -189,9 +209,10 @@ static void drill_source(struct drill *drill, const char *const faults[],
         sandbox_market_fault(drill, *faults);
     drill_await_notice(drill, &(struct drill_wait){is_source_gone, NOTICE_S, "it is not live"});
     rest_ms(HOLD_MS);
+    subscriptions_before = count_subscriptions(drill);
     sandbox_market_mend(drill);
     drill_end_fault(drill, "the source is as before");
-    drill_await(drill, &(struct drill_wait){is_source_live, NOTICE_S, "the source is connected"});
+    drill_await(drill, &(struct drill_wait){is_subscribed_again, NOTICE_S, "we are subscribed"});
     graduate(drill);
     drill_await(drill, &(struct drill_wait){are_graduates_known, NOTICE_S,
                                             "tokens from the source are known"});

@@ -106,8 +106,8 @@ bool look_is_ready(const struct drill *drill)
 
 bool look_ready_says(const struct drill *drill, const char *text)
 {
-    struct http_answer answer = http_ask(&(struct http_question){
-        .port = drill->sandbox.port, .method = "GET", .path = "/ready"});
+    struct http_answer answer = http_ask(
+        &(struct http_question){.port = drill->sandbox.port, .method = "GET", .path = "/ready"});
     bool says = answer.body != NULL && strstr(answer.body, text) != NULL;
     http_forget(&answer);
     return says;
@@ -116,8 +116,8 @@ bool look_ready_says(const struct drill *drill, const char *text)
 double look_metric(const struct drill *drill, const char *name)
 {
     char line[160];
-    struct http_answer answer = http_ask(&(struct http_question){
-        .port = drill->sandbox.port, .method = "GET", .path = "/metrics"});
+    struct http_answer answer = http_ask(
+        &(struct http_question){.port = drill->sandbox.port, .method = "GET", .path = "/metrics"});
     snprintf(line, sizeof line, "\nmoonwatch_%s ", name);
     const char *at = answer.body == NULL ? NULL : strstr(answer.body, line);
     double value = at == NULL ? NAN : strtod(at + strlen(line), NULL);

@@ -94,11 +94,11 @@ typedef void on_record(struct drill *drill, const struct record *record, void *c
 
 static bool read_list(struct drill *drill, on_record *call, void *context)
 {
-    struct http_answer answer = http_ask(
-        &(struct http_question){.port = drill->sandbox.port,
-                                .method = "GET",
-                                .path = "/tokens.csv?statuses=monitoring,active,archived",
-                                .patience_s = LIST_S});
+    struct http_answer answer =
+        http_ask(&(struct http_question){.port = drill->sandbox.port,
+                                         .method = "GET",
+                                         .path = "/tokens.csv?statuses=monitoring,active,archived",
+                                         .patience_s = LIST_S});
     char *at = answer.status == 200 ? answer.body : NULL;
     bool is_heading = true;
     while (at != NULL && *at != '\0') {

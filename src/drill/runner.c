@@ -77,8 +77,8 @@ static _Noreturn void be_drill(const struct runner *runner, const struct runner_
 static void fail_run(struct runner_run *run, const char *why)
 {
     run->state = RUN_DONE;
-    run->result = (struct drill_result){
-        .verdict = DRILL_FAILED, .noticed_s = NAN, .recovered_s = NAN};
+    run->result =
+        (struct drill_result){.verdict = DRILL_FAILED, .noticed_s = NAN, .recovered_s = NAN};
     snprintf(run->result.reason, sizeof run->result.reason, "%s", why);
 }
 

@@ -22,43 +22,42 @@
 #define START_S     15 /* a start takes milliseconds; the machine may be busy */
 #define STOP_S      12 /* the engine takes 5 at most, then the api 2 */
 #define PATHS_KEPT  4
-#define LOG_SHOWN   4000
-#define HIGH_FD     64 /* above the places that the supervisor's children inherit */
+#define LOG_SHOWN   30000 /* bytes, of which most are of no interest */
+#define HIGH_FD     64    /* above the places that the supervisor's children inherit */
 #define NO_EXEC     127
 #define ARGV_MAX    64
 #define MARKET_SEED "7"
 
 /* Everything that takes a minute in earnest takes a second here. */
-static const char *const usual_options[] = {
-    "--log-format",
-    "json",
-    "--hot-interval-sec",
-    "1",
-    "--cold-interval-sec",
-    "1",
-    "--archived-interval-sec",
-    "1",
-    "--discover-active-interval-sec",
-    "10",
-    "--discover-monitoring-interval-sec",
-    "10",
-    "--archiver-interval-sec",
-    "604800",
-    "--min-score-change",
-    "0",
-    "--store-checkpoint-sec",
-    "2",
-    "--restart-backoff-min-sec",
-    "0.02",
-    "--restart-backoff-max-sec",
-    "0.5",
-    "--max-restarts-per-hour",
-    "100000",
-    "--source-backoff-min-sec",
-    "0.05",
-    "--source-backoff-max-sec",
-    "0.5",
-    NULL};
+static const char *const usual_options[] = {"--log-format",
+                                            "json",
+                                            "--hot-interval-sec",
+                                            "1",
+                                            "--cold-interval-sec",
+                                            "1",
+                                            "--archived-interval-sec",
+                                            "1",
+                                            "--discover-active-interval-sec",
+                                            "10",
+                                            "--discover-monitoring-interval-sec",
+                                            "10",
+                                            "--archiver-interval-sec",
+                                            "604800",
+                                            "--min-score-change",
+                                            "0",
+                                            "--store-checkpoint-sec",
+                                            "2",
+                                            "--restart-backoff-min-sec",
+                                            "0.02",
+                                            "--restart-backoff-max-sec",
+                                            "0.5",
+                                            "--max-restarts-per-hour",
+                                            "100000",
+                                            "--source-backoff-min-sec",
+                                            "0.05",
+                                            "--source-backoff-max-sec",
+                                            "0.5",
+                                            NULL};
 
 const char *sandbox_path(const struct drill *drill, const char *name)
 {
@@ -138,9 +137,8 @@ static unsigned number_in(const char *path, const char *text)
     fclose(file);
     content[length] = '\0';
     const char *at = strstr(content, text);
-    return at == NULL || strchr(at, '\n') == NULL
-               ? 0
-               : (unsigned)strtoul(at + strlen(text), NULL, 10);
+    return at == NULL || strchr(at, '\n') == NULL ? 0
+                                                  : (unsigned)strtoul(at + strlen(text), NULL, 10);
 }
 
 static bool market_listens(struct drill *drill)
@@ -154,10 +152,21 @@ static bool market_listens(struct drill *drill)
 
 void sandbox_start_market(struct drill *drill, const char *const extra[])
 {
-    static const char *const usual[] = {
-        "moonwatch-market", "--port", "0",    "--control-port", "0",
-        "--tokens",         "400",    "--rpm", "0",             "--seed",
-        MARKET_SEED,        "--graduations-per-hour", "0",      "--no-replay", NULL};
+    static const char *const usual[] = {"moonwatch-market",
+                                        "--port",
+                                        "0",
+                                        "--control-port",
+                                        "0",
+                                        "--tokens",
+                                        "400",
+                                        "--rpm",
+                                        "0",
+                                        "--seed",
+                                        MARKET_SEED,
+                                        "--graduations-per-hour",
+                                        "0",
+                                        "--no-replay",
+                                        NULL};
     const char *argv[ARGV_MAX] = {NULL};
     if (!append(argv, ARGV_MAX, usual) || !append(argv, ARGV_MAX, extra))
         drill_fail(drill, "too many arguments for the market");
@@ -197,8 +206,7 @@ void sandbox_market_mend(struct drill *drill)
 /* Free now, and not given to anybody else for a while: the same one serves after a restart. */
 static unsigned free_port(struct drill *drill)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
@@ -241,9 +249,9 @@ void sandbox_set_options(struct drill *drill, const char *const extra[])
     snprintf(feed, sizeof feed, "http://127.0.0.1:%u", sandbox->market_port);
     snprintf(source, sizeof source, "ws://127.0.0.1:%u/api/data", sandbox->market_port);
     snprintf(listen, sizeof listen, "127.0.0.1:%u", sandbox->port);
-    const char *const places[] = {"--db",     keep_text(db),     "--feed",   keep_text(feed),
-                                  "--source", keep_text(source), "--listen", keep_text(listen),
-                                  NULL};
+    const char *const places[] = {"--db",          keep_text(db),     "--feed",
+                                  keep_text(feed), "--source",        keep_text(source),
+                                  "--listen",      keep_text(listen), NULL};
     sandbox->arguments[0] = NULL;
     if (!append(sandbox->arguments, SANDBOX_ARGUMENTS, places) ||
         !append(sandbox->arguments, SANDBOX_ARGUMENTS, usual_options) ||
@@ -358,8 +366,7 @@ void sandbox_put_setting(struct drill *drill, const char *name, const char *valu
 
 void sandbox_put_budgets(struct drill *drill, const char *value)
 {
-    static const char *const names[] = {"refresh_requests_per_minute",
-                                        "screen_requests_per_minute",
+    static const char *const names[] = {"refresh_requests_per_minute", "screen_requests_per_minute",
                                         "discover_requests_per_minute"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         sandbox_put_setting(drill, names[i], value);
@@ -384,11 +391,21 @@ static char *read_log(const struct drill *drill, long most)
     return text;
 }
 
+/* What is well is left out, but for the supervisor's own words. */
+static bool is_worth_showing(const char *line)
+{
+    return strstr(line, "\"level\":\"info\"") == NULL || strstr(line, "\"supervisor\"") != NULL;
+}
+
 void sandbox_show_log(const struct drill *drill)
 {
     char *text = read_log(drill, LOG_SHOWN);
-    if (text != NULL)
-        fprintf(stderr, "---- the end of the daemon's log of %s\n%s----\n", drill->row->name, text);
+    fprintf(stderr, "---- the end of the daemon's log of %s\n", drill->row->name);
+    for (char *line = text == NULL ? NULL : strtok(text, "\n"); line != NULL;
+         line = strtok(NULL, "\n"))
+        if (is_worth_showing(line))
+            fprintf(stderr, "%s\n", line);
+    fprintf(stderr, "----\n");
     free(text);
 }
 

@@ -26,9 +26,9 @@ struct sandbox {
     const char *folder, *moonwatch, *market_program;
     pid_t supervisor, market;
     unsigned port, market_port, control_port;
-    struct options options;                     /* of the daemon */
-    const char *arguments[SANDBOX_ARGUMENTS];   /* the same as its children get them */
-    struct faults *faults;                      /* shared with supervisor and engine */
+    struct options options;                   /* of the daemon */
+    const char *arguments[SANDBOX_ARGUMENTS]; /* the same as its children get them */
+    struct faults *faults;                    /* shared with supervisor and engine */
     int faults_fd;
     struct status_page *page; /* read-only; NULL: not attached */
     /* Tokens of the market: the first `imported` are the daemon's from the beginning, the rest are

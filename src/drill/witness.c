@@ -87,8 +87,8 @@ static pid_t start_one(struct drill *drill, void (*work)(const struct sandbox *)
 
 void witness_start(struct drill *drill)
 {
-    struct witnesses *witnesses = mmap(NULL, sizeof *witnesses, PROT_READ | PROT_WRITE,
-                                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct witnesses *witnesses =
+        mmap(NULL, sizeof *witnesses, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (witnesses == MAP_FAILED)
         drill_fail(drill, "no memory for witnesses");
     drill->sandbox.witnesses = witnesses;

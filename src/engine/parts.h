@@ -33,6 +33,7 @@ struct engine {
     uv_signal_t signals[2];
     uv_poll_t command_polls[2]; /* FD_COMMAND and FD_LINK */
     bool is_stopping;
+    bool is_told_to_stop; /* by a signal; a second one is impatience */
     unsigned closing; /* parts whose handles are still to be closed */
     bool memory_is_short;
     bool export_failed;

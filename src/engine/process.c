@@ -76,10 +76,13 @@ void engine_begin_stop(struct engine *engine)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct engine *engine = handle->data;
-    if (engine->is_stopping) {
+    if (engine->is_told_to_stop) {
         log_warning(LOGGER, "asked again to stop; ending at once");
         _exit(1);
     }
+    engine->is_told_to_stop = true;
+    if (engine->is_stopping)
+        return; /* the supervisor's death comes as a signal, too, and is one reason only */
     log_info(LOGGER, "stopping: writing what is known", LOG_STRING("signal", strsignal(number)));
     engine_begin_stop(engine);
 }

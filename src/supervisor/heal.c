@@ -133,6 +133,9 @@ static void begin_life(struct supervisor *supervisor, struct child *child, insta
 static void wait_for_start(struct supervisor *supervisor, struct ward *ward, instant now)
 {
     ward->verdict = restart_policy_on_death(&ward->policy, now);
+    if (ward->is_cold_needed)
+        ward->verdict.start = START_COLD;
+    ward->is_cold_needed = false;
     struct page_process *shown = page_of(supervisor, &ward->child);
     atomic_store(&shown->next_start_at_us, (uint64_t)ward->verdict.start_at.us);
     atomic_store(&shown->deaths_last_hour, ward->verdict.deaths_last_hour);
@@ -251,7 +254,7 @@ static void leave_behind(struct supervisor *supervisor, struct ward *ward, insta
               LOG_STRING("process", process_name(ward->child.process)),
               LOG_INT("pid", ward->child.pid));
     ward->death.cause = INCIDENT_UNAWAITABLE;
-    ward->verdict.start = START_COLD;
+    ward->is_cold_needed = true;
     if (!world_renew(&supervisor->world))
         log_error(LOGGER, "no memory for copies of what it shares",
                   LOG_STRING("error", strerror(errno)));
@@ -561,7 +564,9 @@ static void look_at_beats(struct supervisor *supervisor, instant now)
     struct ward *ward =
         beat_process(verdict.overdue) == PROCESS_API ? &supervisor->api : &supervisor->engine;
     const struct incident_death death = {
-        .cause = INCIDENT_HANG, .beat = verdict.overdue, .silent = verdict.silent};
+        .cause = child_is_stopped(&ward->child) ? INCIDENT_STOPPED : INCIDENT_HANG,
+        .beat = verdict.overdue,
+        .silent = verdict.silent};
     log_error(LOGGER, "a process does not move; it is killed and started afresh",
               LOG_STRING("process", process_name(ward->child.process)),
               LOG_STRING("thread", beat_name(verdict.overdue)),

@@ -32,6 +32,7 @@ struct ward {
     struct child child;
     struct restart_policy policy;
     struct restart_verdict verdict; /* of the death before this start */
+    bool is_cold_needed;            /* the next start finds nothing to take over */
     bool was_ready;                 /* ever */
     bool is_killed;                 /* in PROCESS_DYING: not only asked for its last words */
     bool is_doomed;                 /* `death` says why it is being killed */
