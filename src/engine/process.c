@@ -84,11 +84,6 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* ---- timers ---- */
 
-static void on_second(uv_timer_t *timer)
-{
-    engine_on_second(timer->data);
-}
-
 static void leak(uint64_t mebibytes)
 {
     for (uint64_t i = 0; i < mebibytes; i++) {
@@ -98,15 +93,22 @@ static void leak(uint64_t mebibytes)
     }
 }
 
-/* Faults of a drill strike here: in the loop, a few times a second. */
+static void on_second(uv_timer_t *timer)
+{
+    struct engine *engine = timer->data;
+    engine_on_second(engine);
+    leak(fault_armed(engine->faults, FAULT_LEAK));
+}
+
+/* Faults of a drill strike here: in the loop, a few times a second. Each but the leak befalls one
+ * engine only, and not the one that replaces it. */
 static void suffer(struct engine *engine)
 {
     if (fault_take(engine->faults, FAULT_CRASH))
         abort();
-    while (fault_armed(engine->faults, FAULT_HANG) != 0)
-        continue;
-    if (fault_armed(engine->faults, FAULT_LEAK) != 0)
-        leak(fault_armed(engine->faults, FAULT_LEAK));
+    if (fault_take(engine->faults, FAULT_HANG))
+        for (;;)
+            continue;
 }
 
 static void on_beat(uv_timer_t *timer)

@@ -131,6 +131,8 @@ static void on_second(struct supervisor *supervisor, instant now)
 {
     struct world *world = &supervisor->world;
     supervisor->second_at = instant_add(now, duration_s(1));
+    if (supervisor->faults != NULL)
+        clock_mislead(duration_us((int64_t)fault_armed(supervisor->faults, FAULT_CLOCK)));
     if (clock_discipline()) {
         page_add(world->page, COUNTER_CLOCK_STEPS, 1);
         flight_record(&world->page->flight, now,
