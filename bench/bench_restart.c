@@ -10,7 +10,7 @@
 #include "bench/bench.h"
 #include "bench/peers.h"
 #include "bench/process.h"
-#include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,7 +72,7 @@ static void kill_copy(int peer, int copy)
 {
     if (race.missing[peer] != NULL || copy >= peer_row(peer)->copies)
         return;
-    sample_add(&race.samples[peer], peer_kill_worker(peer_row(peer), &race.runs[peer][copy]));
+    sample_add(&race.samples[peer], peer_signal_worker(peer_row(peer), &race.runs[peer][copy], SIGKILL));
     sleep_ms(BETWEEN_MS);
 }
 
@@ -94,7 +94,7 @@ static void kill_young(int peer)
         return;
     if (stamps_await(run->stamps, 0, START_MS)) {
         sleep_ms(YOUNG_MS);
-        sample_add(&race.samples[peer], peer_kill_worker(peer_row(peer), run));
+        sample_add(&race.samples[peer], peer_signal_worker(peer_row(peer), run, SIGKILL));
     }
     peer_stop(run);
 }

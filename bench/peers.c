@@ -232,13 +232,13 @@ void peer_stop(struct peer_run *run)
     run->pid = -1;
 }
 
-double peer_kill_worker(const struct peer *peer, struct peer_run *run)
+double peer_signal_worker(const struct peer *peer, struct peer_run *run, int number)
 {
     uint32_t known = atomic_load(&run->stamps->count);
     pid_t worker = (pid_t)stamps_newest(run->stamps).pid;
-    int64_t killed_ns = stamps_now_ns();
-    if (worker <= 0 || kill(worker, SIGKILL) != 0 ||
+    int64_t signalled_ns = stamps_now_ns();
+    if (worker <= 0 || kill(worker, number) != 0 ||
         !stamps_await(run->stamps, known, (int64_t)peer->patience_ms))
         return NAN;
-    return (double)(stamps_newest(run->stamps).at_ns - killed_ns) / 1e6;
+    return (double)(stamps_newest(run->stamps).at_ns - signalled_ns) / 1e6;
 }

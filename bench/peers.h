@@ -52,7 +52,8 @@ void peer_stop(struct peer_run *run);
 /* systemd's service manager for users, with a watchdog of `watchdog_ms` on the worker (0: none). */
 pid_t peer_start_systemd(struct peer_run *run, int watchdog_ms);
 
-/* Kills the worker. Milliseconds until the next one's main(); NaN: none came in time. */
-double peer_kill_worker(const struct peer *peer, struct peer_run *run);
+/* Sends the worker a signal that ends it (or stops it, under a watchdog). Milliseconds until the
+ * next one's main(); NaN: none came in time. */
+double peer_signal_worker(const struct peer *peer, struct peer_run *run, int number);
 
 #endif

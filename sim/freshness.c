@@ -121,9 +121,9 @@ static bool make_population(struct run *run)
         memcpy(mint.bytes, &i, sizeof i);
         token_id id = token_table_add(run->memory.table, &mint);
         double age = prng_unit(&prng) * token->target_s;
-        lanes_append_unsorted(&run->lanes, id, tier, token->weight, at(-age));
+        lanes_place(&run->lanes, id, tier, token->weight, at(-age));
     }
-    lanes_sort(&run->lanes);
+    lanes_sort(&run->lanes, count, NULL);
     return true;
 }
 

@@ -40,11 +40,13 @@ static void report(enum report_kind kind, const char *why)
 
 static bool attach_table(struct process *process, char why[PAGE_WHY_SIZE])
 {
-    int error = 0;
-    if (table_memory_attach_shared(&process->table, FD_TABLE, &error))
-        return true;
-    snprintf(why, PAGE_WHY_SIZE, "the token table can't be mapped: %s", strerror(error));
-    return false;
+    enum table_fault fault;
+    enum err err = table_memory_attach_shared(&process->table, FD_TABLE, &fault);
+    if (err != OK)
+        snprintf(why, PAGE_WHY_SIZE, "the token table can't be mapped: %s%s%s", err_text(err),
+                 fault == TABLE_SOUND ? "" : ": ",
+                 fault == TABLE_SOUND ? "" : table_fault_text(fault));
+    return err == OK;
 }
 
 /* What was inherited, taken up. False: it is not what this program works with. */

@@ -1,6 +1,7 @@
 /* See readiness.h. */
 #include "api/readiness.h"
 
+#include "api/engine_state.h"
 #include "api/page_view.h"
 #include "core/token_table.h"
 #include <math.h>
@@ -9,8 +10,7 @@
 
 #define MAXIMUM_AGE_SLACK 1.05 /* the oldest goes first and is answered a little later */
 
-__attribute__((format(printf, 2, 3))) static void add_reason(struct readiness *out,
-                                                             const char *format, ...)
+void readiness_add(struct readiness *out, const char *format, ...)
 {
     if (out->count == READINESS_REASONS_MAX)
         return;
@@ -20,23 +20,40 @@ __attribute__((format(printf, 2, 3))) static void add_reason(struct readiness *o
     va_end(arguments);
 }
 
-static void judge_engine(const struct status_page *page, const struct page_texts *texts,
-                         instant now, struct readiness *out)
+static void judge_engine(const struct status_page *page, instant now, struct readiness *out)
 {
+    char why[ENGINE_WHY_SIZE];
     double age = heartbeat_age_s(page, now);
-    if (isnan(age))
-        add_reason(out, "the engine has not started");
-    else if (age > HEARTBEAT_LATE_S)
-        add_reason(out, "the engine has not moved for %.0f s", age);
+    if (!engine_is_up(page)) {
+        engine_down_why(page, now, why);
+        readiness_add(out, "%s", why);
+    } else if (isnan(age)) {
+        readiness_add(out, "the engine has not started");
+    } else if (age > HEARTBEAT_LATE_S) {
+        readiness_add(out, "the engine has not moved for %.0f s", age);
+    }
+}
+
+static void judge_scheduler(const struct status_page *page, const struct page_texts *texts,
+                            struct readiness *out)
+{
     if (!texts->options.scheduler_enabled)
-        add_reason(out, "the scheduler is off (scheduler_enabled = false): nothing is fetched");
+        readiness_add(out, "the scheduler is off (scheduler_enabled = false): nothing is fetched");
+    if (page_word(&page->is_paused) != 0)
+        readiness_add(out, PAUSED_SENTENCE);
+}
+
+/* Where it is not, silence and ages are no news. */
+static bool is_fetching(const struct status_page *page, const struct page_texts *texts)
+{
+    return texts->options.scheduler_enabled && page_word(&page->is_paused) == 0;
 }
 
 static void judge_store(const struct status_page *page, const struct page_texts *texts,
                         struct readiness *out)
 {
     if (page_get(page, GAUGE_STORE_OK) == 0)
-        add_reason(out, "the store takes no writes: %s", texts->store_message);
+        readiness_add(out, "the store takes no writes: %s", texts->store_message);
 }
 
 /* Silent when somebody waits for several targets and nothing came in that time. A group that tokens
@@ -50,15 +67,16 @@ static void judge_group(const struct status_page *page, const struct page_texts 
     double since = (double)page_word(&state->last_answer_us) / 1e6;
     double silence = (double)now.us / 1e6 - since;
     double late = fmax(GROUP_LATE_TARGETS * target, GROUP_LATE_MIN_S);
-    if (!texts->options.scheduler_enabled || oldest <= late || silence <= late)
+    if (!is_fetching(page, texts) || oldest <= late || silence <= late)
         return;
     const char *cause = texts->feed_message;
     if (since <= 0)
-        add_reason(out, "no %s token has been refreshed since the start%s%s",
-                   token_group_name(group), cause[0] != '\0' ? ": " : "", cause);
+        readiness_add(out, "no %s token has been refreshed since the start%s%s",
+                      token_group_name(group), cause[0] != '\0' ? ": " : "", cause);
     else
-        add_reason(out, "no %s token was refreshed for %.0f s (target %.0f s)%s%s",
-                   token_group_name(group), silence, target, cause[0] != '\0' ? ": " : "", cause);
+        readiness_add(out, "no %s token was refreshed for %.0f s (target %.0f s)%s%s",
+                      token_group_name(group), silence, target, cause[0] != '\0' ? ": " : "",
+                      cause);
 }
 
 /* Past the maximum age the ages stretch together: nobody starves, but the promise is broken. */
@@ -67,18 +85,20 @@ static void judge_ages(const struct status_page *page, const struct page_texts *
 {
     double oldest = (double)page_word(&page->groups[group].oldest_age_us) / 1e6;
     double most = texts->options.maximum_age_sec;
-    if (texts->options.scheduler_enabled && oldest > most * MAXIMUM_AGE_SLACK)
-        add_reason(out,
-                   "a %s token is %.0f s old, over maximum_age_sec (%.0f): the upstream's limits "
-                   "do not suffice for so many tokens",
-                   token_group_name(group), oldest, most);
+    if (is_fetching(page, texts) && oldest > most * MAXIMUM_AGE_SLACK)
+        readiness_add(
+            out,
+            "a %s token is %.0f s old, over maximum_age_sec (%.0f): the upstream's limits "
+            "do not suffice for so many tokens",
+            token_group_name(group), oldest, most);
 }
 
 void readiness_judge(const struct status_page *page, const struct page_texts *texts, instant now,
                      struct readiness *out)
 {
     out->count = 0;
-    judge_engine(page, texts, now, out);
+    judge_engine(page, now, out);
+    judge_scheduler(page, texts, out);
     judge_store(page, texts, out);
     judge_group(page, texts, GROUP_HOT, out, now);
     judge_group(page, texts, GROUP_COLD, out, now);

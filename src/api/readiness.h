@@ -16,6 +16,12 @@ struct readiness {
     char reasons[READINESS_REASONS_MAX][READINESS_REASON_SIZE];
 };
 
+#define PAUSED_SENTENCE "the scheduler is paused: nothing is fetched until it is resumed"
+
+/* Beyond READINESS_REASONS_MAX they are left out. */
+__attribute__((format(printf, 2, 3))) void readiness_add(struct readiness *out, const char *format,
+                                                         ...);
+
 void readiness_judge(const struct status_page *page, const struct page_texts *texts, instant now,
                      struct readiness *out);
 

@@ -13,6 +13,7 @@
 
 #include "api/api.h"
 #include "page/command.h"
+#include <limits.h>
 #include <microhttpd.h>
 
 struct request;
@@ -72,12 +73,15 @@ struct api {
     unsigned requests_open; /* begun and not completed; the HTTP thread's */
     struct engine_link *link;
     struct history *history;
+    struct aside *aside;
     struct freshness *freshness;
     struct web *web;
     struct connections *connections;
     struct MHD_Response *health;
     instant started_at;
     uint16_t port;
+    char incidents_folder[PATH_MAX]; /* "": the path is too long */
+    unsigned incidents_damaged;      /* as last seen; the aside thread's */
 };
 
 #endif

@@ -1,7 +1,10 @@
-/* POST /admin/…: jobs that are run now. Answered when the engine has accepted them. */
+/* POST /admin/…: jobs that are run now, and what becomes of the engine itself. Answered when the
+ * engine has accepted it. */
 #include "api/answer.h"
 #include "api/engine_link.h"
+#include "api/engine_state.h"
 #include "api/handlers.h"
+#include "base/clock.h"
 #include "base/json.h"
 
 #define JOB_PATIENCE_SEC 5
@@ -56,6 +59,44 @@ void handle_archive(struct request *request)
 void handle_activation(struct request *request)
 {
     ask_job(request, COMMAND_ACTIVATION, answer_activation);
+}
+
+static void answer_pause(struct request *request)
+{
+    answer_status(request, "paused");
+}
+
+static void answer_resume(struct request *request)
+{
+    answer_status(request, "resumed");
+}
+
+static void answer_restart(struct request *request)
+{
+    answer_status(request, "restarting");
+}
+
+void handle_pause(struct request *request)
+{
+    ask_job(request, COMMAND_PAUSE, answer_pause);
+}
+
+void handle_resume(struct request *request)
+{
+    ask_job(request, COMMAND_RESUME, answer_resume);
+}
+
+/* Not left in the socket for an engine that is fresh already. */
+void handle_restart(struct request *request)
+{
+    char why[ENGINE_WHY_SIZE];
+    const struct status_page *page = request->api->world.page;
+    if (engine_is_up(page)) {
+        ask_job(request, COMMAND_RESTART, answer_restart);
+        return;
+    }
+    engine_down_why(page, clock_now(), why);
+    refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%s", why);
 }
 
 void handle_notarb_export(struct request *request)

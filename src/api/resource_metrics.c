@@ -18,7 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PREFIX "moonwatch_"
+#define PREFIX          "moonwatch_"
+#define BEAT_LABEL_SIZE 64
 
 _Static_assert(FEED_OUTCOME_COUNT <= PAGE_OUTCOMES, "the page has a place for every outcome");
 _Static_assert(PAIR_ISSUE_COUNT <= PAGE_PAIR_ISSUES, "the page has a place for every issue");
@@ -243,6 +244,75 @@ static void write_counts(FILE *out, const struct status_page *page)
                 page_word(&page->source_counts[i]));
 }
 
+/* ---- processes ---- */
+
+struct process_family {
+    const char *name, *type, *help;
+    double (*value)(const struct page_process *process);
+};
+
+static double process_up(const struct page_process *process)
+{
+    return page_word(&process->state) == PROCESS_RUNNING;
+}
+
+static double process_starts(const struct page_process *process)
+{
+    return (double)page_word(&process->starts);
+}
+
+static double process_resident(const struct page_process *process)
+{
+    uint64_t bytes = page_word(&process->resident_bytes);
+    return bytes == 0 ? NAN : (double)bytes;
+}
+
+static const struct process_family process_families[] = {
+    {"process_up", "gauge", "1 while the process is at work", process_up},
+    {"process_starts_total", "counter", "Times the process was started", process_starts},
+    {"process_resident_bytes", "gauge", "Memory of the process", process_resident},
+};
+
+/* Those that were ever started: a part of another process is none. */
+static void write_processes(FILE *out, const struct status_page *page)
+{
+    for (size_t i = 0; i < sizeof process_families / sizeof process_families[0]; i++) {
+        const struct process_family *family = &process_families[i];
+        head(out, family->name, family->type, family->help);
+        for (int id = 0; id < PROCESS_COUNT; id++) {
+            double value = family->value(&page->processes[id]);
+            if (page_word(&page->processes[id].starts) == 0 || !isfinite(value))
+                continue;
+            fprintf(out, PREFIX "%s{process=\"%s\"}", family->name,
+                    process_name((enum page_process_id)id));
+            number(out, value);
+        }
+    }
+}
+
+/* "engine_loop": scripts split lines at spaces. */
+static const char *beat_label(enum beat beat, char out[BEAT_LABEL_SIZE])
+{
+    snprintf(out, BEAT_LABEL_SIZE, "%s", beat_name(beat));
+    for (char *at = out; *at != '\0'; at++)
+        *at = *at == ' ' ? '_' : *at;
+    return out;
+}
+
+static void write_beats(FILE *out, const struct status_page *page, instant now)
+{
+    head(out, "heartbeat_age_seconds", "gauge", "Since a thread that must move last did");
+    for (int beat = 0; beat < BEAT_COUNT; beat++) {
+        double age = page_beat_age_s(page, (enum beat)beat, now);
+        char label[BEAT_LABEL_SIZE];
+        if (age < 0)
+            continue;
+        fprintf(out, PREFIX "heartbeat_age_seconds{thread=\"%s\"}",
+                beat_label((enum beat)beat, label));
+        number(out, age);
+    }
+}
+
 void handle_metrics(struct request *request)
 {
     struct api *api = request->api;
@@ -260,6 +330,8 @@ void handle_metrics(struct request *request)
     write_requests(out, page);
     write_lane_families(out, page);
     write_counts(out, page);
+    write_processes(out, page);
+    write_beats(out, page, clock_now());
     if (fclose(out) == 0)
         answer_text(request, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", text, length);
     else

@@ -1,5 +1,6 @@
 /* Starting, stopping, and each request's way through route, guard, body and handler. See api.h. */
 #include "api/answer.h"
+#include "api/aside.h"
 #include "api/connections.h"
 #include "api/engine_link.h"
 #include "api/freshness.h"
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/listen.h"
 #include "base/log.h"
+#include "page/state_dir.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -300,13 +302,15 @@ static struct MHD_Response *health_make(void)
 static bool parts_make(struct api *api)
 {
     api->history = history_create(api->world.store_url, api->world.page);
+    api->aside = aside_create();
     api->freshness = freshness_create();
     api->web = web_create();
     api->connections = connections_create();
     api->loop = http_loop_create();
     api->health = health_make();
-    return api->loop != NULL && api->history != NULL && api->freshness != NULL &&
-           api->web != NULL && api->connections != NULL && api->health != NULL;
+    return api->loop != NULL && api->history != NULL && api->aside != NULL &&
+           api->freshness != NULL && api->web != NULL && api->connections != NULL &&
+           api->health != NULL;
 }
 
 /* Opens the socket, or takes the one that is open already. */
@@ -332,6 +336,15 @@ static bool server_start(struct api *api, char why[512])
     return loop_start(api); /* the socket is the library's now */
 }
 
+static void find_incidents(struct api *api)
+{
+    char state[PATH_MAX];
+    bool fits = state_dir_path(&api->options, state) &&
+                snprintf(api->incidents_folder, PATH_MAX, "%s/incidents", state) < PATH_MAX;
+    if (!fits)
+        api->incidents_folder[0] = '\0';
+}
+
 struct api *api_start(const struct api_world *world, char why[512])
 {
     struct api *api = calloc(1, sizeof *api);
@@ -344,6 +357,7 @@ struct api *api_start(const struct api_world *world, char why[512])
     api->options = *world->options;
     api->world.options = &api->options;
     api->started_at = clock_now();
+    find_incidents(api);
     api->link = engine_link_create(world->command_fd, world->page, &api->options);
     if (api->link == NULL)
         snprintf(why, 512, "no memory or threads for the HTTP API");
@@ -366,12 +380,14 @@ void api_stop(struct api *api)
         return;
     engine_link_shut(api->link);
     history_shut(api->history);
+    aside_shut(api->aside);
     http_loop_stop(api->loop);
     if (api->daemon != NULL)
         MHD_stop_daemon(api->daemon);
     connections_destroy(api->connections);
     engine_link_destroy(api->link);
     history_destroy(api->history);
+    aside_destroy(api->aside);
     freshness_destroy(api->freshness);
     web_destroy(api->web);
     http_loop_destroy(api->loop);

@@ -176,6 +176,12 @@ void json_put_bool(struct json *json, const char *key, bool value)
     literal(json, key, value ? "true" : "false");
 }
 
+void json_put_raw(struct json *json, const char *key, const char *text, size_t length)
+{
+    begin_value(json, key);
+    append(json, text, length);
+}
+
 void json_put_null(struct json *json, const char *key)
 {
     literal(json, key, "null");

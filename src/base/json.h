@@ -42,6 +42,8 @@ void json_put_double(struct json *json, const char *key, double value);
 void json_put_int(struct json *json, const char *key, int64_t value);
 void json_put_bool(struct json *json, const char *key, bool value);
 void json_put_null(struct json *json, const char *key);
+/* Text that is known to be one JSON value, as it is. */
+void json_put_raw(struct json *json, const char *key, const char *text, size_t length);
 
 /* Empties the text and keeps the memory, for the next document. */
 void json_reset(struct json *json);

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE      duration_s(10)
-#define LONG_PATIENCE duration_s(45) /* a refresh waits for the upstream, a setting for the disk */
+#define PATIENCE duration_s(10)
+#define LONG_PATIENCE                                                                              \
+    duration_s(45) /* a refresh waits for the upstream, a setting for the disk                     \
+                    */
 
 struct ctl {
     struct options options;
@@ -42,9 +44,8 @@ static int ask(const struct ctl *ctl, const struct command *command, struct cont
     int fd = control_connect(&ctl->options, why);
     if (fd < 0)
         return fail(why);
-    duration patience = command->kind == COMMAND_REFRESH || command->kind == COMMAND_SET
-                            ? LONG_PATIENCE
-                            : PATIENCE;
+    duration patience =
+        command->kind == COMMAND_REFRESH || command->kind == COMMAND_SET ? LONG_PATIENCE : PATIENCE;
     bool answered = control_ask(fd, command, patience, out, why);
     close(fd);
     if (!answered)
@@ -185,13 +186,21 @@ int command_ctl(int argc, char *argv[])
          .need = ARGUMENT_REQUIRED,
          .sentence = "status, restart, pause, resume, refresh MINT, set KEY VALUE, release MINT "
                      "(from quarantine) or incidents."},
-        {.name = "WHAT", .type = ARGUMENT_OPERAND, .target = &ctl.words[1],
+        {.name = "WHAT",
+         .type = ARGUMENT_OPERAND,
+         .target = &ctl.words[1],
          .sentence = "A mint, or a setting."},
-        {.name = "VALUE", .type = ARGUMENT_OPERAND, .target = &ctl.words[2],
+        {.name = "VALUE",
+         .type = ARGUMENT_OPERAND,
+         .target = &ctl.words[2],
          .sentence = "Its value."},
-        {.name = "json", .type = ARGUMENT_SWITCH, .target = &ctl.is_json,
+        {.name = "json",
+         .type = ARGUMENT_SWITCH,
+         .target = &ctl.is_json,
          .sentence = "status, incidents: as JSON."},
-        {.name = "emergency", .type = ARGUMENT_SWITCH, .target = &ctl.is_emergency,
+        {.name = "emergency",
+         .type = ARGUMENT_SWITCH,
+         .target = &ctl.is_emergency,
          .sentence = "restart: kills the engine and starts it afresh."},
     };
     const struct argument_spec spec = {.rows = arguments,

@@ -15,12 +15,15 @@
 static void explain(char why[CONTROL_WHY_SIZE], const char *path, int error)
 {
     if (error == EACCES || error == EPERM)
-        snprintf(why, CONTROL_WHY_SIZE, "the daemon's state folder %.300s belongs to somebody else; "
-                 "ask as its owner or as root", path);
+        snprintf(why, CONTROL_WHY_SIZE,
+                 "the daemon's state folder %.300s belongs to somebody else; "
+                 "ask as its owner or as root",
+                 path);
     else if (error == ENOENT || error == ECONNREFUSED || error == ENOTDIR)
         snprintf(why, CONTROL_WHY_SIZE,
                  "no daemon runs with its state in %.300s; is it started, and with the same --db "
-                 "or --state-dir?", path);
+                 "or --state-dir?",
+                 path);
     else
         snprintf(why, CONTROL_WHY_SIZE, "the control socket in %.300s can't be reached: %s", path,
                  strerror(error));
@@ -62,10 +65,8 @@ static bool receive(int fd, struct control_answer *out)
 {
     char space[CMSG_SPACE(sizeof(int))];
     struct iovec part = {&out->reply, sizeof out->reply};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = space,
-                             .msg_controllen = sizeof space};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
     ssize_t size = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
     struct cmsghdr *header = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)

@@ -94,7 +94,7 @@ static void print_process(FILE *out, const struct status_page *page, unsigned i,
 
 static void print_processes(FILE *out, const struct status_page *page, instant now)
 {
-    static const char *const columns[] = {"state",  "pid",        "since", "starts",
+    static const char *const columns[] = {"state",    "pid",    "since", "starts",
                                           "deaths/h", "memory", NULL};
     print_heading(out, "Processes", columns, 10);
     for (unsigned i = PROCESS_SUPERVISOR; i < PROCESS_COUNT; i++)
@@ -121,7 +121,7 @@ static void print_group(FILE *out, const struct status_page *page, unsigned i, i
 
 static void print_groups(FILE *out, const struct status_page *page, instant now)
 {
-    static const char *const columns[] = {"tokens",  "target",   "oldest",     "on time",
+    static const char *const columns[] = {"tokens",   "target",   "oldest", "on time",
                                           "deferred", "last one", NULL};
     print_heading(out, "Groups", columns, 10);
     for (unsigned i = 0; i < GROUP_COUNT; i++)
@@ -130,8 +130,8 @@ static void print_groups(FILE *out, const struct status_page *page, instant now)
 
 static void print_lanes(FILE *out, const struct status_page *page, instant now)
 {
-    static const char *const columns[] = {"allowed/min", "used/min", "in flight", "latency",
-                                          "resting", NULL};
+    static const char *const columns[] = {"allowed/min", "used/min", "in flight",
+                                          "latency",     "resting",  NULL};
     print_heading(out, "Budgets", columns, 11);
     for (unsigned i = 0; i < LANE_KIND_COUNT; i++) {
         const struct page_lane *lane = &page->lanes[i];
@@ -218,7 +218,8 @@ static void json_processes(struct json *json, const struct status_page *page, in
         const struct page_process *process = &page->processes[i];
         json_object_open(json, NULL);
         json_put_string(json, "name", process_name((enum page_process_id)i));
-        json_put_string(json, "state", process_state_name((enum process_state)word(&process->state)));
+        json_put_string(json, "state",
+                        process_state_name((enum process_state)word(&process->state)));
         json_put_int(json, "pid", (int64_t)word(&process->pid));
         json_put_int(json, "starts", (int64_t)word(&process->starts));
         if (i == PROCESS_ENGINE)
@@ -269,10 +270,10 @@ static void json_budgets_of(struct json *json, const struct status_page *page)
 
 static void json_numbers(struct json *json, const struct status_page *page)
 {
-    static const enum gauge load[] = {GAUGE_CPU_SECONDS,  GAUGE_LOOP_LAG,
-                                      GAUGE_STORE_QUEUE,  GAUGE_STORE_DIRTY,
-                                      GAUGE_TABLE_BYTES,  GAUGE_STORE_COMMIT_SECONDS,
-                                      GAUGE_STORE_SIZE,   GAUGE_BREAKER};
+    static const enum gauge load[] = {GAUGE_CPU_SECONDS, GAUGE_LOOP_LAG,
+                                      GAUGE_STORE_QUEUE, GAUGE_STORE_DIRTY,
+                                      GAUGE_TABLE_BYTES, GAUGE_STORE_COMMIT_SECONDS,
+                                      GAUGE_STORE_SIZE,  GAUGE_BREAKER};
     json_object_open(json, "load");
     for (size_t i = 0; i < sizeof load / sizeof load[0]; i++)
         json_put_double(json, gauge_name(load[i]), page_get(page, load[i]));

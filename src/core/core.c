@@ -8,6 +8,8 @@
  */
 #define OVERDUE_SLACK 1.05
 
+#define PAUSED "paused"
+
 size_t core_size(void)
 {
     return sizeof(struct core);
@@ -30,10 +32,40 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
         budget_init(&core->lanes[i].budget, 60, now);
     breaker_init(&core->breaker, (uint64_t)now.us ^ (uint64_t)last_snapshot_id << 32);
     schedule_apply_options(core);
-    follow_start(core);
+    return core;
+}
+
+void core_place(struct core *core, token_id first, token_id last)
+{
+    for (token_id id = first; id <= last; id++)
+        follow_place(core, id);
+}
+
+size_t core_scratch_size(const struct token_table *table)
+{
+    return lanes_scratch_size(token_table_count(table));
+}
+
+void core_sort(struct core *core, enum link_family family, void *scratch)
+{
+    lanes_sort(family == LINKS_PRICE ? &core->price : &core->discover,
+               token_table_count(core->table), scratch);
+}
+
+void core_start(struct core *core, int64_t newest_snapshot)
+{
+    if (core->last_snapshot_id < newest_snapshot)
+        core->last_snapshot_id = newest_snapshot;
     schedule_look_ahead(core);
     jobs_init(core);
-    return core;
+}
+
+void core_start_alone(struct core *core, void *scratch)
+{
+    core_place(core, 1, token_table_count(core->table));
+    core_sort(core, LINKS_PRICE, scratch);
+    core_sort(core, LINKS_DISCOVER, scratch);
+    core_start(core, 0);
 }
 
 struct action *core_act(struct core *core, enum action_kind kind)
@@ -77,6 +109,19 @@ void core_reply(struct core *core, uint64_t tag, enum reply_result result, token
         action->reply.score = state->score;
 }
 
+void core_reply_waiting(struct core *core, token_id id, enum reply_result result,
+                        const char *message)
+{
+    for (uint32_t i = 0; i < core->wants_count;) {
+        if (core->wants[i].id != id || core_room(core) == 0) {
+            i++;
+            continue;
+        }
+        core_reply(core, core->wants[i].tag, result, id, message);
+        core->wants[i] = core->wants[--core->wants_count];
+    }
+}
+
 /* ---- events ---- */
 
 static void on_token_durable(struct core *core, token_id id, uint64_t tag)
@@ -90,6 +135,18 @@ static void on_token_durable(struct core *core, token_id id, uint64_t tag)
     core_reply(core, tag, was_durable ? REPLY_KNOWN : REPLY_CREATED, id, NULL);
 }
 
+/* NULL: nothing is against it. */
+static const char *why_not_refreshed(const struct core *core, token_id id)
+{
+    if (!core->options.scheduler_enabled)
+        return "the scheduler is off";
+    if (core->pause == PAUSE_ON)
+        return PAUSED;
+    if (core->wants_count == WANTS_MAX)
+        return "too many refreshes are waiting";
+    return trust_refusal(core, id);
+}
+
 static void on_refresh_wanted(struct core *core, const struct address *mint, uint64_t tag)
 {
     token_id id = token_table_find(core->table, mint);
@@ -97,10 +154,9 @@ static void on_refresh_wanted(struct core *core, const struct address *mint, uin
         core_reply(core, tag, REPLY_NOT_FOUND, TOKEN_NONE, "token not found");
         return;
     }
-    if (!core->options.scheduler_enabled || core->wants_count == WANTS_MAX) {
-        core_reply(core, tag, REPLY_UNAVAILABLE, TOKEN_NONE,
-                   core->options.scheduler_enabled ? "too many refreshes are waiting"
-                                                   : "the scheduler is off");
+    const char *why_not = why_not_refreshed(core, id);
+    if (why_not != NULL) {
+        core_reply(core, tag, REPLY_UNAVAILABLE, TOKEN_NONE, why_not);
         return;
     }
     core->wants[core->wants_count++] = (struct want){id, tag};
@@ -113,6 +169,43 @@ static void on_options(struct core *core, const struct options *options)
     schedule_apply_options(core);
     /* Thresholds may have moved: look at everybody now and not in a minute. */
     jobs_want(core, JOB_ACTIVATION);
+}
+
+static bool is_in_flight(const struct core *core, token_id id, bool discover)
+{
+    for (int i = 0; i < REQUESTS_MAX; i++) {
+        const struct request *request = &core->requests[i];
+        if (!request->in_flight || (request->lane == LANE_DISCOVER) != discover)
+            continue;
+        for (int k = 0; k < request->token_count; k++)
+            if (request->tokens[k] == id && !(request->withdrawn >> k & 1))
+                return true;
+    }
+    return false;
+}
+
+/* Who waits for something that is not sent now would wait for as long as the pause. */
+static void refuse_waiting(struct core *core)
+{
+    for (uint32_t i = core->wants_count; i-- > 0;) {
+        struct want want = core->wants[i];
+        if (is_in_flight(core, want.id, true))
+            continue;
+        core_reply(core, want.tag, REPLY_UNAVAILABLE, TOKEN_NONE, PAUSED);
+        core->wants[i] = core->wants[--core->wants_count];
+    }
+}
+
+static void change_pause(struct core *core, enum pause_state to)
+{
+    enum pause_state from = core->pause;
+    if (from == to)
+        return;
+    core->pause = to;
+    core->stats.is_paused = to == PAUSE_ON;
+    core_tell(core, TRANSITION_PAUSE, from, to, 0);
+    if (to == PAUSE_ON)
+        refuse_waiting(core);
 }
 
 static void handle(struct core *core, const struct event *event)
@@ -138,9 +231,20 @@ static void handle(struct core *core, const struct event *event)
     case EVENT_JOB_WANTED:
         jobs_want(core, event->job_wanted.job);
         return;
-    case EVENT_PAUSE: return;
     case EVENT_JOB_DONE:
         jobs_on_done(core, event->job_done.job, event->job_done.run);
+        return;
+    case EVENT_SUSPECT:
+        trust_on_suspect(core, event->suspect.id, event->suspect.lane);
+        return;
+    case EVENT_QUARANTINE:
+        trust_on_quarantine(core, event->quarantine.id);
+        return;
+    case EVENT_RELEASE:
+        trust_on_release(core, event->release.id);
+        return;
+    case EVENT_PAUSE:
+        change_pause(core, event->pause.is_paused ? PAUSE_ON : PAUSE_OFF);
         return;
     case EVENT_KIND_COUNT:
         break;
@@ -183,11 +287,14 @@ static void sample_groups(struct core *core)
     }
     for (int i = 0; i < REQUESTS_MAX; i++) {
         const struct request *request = &core->requests[i];
-        if (!request->in_flight || request->lane == LANE_DISCOVER)
+        if (!request->in_flight || request->is_trial || request->lane == LANE_DISCOVER)
             continue;
         for (int k = 0; k < request->token_count; k++)
-            core->stats.groups[token_column_group(core->table, request->tokens[k])].tokens++;
+            if (!(request->withdrawn >> k & 1))
+                core->stats.groups[token_column_group(core->table, request->tokens[k])].tokens++;
     }
+    for (uint32_t i = 0; i < core->suspects.count; i++)
+        core->stats.groups[token_column_group(core->table, core->suspects.items[i].id)].tokens++;
 }
 
 static void sample_lanes(struct core *core)
@@ -232,6 +339,17 @@ static instant sample_due(const struct core *core)
 
 /* ---- the interface ---- */
 
+static bool may_send(const struct core *core)
+{
+    return core->options.scheduler_enabled && core->pause == PAUSE_OFF;
+}
+
+/* More may follow at once, about others who must not be sent meanwhile. */
+static bool is_about_trust(enum event_kind kind)
+{
+    return kind == EVENT_SUSPECT || kind == EVENT_QUARANTINE || kind == EVENT_RELEASE;
+}
+
 void core_step(struct core *core, const struct event *event, struct actions *actions)
 {
     actions->count = 0;
@@ -244,7 +362,7 @@ void core_step(struct core *core, const struct event *event, struct actions *act
     if (!instant_before(core->now, sample_due(core)))
         sample(core);
     jobs_run(core);
-    if (core->options.scheduler_enabled)
+    if (may_send(core) && !is_about_trust(event->kind))
         schedule_send(core);
     core->actions = NULL;
 }
@@ -253,8 +371,7 @@ instant core_deadline(struct core *core, instant now)
 {
     core->now = instant_max(core->now, now);
     instant deadline = instant_min(sample_due(core), jobs_deadline(core));
-    return core->options.scheduler_enabled ? instant_min(deadline, schedule_deadline(core))
-                                           : deadline;
+    return may_send(core) ? instant_min(deadline, schedule_deadline(core)) : deadline;
 }
 
 const struct core_stats *core_stats(const struct core *core)
@@ -267,26 +384,37 @@ const struct options *core_options(const struct core *core)
     return &core->options;
 }
 
-static bool is_in_flight(const struct core *core, token_id id, bool discover)
+size_t core_request_tokens(const struct core *core, uint64_t handle,
+                           token_id out[REQUEST_ADDRESSES_MAX])
 {
-    for (int i = 0; i < REQUESTS_MAX; i++) {
-        const struct request *request = &core->requests[i];
-        if (!request->in_flight || (request->lane == LANE_DISCOVER) != discover)
-            continue;
-        for (int k = 0; k < request->token_count; k++)
-            if (request->tokens[k] == id)
-                return true;
-    }
-    return false;
+    const struct request *request = schedule_find(core, handle);
+    if (request == NULL)
+        return 0;
+    memcpy(out, request->tokens, request->token_count * sizeof *out);
+    return request->token_count;
+}
+
+enum lane_kind core_request_lane(const struct core *core, uint64_t handle)
+{
+    const struct request *request = schedule_find(core, handle);
+    return request == NULL ? LANE_KIND_COUNT : (enum lane_kind)request->lane;
+}
+
+enum trust core_trust(const struct core *core, token_id id)
+{
+    return trust_of(core, id);
 }
 
 bool core_holds_token(const struct core *core, token_id id)
 {
+    enum trust trust = trust_of(core, id);
+    if (trust != TRUST_ORDINARY) {
+        bool is_out = is_in_flight(core, id, false) || is_in_flight(core, id, true);
+        return !lanes_holds(&core->price, id) && !lanes_holds(&core->discover, id) &&
+               !(is_out && trust == TRUST_QUARANTINE);
+    }
     bool price = lanes_holds(&core->price, id) != is_in_flight(core, id, false);
     bool discover = token_slot(core->table, id)->status == TOKEN_ARCHIVED ||
                     lanes_holds(&core->discover, id) || is_in_flight(core, id, true);
     return price && discover;
 }
-
-size_t core_request_tokens(const struct core *core, uint64_t request, token_id *out) { uint32_t i=(uint32_t)request; const struct request *r=&core->requests[i]; for(int k=0;k<r->token_count;k++) out[k]=r->tokens[k]; return r->token_count; }
-enum lane_kind core_request_lane(const struct core *core, uint64_t request) { return core->requests[(uint32_t)request].lane; }

@@ -21,6 +21,7 @@
 #include "core/outcome.h"
 #include "core/token_table.h"
 #include "core/transition.h"
+#include "core/trust.h"
 
 /* Jobs, each with its own interval. X(code, name) */
 #define JOB_LIST(X)                                                                                \
@@ -58,6 +59,21 @@ const char *job_state_name(enum job_run_state state);
 /* In a row of one job: then it is not bad luck, and what is stuck may be in ourselves. */
 #define JOB_OVERRUNS_MAX 3
 
+/* Whether the upstream may be asked, by order. Paused, nothing new is sent; answers under way are
+ * taken, and jobs go on. */
+#define PAUSE_STATE_LIST(X)                                                                        \
+    X(PAUSE_OFF, "off")                                                                            \
+    X(PAUSE_ON, "on")
+
+enum pause_state {
+#define X(code, name) code,
+    PAUSE_STATE_LIST(X)
+#undef X
+        PAUSE_STATE_COUNT
+};
+
+const char *pause_state_name(enum pause_state state);
+
 /* ---- events ---- */
 
 enum event_kind {
@@ -68,8 +84,11 @@ enum event_kind {
     EVENT_REFRESH_WANTED, /* a client wants one token now */
     EVENT_OPTIONS,        /* settings changed */
     EVENT_JOB_WANTED,     /* run a job now */
-    EVENT_PAUSE,
     EVENT_JOB_DONE,       /* a run outside has ended, well or not */
+    EVENT_SUSPECT,        /* a token was in hand when the engine died: send it alone */
+    EVENT_QUARANTINE,     /* it was so once too often: do not send it at all */
+    EVENT_RELEASE,        /* out of quarantine: a suspect first, in both of its lanes */
+    EVENT_PAUSE,          /* send nothing new, or go on */
     EVENT_KIND_COUNT
 };
 
@@ -104,11 +123,23 @@ struct event {
         struct {
             enum job job;
         } job_wanted;
-        struct { bool is_paused; } pause;
         struct {
             enum job job;
             uint64_t run; /* of the action that began it */
         } job_done;
+        struct {
+            token_id id;
+            enum lane_kind lane; /* of the request that it was in */
+        } suspect;
+        struct {
+            token_id id;
+        } quarantine;
+        struct {
+            token_id id;
+        } release;
+        struct {
+            bool is_paused;
+        } pause;
     };
 };
 
@@ -126,7 +157,8 @@ enum action_kind {
     ACTION_RETENTION,  /* delete history from before, then EVENT_JOB_DONE */
     ACTION_JOB_CANCEL, /* give this run up; it is run again at once, with another number */
     ACTION_RESTART,    /* end gracefully and start afresh; asked for once */
-    ACTION_TRANSITION, /* a state changed: for the flight recorder and the log */
+    ACTION_SUSPECT_CLEARED, /* it was answered and we live: it is an ordinary token again */
+    ACTION_TRANSITION,      /* a state changed: for the flight recorder and the log */
     ACTION_KIND_COUNT
 };
 
@@ -180,6 +212,9 @@ struct action {
         struct {
             const char *reason; /* static */
         } restart;
+        struct {
+            token_id id;
+        } suspect_cleared;
         struct {
             enum transition what;
             uint8_t from, to;
@@ -253,6 +288,10 @@ struct core_stats {
     struct lane_stats lanes[LANE_KIND_COUNT];
     struct job_stats jobs[JOB_COUNT];
     struct breaker_stats breaker;
+    uint32_t suspects, quarantined; /* at present */
+    uint64_t cleared;               /* suspects that became ordinary again */
+    uint64_t suspects_forgotten;    /* of these, without an answer: there were too many */
+    bool is_paused;
     instant sampled_at; /* of what is a present state: once a second */
 };
 
@@ -262,10 +301,25 @@ struct core;
 
 size_t core_size(void);
 
-/* `memory` holds core_size() bytes and is the caller's, as the table is. The table may hold tokens:
- * each is put into its lanes by its age. `last_snapshot_id` is the newest the store has. */
+/* `memory` holds core_size() bytes and is the caller's, as the table is. `last_snapshot_id` is the
+ * newest there is. Then the tokens that the table holds are put into their lanes by their age:
+ * core_start_alone(), or its parts.
+ *
+ * Nobody is suspect or in quarantine then, whatever the table's flags say: the shell tells who is,
+ * before anything else. Steps that tell so send nothing, so that nobody who is still to be told of
+ * is sent. */
 struct core *core_init(void *memory, struct token_table *table, const struct options *options,
                        int64_t last_snapshot_id, instant now);
+
+/* A start, by as many threads as there are cores: places every token (each id once, any ranges),
+ * sorts either family (`scratch` of core_scratch_size() bytes for each, or NULL: slower), and
+ * begins. */
+void core_place(struct core *core, token_id first, token_id last);
+void core_sort(struct core *core, enum link_family family, void *scratch);
+void core_start(struct core *core, int64_t newest_snapshot); /* of a token; 0: not looked for */
+size_t core_scratch_size(const struct token_table *table);
+/* All of that, by one thread. */
+void core_start_alone(struct core *core, void *scratch);
 
 void core_step(struct core *core, const struct event *event, struct actions *actions);
 instant core_deadline(struct core *core, instant now);
@@ -273,10 +327,16 @@ instant core_deadline(struct core *core, instant now);
 const struct core_stats *core_stats(const struct core *core);
 const struct options *core_options(const struct core *core);
 
-/* For oracles: true when the token is in exactly the lanes it should be in, or in flight. */
-bool core_holds_token(const struct core *core, token_id id);
-
-size_t core_request_tokens(const struct core *core, uint64_t request, token_id *out);
+/* What a request that is under way is about, for the shell to note before it opens the answer.
+ * Returns how many tokens; 0 (and LANE_KIND_COUNT): no such request. */
+size_t core_request_tokens(const struct core *core, uint64_t request,
+                           token_id out[REQUEST_ADDRESSES_MAX]);
 enum lane_kind core_request_lane(const struct core *core, uint64_t request);
+
+enum trust core_trust(const struct core *core, token_id id);
+
+/* For oracles: true when the token is in exactly the lanes it should be in, or in flight. A
+ * suspect stands in none, one in quarantine is not in flight either. */
+bool core_holds_token(const struct core *core, token_id id);
 
 #endif

@@ -45,17 +45,22 @@ unsigned follow_group_mask(enum lane_kind lane)
 
 /* ---- where a token stands ---- */
 
+/* Within 0 … 1. What is not known counts as all of it, as it did when it was first met. */
+static double share(double part)
+{
+    return part < 1 ? (part > 0 ? part : 0) : 1;
+}
+
 static double value_weight(const struct token *token)
 {
     if (token->state.answers == 0)
         return WEIGHT_FLOOR;
     const struct metrics *metrics = &token->state.metrics;
     double momentum = fabs(metrics->delta_p_5m) + fabs(metrics->delta_p_15m);
-    return WEIGHT_FLOOR +
-           WEIGHT_LIQUIDITY * fmin(1, metrics->liquidity_usd / WEIGHT_LIQUIDITY_USD) +
-           WEIGHT_VOLUME * fmin(1, metrics->volume_24h_usd / WEIGHT_VOLUME_USD) +
-           WEIGHT_MOMENTUM * fmin(1, momentum / WEIGHT_MOMENTUM_DELTA) +
-           WEIGHT_SCORE * fmin(1, fmax(0, token->state.score));
+    return WEIGHT_FLOOR + WEIGHT_LIQUIDITY * share(metrics->liquidity_usd / WEIGHT_LIQUIDITY_USD) +
+           WEIGHT_VOLUME * share((double)metrics->volume_24h_usd / WEIGHT_VOLUME_USD) +
+           WEIGHT_MOMENTUM * share(momentum / WEIGHT_MOMENTUM_DELTA) +
+           WEIGHT_SCORE * share(token->state.score);
 }
 
 static bool is_hot(const struct core *core, const struct token *token)
@@ -64,14 +69,19 @@ static bool is_hot(const struct core *core, const struct token *token)
            (token->state.answers > 0 && token->state.score >= core->options.min_score);
 }
 
-static enum price_group price_group_of(const struct core *core, token_id id)
+static enum price_group price_group_for(const struct core *core, const struct token *token,
+                                        uint8_t cost)
 {
-    const struct token *token = token_slot(core->table, id);
     if (token->status == TOKEN_ARCHIVED)
         return PRICE_ARCHIVED;
     if (!is_hot(core, token))
         return PRICE_COLD;
-    return token_table_costs(core->table)[id] > 0 ? PRICE_HOT : PRICE_HOT_WITHOUT_POOLS;
+    return cost > 0 ? PRICE_HOT : PRICE_HOT_WITHOUT_POOLS;
+}
+
+static enum price_group price_group_of(const struct core *core, token_id id)
+{
+    return price_group_for(core, token_slot(core->table, id), token_table_costs(core->table)[id]);
 }
 
 static enum token_group group_of(enum price_group group)
@@ -80,10 +90,15 @@ static enum token_group group_of(enum price_group group)
 }
 
 /* Weight over cost: the share of a request it takes. */
+static double weight_over_cost(double value, enum price_group group, uint8_t cost)
+{
+    return value * REQUEST_ADDRESSES_MAX / (group == PRICE_HOT ? cost : 1);
+}
+
 static double price_weight(const struct core *core, token_id id, enum price_group group)
 {
-    double slots = group == PRICE_HOT ? token_table_costs(core->table)[id] : 1;
-    return value_weight(token_slot(core->table, id)) * REQUEST_ADDRESSES_MAX / slots;
+    return weight_over_cost(value_weight(token_slot(core->table, id)), group,
+                            token_table_costs(core->table)[id]);
 }
 
 static void insert_price(struct core *core, token_id id)
@@ -161,6 +176,11 @@ void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
 void follow_discover_now(struct core *core, token_id id, enum discover_group group)
 {
     struct lanes *lanes = &core->discover;
+    if (trust_of(core, id) != TRUST_ORDINARY) {
+        if (group == DISCOVER_WANTED)
+            trust_discover(core, id);
+        return;
+    }
     if (lanes_holds(lanes, id)) {
         if (lanes_group_of(lanes, id) <= (unsigned)group)
             return;
@@ -171,6 +191,41 @@ void follow_discover_now(struct core *core, token_id id, enum discover_group gro
     bool inserted = lanes_insert(lanes, id, group, 0, core->now);
     assert(inserted);
     (void)inserted;
+}
+
+/* ---- out of the lanes and back ---- */
+
+enum lane_kind follow_price_lane(const struct core *core, token_id id)
+{
+    return price_group_of(core, id) == PRICE_HOT ? LANE_REFRESH : LANE_SCREEN;
+}
+
+void follow_leave(struct core *core, token_id id)
+{
+    if (lanes_holds(&core->price, id))
+        lanes_remove(&core->price, id);
+    if (lanes_holds(&core->discover, id))
+        lanes_remove(&core->discover, id);
+}
+
+static void join_discover(struct core *core, token_id id)
+{
+    const struct token *token = token_slot(core->table, id);
+    instant stamp = token->state.discovered_at;
+    /* Never discovered, or its place is too far to look for: at once is as good. */
+    bool inserted =
+        !instant_is_never(stamp) &&
+        lanes_insert(&core->discover, id, discover_group_of(core, id), value_weight(token), stamp);
+    if (!inserted)
+        inserted = lanes_insert(&core->discover, id, DISCOVER_URGENT, 0, core->now);
+    assert(inserted);
+}
+
+void follow_join(struct core *core, token_id id)
+{
+    follow_put_back(core, id, follow_price_lane(core, id));
+    if (belongs_to_discover(core, id))
+        join_discover(core, id);
 }
 
 /* ---- new tokens ---- */
@@ -482,6 +537,21 @@ static void answered_without_data(struct core *core, token_id id, enum lane_kind
         follow_discover_now(core, id, DISCOVER_URGENT);
 }
 
+/* Into its lanes, age 0. */
+static void stand_again(struct core *core, token_id id, enum lane_kind lane)
+{
+    if (lane == LANE_DISCOVER && belongs_to_discover(core, id))
+        insert_discover(core, id);
+    /* All its pools are fresher than any refresh: its turn in the price lane is done, too, unless
+     * it is under way there. */
+    bool is_held = lanes_holds(&core->price, id);
+    if (lane == LANE_DISCOVER && !is_held)
+        return;
+    if (is_held)
+        lanes_remove(&core->price, id);
+    insert_price(core, id);
+}
+
 void follow_answered(struct core *core, token_id id, enum lane_kind lane,
                      const struct pair *const pairs[], size_t count)
 {
@@ -495,15 +565,8 @@ void follow_answered(struct core *core, token_id id, enum lane_kind lane,
         if (change != CHANGE_NONE)
             follow_change_status(core, id, change);
     }
-    if (lane == LANE_DISCOVER) {
-        if (belongs_to_discover(core, id))
-            insert_discover(core, id);
-        /* All its pools are fresher than any refresh: its turn in the price lane is done, too. */
-        if (!lanes_holds(&core->price, id))
-            return;
-        lanes_remove(&core->price, id);
-    }
-    insert_price(core, id);
+    if (trust_of(core, id) == TRUST_ORDINARY)
+        stand_again(core, id, lane);
 }
 
 void follow_recalculate(struct core *core, token_id id)
@@ -565,7 +628,8 @@ void follow_change_status(struct core *core, token_id id, enum lifecycle_change 
     follow_regroup(core, id);
     regroup_discover(core, id);
     /* Back from the archive: it is in the discover lane again, unless it is being discovered. */
-    if (change == CHANGE_REACTIVATED && !lanes_holds(&core->discover, id) &&
+    if (change == CHANGE_REACTIVATED && trust_of(core, id) == TRUST_ORDINARY &&
+        !lanes_holds(&core->discover, id) &&
         instant_before(token_slot(core->table, id)->state.discovered_at, core->now))
         insert_discover(core, id);
 }
@@ -577,49 +641,61 @@ static instant known_stamp(instant stamp, instant otherwise)
     return instant_is_never(stamp) ? otherwise : stamp;
 }
 
-/* The clock was set back since this was written: ages must not be negative. */
-static void take_back_future(struct core *core, token_id id)
+static bool is_in_future(const struct token *token, instant now)
 {
-    const struct token *token = token_slot(core->table, id);
     const struct token_state *state = &token->state;
-    instant newest = instant_max(token->created_at, state->checked_at);
-    newest = instant_max(newest, instant_max(state->fetched_at, state->scored_at));
-    newest = instant_max(newest, instant_max(state->discovered_at, state->status_since));
-    if (newest.us <= core->now.us)
-        return;
-    struct token *draft = token_write_begin(core->table, id);
-    draft->created_at = instant_min(draft->created_at, core->now);
-    draft->state.checked_at = instant_min(draft->state.checked_at, core->now);
-    draft->state.fetched_at = instant_min(draft->state.fetched_at, core->now);
-    draft->state.scored_at = instant_min(draft->state.scored_at, core->now);
-    draft->state.discovered_at = instant_min(draft->state.discovered_at, core->now);
-    draft->state.status_since = instant_min(draft->state.status_since, core->now);
-    token_write_end(core->table, id);
+    return token->created_at.us > now.us || state->checked_at.us > now.us ||
+           state->fetched_at.us > now.us || state->scored_at.us > now.us ||
+           state->discovered_at.us > now.us || state->status_since.us > now.us;
 }
 
-void follow_start(struct core *core)
+/* The clock was set back since this was written: ages must not be negative. And who is in
+ * quarantine is told to each engine anew. Needs no draft, since several threads do this. */
+static void put_right(struct core *core, token_id id)
 {
-    memset(token_table_fifos(core->table, LINKS_PRICE), 0, token_table_count(core->table) + 1UL);
-    memset(token_table_fifos(core->table, LINKS_DISCOVER), 0, token_table_count(core->table) + 1UL);
-    for (token_id id = 1; id <= token_table_count(core->table); id++) {
-        const struct token *token = token_slot(core->table, id);
-        if (token->flags & TOKEN_HOLE)
-            continue;
-        take_back_future(core, id);
-        token_table_costs(core->table)[id] =
-            counting_pools(token_pools(core->table, id), token->pool_count);
-        enum price_group group = price_group_of(core, id);
-        token_set_group(core->table, id, group_of(group));
-        lanes_append_unsorted(&core->price, id, group, price_weight(core, id, group),
-                              known_stamp(token->state.checked_at, token->created_at));
-        if (!belongs_to_discover(core, id))
-            continue;
-        bool is_new = instant_is_never(token->state.discovered_at);
-        lanes_append_unsorted(&core->discover, id,
-                              is_new ? DISCOVER_URGENT : discover_group_of(core, id),
-                              is_new ? 0 : value_weight(token),
-                              known_stamp(token->state.discovered_at, token->created_at));
+    struct token token = *token_slot(core->table, id);
+    struct token_state *state = &token.state;
+    token.flags &= (uint8_t)~TOKEN_QUARANTINED;
+    token.created_at = instant_min(token.created_at, core->now);
+    state->checked_at = instant_min(state->checked_at, core->now);
+    state->fetched_at = instant_min(state->fetched_at, core->now);
+    state->scored_at = instant_min(state->scored_at, core->now);
+    state->discovered_at = instant_min(state->discovered_at, core->now);
+    state->status_since = instant_min(state->status_since, core->now);
+    token_publish(core->table, id, &token);
+}
+
+static void place_in_discover(struct core *core, token_id id, const struct token *token,
+                              double value)
+{
+    instant stamp = known_stamp(token->state.discovered_at, token->created_at);
+    if (token->status == TOKEN_ARCHIVED)
+        lanes_place_nowhere(&core->discover, id);
+    else if (instant_is_never(token->state.discovered_at))
+        lanes_place(&core->discover, id, DISCOVER_URGENT, 0, stamp);
+    else
+        lanes_place(&core->discover, id,
+                    token->status == TOKEN_ACTIVE ? DISCOVER_ACTIVE : DISCOVER_MONITORING, value,
+                    stamp);
+}
+
+/* A million of these are a start, so the slot is looked up once. */
+void follow_place(struct core *core, token_id id)
+{
+    const struct token *token = token_slot(core->table, id);
+    if (token->flags & TOKEN_HOLE) {
+        lanes_place_nowhere(&core->price, id);
+        lanes_place_nowhere(&core->discover, id);
+        return;
     }
-    lanes_sort(&core->price);
-    lanes_sort(&core->discover);
+    if (is_in_future(token, core->now) || (token->flags & TOKEN_QUARANTINED))
+        put_right(core, id);
+    uint8_t cost = counting_pools(token_pools(core->table, id), token->pool_count);
+    enum price_group group = price_group_for(core, token, cost);
+    double value = value_weight(token);
+    token_table_costs(core->table)[id] = cost;
+    token_set_group(core->table, id, group_of(group));
+    lanes_place(&core->price, id, group, weight_over_cost(value, group, cost),
+                known_stamp(token->state.checked_at, token->created_at));
+    place_in_discover(core, id, token, value);
 }

@@ -169,7 +169,7 @@ static void sweep(struct core *core, enum job job, void (*look)(struct core *, t
     for (int i = 0; i < SLICE_TOKENS && state->cursor <= last; i++, state->cursor++) {
         if (core_room(core) < ACTIONS_A_TOKEN + ACTIONS_A_JOB)
             return;
-        if (!(token_slot(core->table, state->cursor)->flags & TOKEN_HOLE))
+        if (!(token_slot(core->table, state->cursor)->flags & (TOKEN_HOLE | TOKEN_QUARANTINED)))
             look(core, state->cursor);
     }
     if (state->cursor <= last)

@@ -70,6 +70,7 @@ struct lanes {
     struct lane_link *links;
     uint8_t *fifo_of;
     double weight_min;
+    double class_scale; /* a weight times this is 2^(class/3), rounded down */
     enum link_family family;
     struct lane_group groups[LANE_GROUPS_MAX];
     struct lane_fifo fifos[LANE_FIFOS];
@@ -97,10 +98,15 @@ void lanes_put_back(struct lanes *lanes, token_id id, unsigned group, double wei
  * as for lanes_insert(): it stays where it is. */
 bool lanes_move(struct lanes *lanes, token_id id, unsigned group, double weight);
 
-/* For a start: appends in any order; then lanes_sort() once. */
-void lanes_append_unsorted(struct lanes *lanes, token_id id, unsigned group, double weight,
-                           instant stamp);
-void lanes_sort(struct lanes *lanes);
+/* For a start, when nobody stands anywhere yet: says for each token of the table where it will
+ * stand, in any order, by any number of threads; then lanes_sort() once, with the last id. Equal
+ * stamps stand in the order of their ids. */
+void lanes_place(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp);
+void lanes_place_nowhere(struct lanes *lanes, token_id id);
+
+/* `scratch`: lanes_scratch_size() bytes, or NULL, which takes ten times as long for a million. */
+void lanes_sort(struct lanes *lanes, token_id last, void *scratch);
+size_t lanes_scratch_size(token_id last);
 
 void lanes_remove(struct lanes *lanes, token_id id);
 bool lanes_holds(const struct lanes *lanes, token_id id);

@@ -14,6 +14,8 @@ static const char *const token_statuses[] = {TOKEN_STATUS_LIST(X)};
 static const char *const token_groups[] = {TOKEN_GROUP_LIST(X)};
 static const char *const jobs[] = {JOB_LIST(X)};
 static const char *const job_states[] = {JOB_STATE_LIST(X)};
+static const char *const trusts[] = {TRUST_LIST(X)};
+static const char *const pause_states[] = {PAUSE_STATE_LIST(X)};
 static const char *const breaker_states[] = {BREAKER_STATE_LIST(X)};
 static const char *const transitions[] = {TRANSITION_LIST(X)};
 #undef X
@@ -73,6 +75,16 @@ const char *job_state_name(enum job_run_state state)
     return name_of(job_states, JOB_STATE_COUNT, (unsigned)state);
 }
 
+const char *trust_name(enum trust trust)
+{
+    return name_of(trusts, TRUST_COUNT, (unsigned)trust);
+}
+
+const char *pause_state_name(enum pause_state state)
+{
+    return name_of(pause_states, PAUSE_STATE_COUNT, (unsigned)state);
+}
+
 const char *transition_name(enum transition what)
 {
     return name_of(transitions, TRANSITION_COUNT, (unsigned)what);
@@ -85,6 +97,11 @@ const char *transition_state_name(enum transition what, unsigned state)
         return breaker_state_name((enum breaker_state)state);
     case TRANSITION_JOB:
         return job_state_name((enum job_run_state)state);
+    case TRANSITION_SUSPECT:
+    case TRANSITION_QUARANTINE:
+        return trust_name((enum trust)state);
+    case TRANSITION_PAUSE:
+        return pause_state_name((enum pause_state)state);
     case TRANSITION_COUNT:
         break;
     }

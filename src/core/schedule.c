@@ -154,16 +154,44 @@ static void breaker_ended(struct core *core, const struct request *request,
 
 /* ---- sending: one request ---- */
 
+static size_t choose_suspect(struct core *core, enum lane_kind lane, struct request *request)
+{
+    token_id id = trust_next_suspect(core, lane);
+    if (id == TOKEN_NONE)
+        return 0;
+    trust_sent(core, id, lane);
+    request->is_trial = true;
+    request->tokens[0] = id;
+    return 1;
+}
+
+static size_t choose_ordinary(struct core *core, enum lane_kind lane, struct request *request)
+{
+    struct lane_query query = query_for(core, lane);
+    request->is_trial = false;
+    return lanes_select(follow_lanes(core, lane), &query, request->tokens);
+}
+
+/* A suspect goes first, but for a probe: whose failure it is should not be in doubt. */
+static size_t choose_tokens(struct core *core, enum lane_kind lane, struct request *request)
+{
+    bool is_probe = core->breaker.state == BREAKER_OPEN;
+    size_t count = is_probe ? 0 : choose_suspect(core, lane, request);
+    if (count == 0)
+        count = choose_ordinary(core, lane, request);
+    return count == 0 && is_probe ? choose_suspect(core, lane, request) : count;
+}
+
 /* Sends one request of this lane, if anybody in it is due. */
 static bool send_one(struct core *core, enum lane_kind lane)
 {
     struct request *request = &core->requests[core->free_requests[core->free_count - 1]];
-    struct lane_query query = query_for(core, lane);
-    size_t count = lanes_select(follow_lanes(core, lane), &query, request->tokens);
+    size_t count = choose_tokens(core, lane, request);
     if (count == 0)
         return false;
     core->free_count--;
     request->in_flight = true;
+    request->withdrawn = 0;
     request->lane = (uint8_t)lane;
     request->token_count = (uint8_t)count;
     request->address_count = 0;
@@ -235,6 +263,7 @@ instant schedule_deadline(struct core *core)
             continue; /* an answer wakes us */
         instant due =
             lanes_next_due(follow_lanes(core, lane), follow_group_mask(lane), lead_of(core, lane));
+        due = instant_min(due, trust_next_due(core, lane));
         if (due.us == INSTANT_FAR.us)
             continue;
         instant ready = budget_ready_at(&core->lanes[lane].budget, core->now);
@@ -256,8 +285,24 @@ static void free_request(struct core *core, struct request *request)
 static void put_back(struct core *core, const struct request *request)
 {
     /* Back to front: those chosen first are the oldest, and belong before the others. */
-    for (int i = request->token_count; i-- > 0;)
-        follow_put_back(core, request->tokens[i], request->lane);
+    for (int i = request->token_count; i-- > 0;) {
+        if (request->withdrawn >> i & 1)
+            continue;
+        if (request->is_trial)
+            trust_failed(core, request->tokens[i], request->lane);
+        else
+            follow_put_back(core, request->tokens[i], request->lane);
+    }
+}
+
+void schedule_withdraw(struct core *core, token_id id)
+{
+    for (int i = 0; i < REQUESTS_MAX; i++) {
+        struct request *request = &core->requests[i];
+        for (int k = 0; request->in_flight && k < request->token_count; k++)
+            if (request->tokens[k] == id)
+                request->withdrawn |= 1U << k;
+    }
 }
 
 /* Refusals and unusable answers are matters of the lane; the others are the breaker's. One strike
@@ -335,17 +380,25 @@ static bool is_suspiciously_empty(const struct core *core, const struct request 
     return true;
 }
 
-static void answer_wants(struct core *core, token_id id, enum feed_outcome outcome)
+static void answer_wants(struct core *core, const struct request *request,
+                         enum feed_outcome outcome)
 {
-    for (uint32_t i = 0; i < core->wants_count;) {
-        if (core->wants[i].id != id || core_room(core) == 0) {
-            i++;
-            continue;
-        }
-        core_reply(core, core->wants[i].tag, outcome == FEED_OK ? REPLY_DONE : REPLY_UNAVAILABLE,
-                   id, outcome == FEED_OK ? NULL : feed_outcome_name(outcome));
-        core->wants[i] = core->wants[--core->wants_count];
-    }
+    if (request->lane == LANE_DISCOVER && request->withdrawn == 0)
+        core_reply_waiting(core, request->tokens[0],
+                           outcome == FEED_OK ? REPLY_DONE : REPLY_UNAVAILABLE,
+                           outcome == FEED_OK ? NULL : feed_outcome_name(outcome));
+}
+
+/* True when a suspect has nothing left to prove. An answer that leaves out what others had does not
+ * prove anything: it is the data that kills. */
+static bool end_trial(struct core *core, const struct request *request, enum feed_outcome outcome)
+{
+    if (!request->is_trial || request->withdrawn != 0)
+        return false;
+    if (outcome == FEED_OK)
+        return trust_passed(core, request->tokens[0], request->lane);
+    trust_failed(core, request->tokens[0], request->lane);
+    return false;
 }
 
 static void take_answer(struct core *core, const struct request *request, const struct event *event)
@@ -356,30 +409,34 @@ static void take_answer(struct core *core, const struct request *request, const 
     enum feed_outcome outcome =
         is_suspiciously_empty(core, request, &sorted) ? FEED_EMPTY : FEED_OK;
     core->stats.lanes[request->lane].outcomes[outcome]++;
+    bool is_cleared = end_trial(core, request, outcome);
     for (int i = 0; i < request->token_count; i++) {
         assert(core_room(core) >= ACTIONS_PER_TOKEN);
-        follow_answered(core, request->tokens[i], request->lane, sorted.pairs[i], sorted.counts[i]);
+        if (!(request->withdrawn >> i & 1))
+            follow_answered(core, request->tokens[i], request->lane, sorted.pairs[i],
+                            sorted.counts[i]);
     }
-    if (request->lane == LANE_DISCOVER)
-        answer_wants(core, request->tokens[0], outcome);
+    answer_wants(core, request, outcome);
+    if (is_cleared) /* last: until then it may still have killed us */
+        trust_cleared(core, request->tokens[0]);
 }
 
-static struct request *request_of(struct core *core, uint64_t handle)
+const struct request *schedule_find(const struct core *core, uint64_t handle)
 {
     uint32_t index = (uint32_t)handle;
     if (index >= REQUESTS_MAX)
         return NULL;
-    struct request *request = &core->requests[index];
+    const struct request *request = &core->requests[index];
     return request->in_flight && request->generation == (uint32_t)(handle >> 32) ? request : NULL;
 }
 
 void schedule_on_answer(struct core *core, const struct event *event)
 {
-    struct request *request = request_of(core, event->answer.request);
-    if (request == NULL) {
+    if (schedule_find(core, event->answer.request) == NULL) {
         core->stats.late_answers++;
         return;
     }
+    struct request *request = &core->requests[(uint32_t)event->answer.request];
     struct lane_state *lane = &core->lanes[request->lane];
     struct lane_stats *stats = &core->stats.lanes[request->lane];
     assert(stats->in_flight > 0);
@@ -394,8 +451,7 @@ void schedule_on_answer(struct core *core, const struct event *event)
         stats->outcomes[event->answer.outcome]++;
         strike(core, request, event);
         put_back(core, request);
-        if (request->lane == LANE_DISCOVER)
-            answer_wants(core, request->tokens[0], event->answer.outcome);
+        answer_wants(core, request, event->answer.outcome);
     }
     free_request(core, request);
 }
@@ -414,8 +470,7 @@ void schedule_cancel_overdue(struct core *core)
         core->stats.lanes[request->lane].outcomes[FEED_CANCELLED]++;
         breaker_ended(core, request, FEED_CANCELLED, duration_us(0));
         put_back(core, request);
-        if (request->lane == LANE_DISCOVER)
-            answer_wants(core, request->tokens[0], FEED_CANCELLED);
+        answer_wants(core, request, FEED_CANCELLED);
         free_request(core, request);
     }
 }

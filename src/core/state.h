@@ -5,6 +5,7 @@
  *   schedule.c  requests: what to send now, what an answer means, what overran
  *   follow.c    tokens: what an answer makes of one, and where it stands then
  *   jobs.c      archiver, activation sweep, export, retention
+ *   trust.c     tokens that may have killed us: alone, or not at all
  */
 #ifndef MOONWATCH_CORE_STATE_H
 #define MOONWATCH_CORE_STATE_H
@@ -15,6 +16,7 @@
 #include "core/lane.h"
 #include "core/lifecycle.h"
 #include "core/score.h"
+#include "core/trial.h"
 
 #define REQUESTS_MAX    (256 * LANE_KIND_COUNT) /* the bound of requests_in_flight_max */
 #define WANTS_MAX       256                     /* clients waiting for a refresh of one token */
@@ -30,9 +32,11 @@ enum discover_group { DISCOVER_WANTED, DISCOVER_URGENT, DISCOVER_ACTIVE, DISCOVE
 struct request {
     uint32_t generation;
     bool in_flight;
-    uint8_t lane; /* enum lane_kind */
+    bool is_trial; /* of one suspect */
+    uint8_t lane;  /* enum lane_kind */
     uint8_t token_count;
     uint8_t address_count;
+    uint32_t withdrawn; /* a bit for each token whose answer is not listened to any more */
     instant sent_at;
     token_id tokens[REQUEST_ADDRESSES_MAX];
     struct address addresses[REQUEST_ADDRESSES_MAX];
@@ -85,8 +89,10 @@ struct core {
     struct job_state jobs[JOB_COUNT];
     int64_t last_snapshot_id;
     bool is_restart_asked;
+    enum pause_state pause;
     struct recent_slice recent[GROUP_COUNT][RECENT_SLICES];
     struct core_stats stats;
+    struct trials suspects;
     struct want wants[WANTS_MAX];
     uint32_t wants_count;
     uint32_t free_count;
@@ -100,6 +106,9 @@ size_t core_room(const struct core *core); /* actions that still fit into this s
 void core_reply(struct core *core, uint64_t tag, enum reply_result result, token_id id,
                 const char *message);
 
+/* Answers all clients that wait for this token. */
+void core_reply_waiting(struct core *core, token_id id, enum reply_result result,
+                        const char *message);
 /* The one place that tells of a change of state. */
 void core_tell(struct core *core, enum transition what, unsigned from, unsigned to, uint32_t id);
 
@@ -110,13 +119,17 @@ void schedule_on_answer(struct core *core, const struct event *event);
 void schedule_cancel_overdue(struct core *core);
 void schedule_look_ahead(struct core *core);
 instant schedule_deadline(struct core *core);
+const struct request *schedule_find(const struct core *core, uint64_t handle);
+/* What is under way about this token is not listened to any more. */
+void schedule_withdraw(struct core *core, token_id id);
 bool schedule_is_silent(const struct core *core); /* no answer said anything of late */
 
 /* follow.c */
 struct lanes *follow_lanes(struct core *core, enum lane_kind lane);
 unsigned follow_group_mask(enum lane_kind lane);
 void follow_new(struct core *core, const struct event *event);
-void follow_start(struct core *core);
+/* At a start: where a token will stand, once its lanes are sorted. */
+void follow_place(struct core *core, token_id id);
 /* The request for this token failed: back to where it was, as old as it was. */
 void follow_put_back(struct core *core, token_id id, enum lane_kind lane);
 /* It was answered: `pairs` (maybe none) have it as their base. Stands in its lanes afterwards. */
@@ -131,6 +144,29 @@ void follow_sum_recent(struct core *core, enum token_group group);
 void follow_regroup(struct core *core, token_id id);
 /* `group` is DISCOVER_WANTED or DISCOVER_URGENT. */
 void follow_discover_now(struct core *core, token_id id, enum discover_group group);
+
+/* Out of both lanes, and back into them, as old as it is. */
+void follow_leave(struct core *core, token_id id);
+void follow_join(struct core *core, token_id id);
+enum lane_kind follow_price_lane(const struct core *core, token_id id);
+
+/* trust.c */
+enum trust trust_of(const struct core *core, token_id id);
+const char *trust_refusal(const struct core *core, token_id id); /* of a refresh; NULL: none */
+void trust_on_suspect(struct core *core, token_id id, enum lane_kind lane);
+void trust_on_quarantine(struct core *core, token_id id);
+void trust_on_release(struct core *core, token_id id);
+/* Somebody waits for all pools of a suspect. */
+void trust_discover(struct core *core, token_id id);
+/* Who is to be sent alone in this kind of lane now; TOKEN_NONE: nobody. */
+token_id trust_next_suspect(const struct core *core, enum lane_kind lane);
+instant trust_next_due(const struct core *core, enum lane_kind lane);
+void trust_sent(struct core *core, token_id id, enum lane_kind lane);
+void trust_failed(struct core *core, token_id id, enum lane_kind lane);
+/* Before its answer is taken. True when it has become an ordinary token, which stands in its lanes
+ * again; trust_cleared() tells so, after the answer was taken. */
+bool trust_passed(struct core *core, token_id id, enum lane_kind lane);
+void trust_cleared(struct core *core, token_id id);
 
 /* jobs.c */
 void jobs_init(struct core *core);

@@ -1,50 +1,8 @@
 /* The token table's layout, growth, index, and publication of slots. See the header. */
-#include "core/token_table.h"
+#include "core/token_layout.h"
 
 #include <assert.h>
 #include <math.h>
-
-#define TABLE_MAGIC        0x4d4f4f4e5441424cULL /* "MOONTABL" */
-#define TABLE_LAYOUT       1
-#define POOLS_RESERVED     8 /* pool entries of address space a token; 3.4 are used on average */
-#define POOLS_BACKED_AHEAD 8 /* backed for a token that has not come yet */
-#define POOLS_SPARE        1024
-#define READ_ATTEMPTS      1000 /* a publication takes well under a microsecond */
-#define REGION_ALIGNMENT   65536
-
-_Static_assert(sizeof(struct token) % 8 == 0, "slots are copied by words");
-_Static_assert(sizeof(struct pool) == 40, "pools are copied by words");
-_Static_assert(sizeof(struct lane_link) == 16, "links are two words");
-
-/* Sizes of runs: little is wasted around the three or four pools that most tokens have. */
-static const uint8_t run_sizes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, POOLS_MAX};
-#define RUN_CLASSES (sizeof run_sizes)
-
-struct slot {
-    _Atomic uint32_t sequence;
-    uint32_t check;       /* of the token */
-    uint32_t pools_check; /* of its pools */
-    uint32_t spare;
-    struct token token;
-};
-
-enum region {
-    REGION_SLOTS,
-    REGION_STATUS,
-    REGION_GROUP,
-    REGION_SCORE,
-    REGION_COST,
-    REGION_LINKS_PRICE,
-    REGION_LINKS_DISCOVER,
-    REGION_FIFO_PRICE,
-    REGION_FIFO_DISCOVER,
-    REGION_BUCKETS,
-    REGION_CHAIN,
-    REGION_POOLS,
-    REGION_COUNT
-};
-
-_Static_assert(REGION_COUNT <= TABLE_RANGES, "a range a region");
 
 static const size_t element_sizes[REGION_COUNT] = {
     [REGION_SLOTS] = sizeof(struct slot),
@@ -60,55 +18,6 @@ static const size_t element_sizes[REGION_COUNT] = {
     [REGION_CHAIN] = sizeof(token_id),
     [REGION_POOLS] = sizeof(struct pool),
 };
-
-struct name_list {
-    _Atomic uint32_t count;
-    char names[NAME_TABLE_SIZE][DEX_NAME_SIZE];
-};
-
-_Static_assert(DEX_NAME_SIZE == QUOTE_NAME_SIZE, "one list type serves both");
-
-struct draft {
-    token_id id;
-    bool pools_touched;
-    uint8_t pools_class; /* of the staged pools */
-    uint32_t pools_first;
-    struct token token;
-    struct pool pools[POOLS_MAX];
-};
-
-struct token_table {
-    uint64_t magic;
-    uint32_t layout;
-    uint32_t capacity_max;
-    uint64_t hash_key;
-    uint64_t offsets[REGION_COUNT];
-    _Atomic uint32_t count;
-    _Atomic uint32_t capacity;
-    _Atomic uint32_t pool_capacity;
-    uint32_t pool_used; /* entries ever given out; those given back are on the free lists */
-    uint32_t run_free[RUN_CLASSES];
-    _Atomic uint32_t index_sequence; /* odd while a bucket is split */
-    _Atomic uint32_t bucket_count;
-    struct name_list dexes;
-    struct name_list quotes;
-    struct draft draft;
-};
-
-static void *region(const struct token_table *table, enum region which)
-{
-    return (char *)table + table->offsets[which];
-}
-
-static struct slot *slot_of(const struct token_table *table, token_id id)
-{
-    return (struct slot *)region(table, REGION_SLOTS) + id;
-}
-
-static struct pool *pool_at(const struct token_table *table, uint32_t index)
-{
-    return (struct pool *)region(table, REGION_POOLS) + index;
-}
 
 static bool id_is_valid(const struct token_table *table, token_id id)
 {
@@ -133,26 +42,6 @@ static void words_load(void *private, const void *shared, size_t bytes)
         to[i] = atomic_load_explicit(&from[i], memory_order_relaxed);
 }
 
-/* Finds torn slots, not forgers: two lanes of multiply-xor, folded. */
-static uint32_t checksum(const void *data, size_t bytes)
-{
-    const uint64_t *words = data;
-    uint64_t a = 0x9e3779b97f4a7c15ULL, b = 0xc2b2ae3d27d4eb4fULL ^ bytes;
-    size_t n = bytes / 8, i = 0;
-    for (; i + 1 < n; i += 2) {
-        a = (a ^ words[i]) * 0xff51afd7ed558ccdULL;
-        b = (b ^ words[i + 1]) * 0xc4ceb9fe1a85ec53ULL;
-        a ^= a >> 32;
-        b ^= b >> 29;
-    }
-    if (i < n)
-        a = (a ^ words[i]) * 0xff51afd7ed558ccdULL;
-    uint64_t h = a ^ (b << 1 | b >> 63);
-    h ^= h >> 33;
-    h *= 0x9fb21c651e98df25ULL;
-    return (uint32_t)(h >> 32);
-}
-
 /* ---- making and growing ---- */
 
 static size_t align_up(size_t n)
@@ -167,18 +56,18 @@ static size_t region_elements(enum region which, uint32_t capacity, uint32_t poo
     return (size_t)capacity + 1; /* id 0 is nobody's */
 }
 
-static uint32_t pools_reserved(uint32_t capacity_max)
+uint32_t token_pools_reserved(uint32_t capacity_max)
 {
     uint64_t n = (uint64_t)capacity_max * POOLS_RESERVED + POOLS_SPARE;
     return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
-static size_t layout_regions(uint32_t capacity_max, uint64_t offsets[REGION_COUNT])
+size_t token_layout(uint32_t capacity_max, uint64_t offsets[REGION_COUNT])
 {
     size_t at = align_up(sizeof(struct token_table));
     for (int i = 0; i < REGION_COUNT; i++) {
         offsets[i] = at;
-        at += align_up(region_elements(i, capacity_max, pools_reserved(capacity_max)) *
+        at += align_up(region_elements(i, capacity_max, token_pools_reserved(capacity_max)) *
                        element_sizes[i]);
     }
     return at;
@@ -187,7 +76,7 @@ static size_t layout_regions(uint32_t capacity_max, uint64_t offsets[REGION_COUN
 size_t token_table_reserve_size(uint32_t capacity_max)
 {
     uint64_t offsets[REGION_COUNT];
-    return layout_regions(capacity_max, offsets);
+    return token_layout(capacity_max, offsets);
 }
 
 size_t token_table_header_size(void)
@@ -195,32 +84,63 @@ size_t token_table_header_size(void)
     return align_up(sizeof(struct token_table));
 }
 
-static void name_list_init(struct name_list *list)
+uint32_t token_table_capacity_for(size_t reserved)
 {
-    list->names[0][0] = '?';
-    list->names[0][1] = '\0';
-    atomic_store_explicit(&list->count, 1, memory_order_release);
+    uint64_t low = 0, high = UINT32_MAX;
+    while (low < high) {
+        uint64_t middle = (low + high) / 2;
+        if (token_table_reserve_size((uint32_t)middle) < reserved)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return token_table_reserve_size((uint32_t)low) == reserved ? (uint32_t)low : 0;
+}
+
+static void name_store(struct name_list *list, uint32_t index, const char *name)
+{
+    struct name_entry *entry = &list->entries[index];
+    *entry = (struct name_entry){0};
+    memcpy(entry->text, name, strnlen(name, sizeof entry->text - 1));
+    entry->check = checksum(index, entry->text, sizeof entry->text);
+    atomic_store_explicit(&list->count, index + 1, memory_order_release);
+}
+
+uint32_t token_capacity_check(uint32_t capacity, uint32_t pool_capacity)
+{
+    uint64_t both = (uint64_t)capacity << 32 | pool_capacity;
+    return checksum(0, &both, sizeof both);
 }
 
 struct token_table *token_table_init(void *memory, uint32_t capacity_max, uint64_t hash_key)
 {
     struct token_table *table = memory;
-    table->magic = TABLE_MAGIC;
-    table->layout = TABLE_LAYOUT;
-    table->capacity_max = capacity_max;
-    table->hash_key = hash_key;
-    layout_regions(capacity_max, table->offsets);
+    /* Others may map a table that is made anew: what stays the same is not touched. */
+    struct table_constants constants = {.magic = TABLE_MAGIC,
+                                        .layout = TABLE_LAYOUT,
+                                        .capacity_max = capacity_max,
+                                        .hash_key = hash_key};
+    token_layout(capacity_max, constants.offsets);
+    table->constants = constants;
+    table->constants_check = checksum(0, &constants, sizeof constants);
+    table->capacity_check = token_capacity_check(0, 0);
     atomic_store(&table->bucket_count, 1);
-    name_list_init(&table->dexes);
-    name_list_init(&table->quotes);
+    name_store(&table->dexes, 0, "?");
+    name_store(&table->quotes, 0, "?");
+    atomic_store(&table->index_sequence, 0);
     return table;
 }
 
-bool token_table_is_ours(const void *memory, size_t size)
+void token_table_retire(struct token_table *table)
 {
-    const struct token_table *table = memory;
-    return size >= sizeof *table && table->magic == TABLE_MAGIC && table->layout == TABLE_LAYOUT &&
-           token_table_reserve_size(table->capacity_max) <= size;
+    atomic_store(&table->count, 0);
+    atomic_store(&table->index_sequence, 1);
+    atomic_store(&table->capacity, 0);
+    atomic_store(&table->pool_capacity, 0);
+    table->pool_used = 0;
+    memset(table->run_free, 0, sizeof table->run_free);
+    table->draft.id = TOKEN_NONE;
+    atomic_store(&table->store_check, ~checksum(0, &table->store, sizeof table->store));
 }
 
 static uint32_t pools_planned(const struct token_table *table, uint32_t capacity)
@@ -228,7 +148,7 @@ static uint32_t pools_planned(const struct token_table *table, uint32_t capacity
     uint64_t ahead = capacity - token_table_count(table);
     uint64_t n = table->pool_used + ahead * POOLS_BACKED_AHEAD + POOLS_SPARE;
     uint32_t now = atomic_load(&table->pool_capacity);
-    uint32_t most = pools_reserved(table->capacity_max);
+    uint32_t most = token_pools_reserved(table->constants.capacity_max);
     if (n < now)
         n = now;
     return n > most ? most : (uint32_t)n;
@@ -237,22 +157,24 @@ static uint32_t pools_planned(const struct token_table *table, uint32_t capacity
 size_t token_table_ranges(const struct token_table *table, uint32_t capacity,
                           struct table_range out[TABLE_RANGES])
 {
-    assert(capacity <= table->capacity_max && capacity >= token_table_capacity(table));
+    assert(capacity <= table->constants.capacity_max && capacity >= token_table_capacity(table));
     uint32_t before = token_table_capacity(table);
     uint32_t pools_before = atomic_load(&table->pool_capacity);
     for (int i = 0; i < REGION_COUNT; i++) {
         size_t old = before == 0 ? 0 : region_elements(i, before, pools_before) * element_sizes[i];
         size_t new =
             region_elements(i, capacity, pools_planned(table, capacity)) * element_sizes[i];
-        out[i] = (struct table_range){table->offsets[i] + old, new - old};
+        out[i] = (struct table_range){table->constants.offsets[i] + old, new - old};
     }
     return REGION_COUNT;
 }
 
 void token_table_set_capacity(struct token_table *table, uint32_t capacity)
 {
-    assert(capacity <= table->capacity_max && capacity >= token_table_capacity(table));
-    atomic_store(&table->pool_capacity, pools_planned(table, capacity));
+    assert(capacity <= table->constants.capacity_max && capacity >= token_table_capacity(table));
+    uint32_t pool_capacity = pools_planned(table, capacity);
+    table->capacity_check = token_capacity_check(capacity, pool_capacity);
+    atomic_store(&table->pool_capacity, pool_capacity);
     atomic_store(&table->capacity, capacity);
 }
 
@@ -265,7 +187,7 @@ bool token_table_is_short(const struct token_table *table, uint32_t headroom)
 
 uint32_t token_table_capacity_max(const struct token_table *table)
 {
-    return table->capacity_max;
+    return table->constants.capacity_max;
 }
 
 uint32_t token_table_count(const struct token_table *table)
@@ -288,21 +210,9 @@ size_t token_table_bytes_used(const struct token_table *table)
 
 /* ---- the index by mint: linear hashing ---- */
 
-static _Atomic token_id *bucket_at(const struct token_table *table, uint32_t index)
+uint32_t token_mint_hash(const struct token_table *table, const struct address *mint)
 {
-    return (_Atomic token_id *)region(table, REGION_BUCKETS) + index;
-}
-
-static _Atomic token_id *chain_at(const struct token_table *table, token_id id)
-{
-    return (_Atomic token_id *)region(table, REGION_CHAIN) + id;
-}
-
-/* Buckets 0 … count − 1 exist; those whose larger round has not come yet use the smaller mask. */
-static uint32_t bucket_for(uint64_t hash, uint32_t mask, uint32_t count)
-{
-    uint32_t index = (uint32_t)hash & mask;
-    return index < count ? index : index & (mask >> 1);
+    return (uint32_t)address_hash(mint, table->constants.hash_key);
 }
 
 static bool mint_matches(const struct token_table *table, token_id id, const struct address *mint)
@@ -325,31 +235,28 @@ static token_id chain_search(const struct token_table *table, token_id id,
     return TOKEN_NONE;
 }
 
-static uint32_t mask_for(uint32_t bucket_count)
-{
-    uint32_t mask = 0;
-    while (mask < bucket_count - 1)
-        mask = mask << 1 | 1;
-    return mask;
-}
-
 token_id token_table_find(const struct token_table *table, const struct address *mint)
 {
     uint32_t count = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
-    uint32_t bucket = bucket_for(address_hash(mint, table->hash_key), mask_for(count), count);
+    uint32_t bucket = bucket_for(token_mint_hash(table, mint), bucket_mask(count), count);
     token_id id = atomic_load_explicit(bucket_at(table, bucket), memory_order_relaxed);
     return chain_search(table, id, mint);
 }
 
+/* Who is found is the right one, whatever moves meanwhile: its mint matches. Only that nobody is
+ * there must be looked at again while a bucket is split. A writer that died over a split thus hides
+ * the tokens of one bucket at most. */
 token_id token_table_find_shared(const struct token_table *table, const struct address *mint)
 {
     for (int i = 0; i < READ_ATTEMPTS; i++) {
         uint32_t before = atomic_load_explicit(&table->index_sequence, memory_order_acquire);
         token_id id = token_table_find(table, mint);
+        if (id != TOKEN_NONE)
+            return id;
         atomic_thread_fence(memory_order_acquire);
         uint32_t after = atomic_load_explicit(&table->index_sequence, memory_order_relaxed);
         if (before == after && before % 2 == 0)
-            return id;
+            break;
     }
     return TOKEN_NONE;
 }
@@ -365,7 +272,7 @@ static void chain_push(struct token_table *table, uint32_t bucket, token_id id)
 static void index_grow(struct token_table *table)
 {
     uint32_t fresh = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
-    uint32_t mask = mask_for(fresh + 1);
+    uint32_t mask = bucket_mask(fresh + 1);
     uint32_t split = fresh & (mask >> 1);
     uint32_t sequence = atomic_load_explicit(&table->index_sequence, memory_order_relaxed);
     atomic_store_explicit(&table->index_sequence, sequence + 1, memory_order_relaxed);
@@ -376,8 +283,8 @@ static void index_grow(struct token_table *table)
     atomic_store_explicit(bucket_at(table, fresh), TOKEN_NONE, memory_order_relaxed);
     while (id != TOKEN_NONE) {
         token_id next = atomic_load_explicit(chain_at(table, id), memory_order_relaxed);
-        uint64_t hash = address_hash(&slot_of(table, id)->token.mint, table->hash_key);
-        chain_push(table, ((uint32_t)hash & mask) == fresh ? fresh : split, id);
+        uint32_t hash = token_mint_hash(table, &slot_of(table, id)->token.mint);
+        chain_push(table, (hash & mask) == fresh ? fresh : split, id);
         id = next;
     }
     atomic_store_explicit(&table->bucket_count, fresh + 1, memory_order_relaxed);
@@ -386,19 +293,29 @@ static void index_grow(struct token_table *table)
 
 /* ---- publication ---- */
 
+float token_score_for_column(const struct token *token)
+{
+    return token->state.answers == 0 ? NAN : (float)token->state.score;
+}
+
+void token_set_columns(struct token_table *table, token_id id, const struct token *token)
+{
+    float score = token_score_for_column(token);
+    uint32_t bits;
+    memcpy(&bits, &score, sizeof bits);
+    atomic_store_explicit((_Atomic uint32_t *)token_region(table, REGION_SCORE) + id, bits,
+                          memory_order_relaxed);
+    atomic_store_explicit((_Atomic uint8_t *)token_region(table, REGION_STATUS) + id, token->status,
+                          memory_order_relaxed);
+}
+
 static void publish(struct token_table *table, token_id id, const struct token *token)
 {
     struct slot *slot = slot_of(table, id);
     words_store(&slot->token, token, sizeof *token);
-    atomic_store_explicit((_Atomic uint32_t *)&slot->check, checksum(token, sizeof *token),
+    atomic_store_explicit((_Atomic uint32_t *)&slot->check, checksum(id, token, sizeof *token),
                           memory_order_relaxed);
-    float score = token->state.answers == 0 ? NAN : (float)token->state.score;
-    uint32_t bits;
-    memcpy(&bits, &score, sizeof bits);
-    atomic_store_explicit((_Atomic uint32_t *)region(table, REGION_SCORE) + id, bits,
-                          memory_order_relaxed);
-    atomic_store_explicit((_Atomic uint8_t *)region(table, REGION_STATUS) + id, token->status,
-                          memory_order_relaxed);
+    token_set_columns(table, id, token);
 }
 
 static uint32_t sequence_begin(struct slot *slot)
@@ -424,7 +341,7 @@ static token_id slot_add(struct token_table *table, const struct token *token)
     struct slot *slot = slot_of(table, id);
     uint32_t sequence = sequence_begin(slot);
     publish(table, id, token);
-    atomic_store_explicit((_Atomic uint32_t *)&slot->pools_check, checksum(NULL, 0),
+    atomic_store_explicit((_Atomic uint32_t *)&slot->pools_check, checksum(id, NULL, 0),
                           memory_order_relaxed);
     token_set_group(table, id, GROUP_COLD);
     sequence_end(slot, sequence);
@@ -446,8 +363,7 @@ token_id token_table_add(struct token_table *table, const struct address *mint)
     if (id == TOKEN_NONE)
         return TOKEN_NONE;
     uint32_t buckets = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
-    uint64_t hash = address_hash(mint, table->hash_key);
-    chain_push(table, bucket_for(hash, mask_for(buckets), buckets), id);
+    chain_push(table, bucket_for(token_mint_hash(table, mint), bucket_mask(buckets), buckets), id);
     index_keep_up(table);
     return id;
 }
@@ -494,10 +410,10 @@ struct pool *token_draft_pools(struct token_table *table)
     return draft->pools;
 }
 
-static uint8_t run_class_for(size_t count)
+uint8_t token_run_class_for(size_t count)
 {
     uint8_t run_class = 0;
-    while (run_sizes[run_class] < count)
+    while (run_size(run_class) < count)
         run_class++;
     return run_class;
 }
@@ -509,23 +425,31 @@ static uint32_t run_take(struct token_table *table, uint8_t run_class)
         return 0;
     uint32_t first = table->run_free[run_class];
     if (first != 0) {
-        memcpy(&table->run_free[run_class], pool_at(table, first - 1), sizeof(uint32_t));
+        table->run_free[run_class] =
+            atomic_load_explicit(&free_run_at(table, first - 1)->next, memory_order_relaxed);
         return first - 1;
     }
     uint32_t left = atomic_load(&table->pool_capacity) - table->pool_used;
-    if (left < run_sizes[run_class])
+    if (left < run_size(run_class))
         return UINT32_MAX;
     first = table->pool_used;
-    table->pool_used += run_sizes[run_class];
+    table->pool_used += run_size(run_class);
     return first;
 }
 
-static void run_give_back(struct token_table *table, uint32_t first, uint8_t run_class)
+uint32_t token_free_run_tag(uint32_t first, uint8_t run_class)
+{
+    uint64_t both = (uint64_t)first << 8 | run_class;
+    return (checksum(TABLE_MAGIC, &both, sizeof both) & ~RUN_CLASS_MASK) | run_class;
+}
+
+void token_run_give_back(struct token_table *table, uint32_t first, uint8_t run_class)
 {
     if (run_class == 0)
         return;
-    atomic_store_explicit((_Atomic uint32_t *)(void *)pool_at(table, first),
-                          table->run_free[run_class], memory_order_relaxed);
+    struct free_run *run = free_run_at(table, first);
+    atomic_store_explicit(&run->next, table->run_free[run_class], memory_order_relaxed);
+    atomic_store_explicit(&run->tag, token_free_run_tag(first, run_class), memory_order_relaxed);
     table->run_free[run_class] = first + 1; /* 0 ends the list */
 }
 
@@ -534,14 +458,14 @@ bool token_draft_set_pools(struct token_table *table, const struct pool *pools, 
     assert(count <= POOLS_MAX);
     struct draft *draft = &table->draft;
     token_draft_pools(table);
-    uint8_t run_class = run_class_for(count);
+    uint8_t run_class = token_run_class_for(count);
     if (run_class != draft->pools_class) {
         uint32_t first = run_take(table, run_class);
         if (first == UINT32_MAX)
             return false;
         bool is_staged = draft->pools_first != draft->token.pool_first;
         if (is_staged)
-            run_give_back(table, draft->pools_first, draft->pools_class);
+            token_run_give_back(table, draft->pools_first, draft->pools_class);
         draft->pools_class = run_class;
         draft->pools_first = first;
     }
@@ -563,21 +487,59 @@ void token_write_end(struct token_table *table, token_id id)
         draft->token.pool_first = draft->pools_first;
         draft->token.pool_class = draft->pools_class;
         words_store(pool_at(table, draft->pools_first), draft->pools, bytes);
-        atomic_store_explicit((_Atomic uint32_t *)&slot->pools_check, checksum(draft->pools, bytes),
-                              memory_order_relaxed);
+        atomic_store_explicit((_Atomic uint32_t *)&slot->pools_check,
+                              checksum(id, draft->pools, bytes), memory_order_relaxed);
     }
     publish(table, id, &draft->token);
     sequence_end(slot, sequence);
     /* Only now: a reader still copying the old run sees that the sequence has moved. */
     if (draft->pools_touched &&
         (old_first != draft->pools_first || old_class != draft->pools_class))
-        run_give_back(table, old_first, old_class);
+        token_run_give_back(table, old_first, old_class);
     draft->id = TOKEN_NONE;
+}
+
+void token_publish(struct token_table *table, token_id id, const struct token *token)
+{
+    struct slot *slot = slot_of(table, id);
+    uint32_t sequence = sequence_begin(slot);
+    publish(table, id, token);
+    sequence_end(slot, sequence);
+}
+
+bool token_table_replace(struct token_table *table, token_id id, const struct token *token,
+                         const struct pool *pools)
+{
+    assert(id_is_valid(table, id) && token->pool_count <= POOLS_MAX);
+    struct slot *slot = slot_of(table, id);
+    struct token fresh = *token;
+    size_t bytes = token->pool_count * sizeof *pools;
+    fresh.pool_class = token_run_class_for(token->pool_count);
+    fresh.pool_first = run_take(table, fresh.pool_class);
+    if (fresh.pool_first == UINT32_MAX)
+        return false;
+    uint32_t sequence = sequence_begin(slot);
+    words_store(pool_at(table, fresh.pool_first), pools, bytes);
+    atomic_store_explicit((_Atomic uint32_t *)&slot->pools_check, checksum(id, pools, bytes),
+                          memory_order_relaxed);
+    publish(table, id, &fresh);
+    sequence_end(slot, sequence);
+    token_mark_stored(table, id, sequence + 1);
+    token_mark_stored_pools(table, id, 0);
+    return true;
+}
+
+void token_table_make_hole(struct token_table *table, token_id id)
+{
+    bool done = token_table_replace(
+        table, id, &(struct token){.status = TOKEN_ARCHIVED, .flags = TOKEN_HOLE}, NULL);
+    assert(done); /* no pools, no room needed */
+    (void)done;
 }
 
 void token_set_group(struct token_table *table, token_id id, enum token_group group)
 {
-    atomic_store_explicit((_Atomic uint8_t *)region(table, REGION_GROUP) + id, (uint8_t)group,
+    atomic_store_explicit((_Atomic uint8_t *)token_region(table, REGION_GROUP) + id, (uint8_t)group,
                           memory_order_relaxed);
 }
 
@@ -587,21 +549,18 @@ static uint8_t name_index(struct name_list *list, const char *name)
 {
     uint32_t count = atomic_load_explicit(&list->count, memory_order_relaxed);
     for (uint32_t i = 1; i < count; i++)
-        if (strncmp(list->names[i], name, DEX_NAME_SIZE - 1) == 0)
+        if (strncmp(list->entries[i].text, name, DEX_NAME_SIZE - 1) == 0)
             return (uint8_t)i;
     if (count == NAME_TABLE_SIZE || name[0] == '\0')
         return 0;
-    size_t length = strnlen(name, DEX_NAME_SIZE - 1);
-    memcpy(list->names[count], name, length);
-    list->names[count][length] = '\0';
-    atomic_store_explicit(&list->count, count + 1, memory_order_release);
+    name_store(list, count, name);
     return (uint8_t)count;
 }
 
 static const char *name_at(const struct name_list *list, uint8_t index)
 {
     uint32_t count = atomic_load_explicit(&list->count, memory_order_acquire);
-    return index < count && count <= NAME_TABLE_SIZE ? list->names[index] : "?";
+    return index < count && count <= NAME_TABLE_SIZE ? list->entries[index].text : "?";
 }
 
 uint8_t token_table_dex(struct token_table *table, const char *name)
@@ -635,6 +594,13 @@ static bool pools_are_in_range(const struct token_table *table, const struct tok
 bool token_read(const struct token_table *table, token_id id, struct token *out,
                 struct pool pools[POOLS_MAX])
 {
+    uint32_t publication;
+    return token_read_publication(table, id, out, pools, &publication);
+}
+
+bool token_read_publication(const struct token_table *table, token_id id, struct token *out,
+                            struct pool pools[POOLS_MAX], uint32_t *publication)
+{
     if (!id_is_valid(table, id) || id > token_table_capacity(table))
         return false;
     const struct slot *slot = slot_of(table, id);
@@ -646,11 +612,62 @@ bool token_read(const struct token_table *table, token_id id, struct token *out,
             words_load(pools, pool_at(table, out->pool_first),
                        out->pool_count * sizeof(struct pool));
         atomic_thread_fence(memory_order_acquire);
-        uint32_t after = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
-        if (before == after && before % 2 == 0 && in_range)
-            return !(out->flags & TOKEN_HOLE);
+        *publication = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
+        if (before == *publication && before % 2 == 0 && in_range)
+            return before != 0 && !(out->flags & TOKEN_HOLE);
     }
     return false;
+}
+
+/* ---- what is stored ---- */
+
+void token_table_set_store(struct token_table *table, const struct table_store *store)
+{
+    words_store(&table->store, store, sizeof *store);
+    atomic_store(&table->store_check, checksum(0, store, sizeof *store));
+}
+
+bool token_table_store(const struct token_table *table, struct table_store *out)
+{
+    words_load(out, &table->store, sizeof *out);
+    return atomic_load(&table->store_check) == checksum(0, out, sizeof *out);
+}
+
+void token_mark_stored(struct token_table *table, token_id id, uint32_t publication)
+{
+    assert(id_is_valid(table, id));
+    atomic_store_explicit(&slot_of(table, id)->stored, publication, memory_order_relaxed);
+}
+
+bool token_is_stored(const struct token_table *table, token_id id)
+{
+    const struct slot *slot = slot_of(table, id);
+    return atomic_load_explicit(&slot->stored, memory_order_relaxed) ==
+           atomic_load_explicit(&slot->sequence, memory_order_relaxed);
+}
+
+void token_mark_stored_pools(struct token_table *table, token_id id, uint32_t hash)
+{
+    atomic_store_explicit(&slot_of(table, id)->stored_pools, hash, memory_order_relaxed);
+}
+
+uint32_t token_stored_pools(const struct token_table *table, token_id id)
+{
+    return atomic_load_explicit(&slot_of(table, id)->stored_pools, memory_order_relaxed);
+}
+
+void token_mark_stored_snapshot(struct token_table *table, token_id id, int64_t snapshot_id)
+{
+    assert(id_is_valid(table, id));
+    atomic_store_explicit(&slot_of(table, id)->stored_snapshot, (uint32_t)snapshot_id,
+                          memory_order_relaxed);
+}
+
+int64_t token_stored_snapshot(const struct token_table *table, token_id id, int64_t newest)
+{
+    uint32_t low = atomic_load_explicit(&slot_of(table, id)->stored_snapshot, memory_order_relaxed);
+    int64_t snapshot_id = newest - (int64_t)(uint32_t)((uint32_t)newest - low);
+    return low == 0 || snapshot_id < 0 ? 0 : snapshot_id;
 }
 
 bool token_is_whole(const struct token_table *table, token_id id)
@@ -660,27 +677,27 @@ bool token_is_whole(const struct token_table *table, token_id id)
     if (!token_read(table, id, &token, pools))
         return false;
     const struct slot *slot = slot_of(table, id);
-    return slot->check == checksum(&token, sizeof token) &&
-           slot->pools_check == checksum(pools, token.pool_count * sizeof *pools) &&
+    return slot->check == checksum(id, &token, sizeof token) &&
+           slot->pools_check == checksum(id, pools, token.pool_count * sizeof *pools) &&
            token.status < TOKEN_STATUS_COUNT && token.pool_class < RUN_CLASSES &&
-           token.pool_count <= run_sizes[token.pool_class];
+           token.pool_count <= run_size(token.pool_class);
 }
 
 enum token_status token_column_status(const struct token_table *table, token_id id)
 {
-    return atomic_load_explicit((_Atomic uint8_t *)region(table, REGION_STATUS) + id,
+    return atomic_load_explicit((_Atomic uint8_t *)token_region(table, REGION_STATUS) + id,
                                 memory_order_relaxed);
 }
 
 enum token_group token_column_group(const struct token_table *table, token_id id)
 {
-    return atomic_load_explicit((_Atomic uint8_t *)region(table, REGION_GROUP) + id,
+    return atomic_load_explicit((_Atomic uint8_t *)token_region(table, REGION_GROUP) + id,
                                 memory_order_relaxed);
 }
 
 float token_column_score(const struct token_table *table, token_id id)
 {
-    uint32_t bits = atomic_load_explicit((_Atomic uint32_t *)region(table, REGION_SCORE) + id,
+    uint32_t bits = atomic_load_explicit((_Atomic uint32_t *)token_region(table, REGION_SCORE) + id,
                                          memory_order_relaxed);
     float score;
     memcpy(&score, &bits, sizeof score);
@@ -690,9 +707,13 @@ float token_column_score(const struct token_table *table, token_id id)
 void token_columns_read(const struct token_table *table, token_id first, uint32_t count,
                         uint8_t *statuses, float *scores)
 {
-    assert(id_is_valid(table, first) && count <= token_table_count(table) - first + 1);
-    const _Atomic uint8_t *status = (const _Atomic uint8_t *)region(table, REGION_STATUS) + first;
-    const _Atomic uint32_t *score = (const _Atomic uint32_t *)region(table, REGION_SCORE) + first;
+    /* Not the count of now: another process may have emptied the table since it was read. */
+    assert(first != TOKEN_NONE && first <= table->constants.capacity_max &&
+           count <= table->constants.capacity_max - first + 1);
+    const _Atomic uint8_t *status =
+        (const _Atomic uint8_t *)token_region(table, REGION_STATUS) + first;
+    const _Atomic uint32_t *score =
+        (const _Atomic uint32_t *)token_region(table, REGION_SCORE) + first;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t bits = atomic_load_explicit(&score[i], memory_order_relaxed);
         statuses[i] = atomic_load_explicit(&status[i], memory_order_relaxed);
@@ -702,22 +723,22 @@ void token_columns_read(const struct token_table *table, token_id first, uint32_
 
 instant token_column_checked(const struct token_table *table, token_id id)
 {
-    struct lane_link *link = (struct lane_link *)region(table, REGION_LINKS_PRICE) + id;
+    struct lane_link *link = (struct lane_link *)token_region(table, REGION_LINKS_PRICE) + id;
     return (instant){
         atomic_load_explicit((_Atomic int64_t *)&link->stamp.us, memory_order_relaxed)};
 }
 
 struct lane_link *token_table_links(struct token_table *table, enum link_family family)
 {
-    return region(table, family == LINKS_PRICE ? REGION_LINKS_PRICE : REGION_LINKS_DISCOVER);
+    return token_region(table, family == LINKS_PRICE ? REGION_LINKS_PRICE : REGION_LINKS_DISCOVER);
 }
 
 uint8_t *token_table_fifos(struct token_table *table, enum link_family family)
 {
-    return region(table, family == LINKS_PRICE ? REGION_FIFO_PRICE : REGION_FIFO_DISCOVER);
+    return token_region(table, family == LINKS_PRICE ? REGION_FIFO_PRICE : REGION_FIFO_DISCOVER);
 }
 
 uint8_t *token_table_costs(struct token_table *table)
 {
-    return region(table, REGION_COST);
+    return token_region(table, REGION_COST);
 }

@@ -22,7 +22,7 @@
  * told to look away). Checksums say after a crash whether a slot is whole. Columns are single words
  * written atomically. Pools are read through their token: the slot's sequence covers them.
  *
- * Memory a token: slot 376, columns 7, links 34, index 8, pools 40 each (3.4 on average): with
+ * Memory a token: slot 384, columns 7, links 34, index 8, pools 40 each (3.4 on average): with
  * what runs waste about 570; token_table_bytes_used() is tested to stay under 600 a token.
  */
 #ifndef MOONWATCH_CORE_TOKEN_TABLE_H
@@ -128,6 +128,7 @@ enum token_flags {
     TOKEN_DURABLE = 1,       /* its row is in the store: may be acknowledged */
     TOKEN_POOLS_CHANGED = 2, /* its pools are newer than the store's */
     TOKEN_HOLE = 4,          /* no token: its row in the store was refused; only its id is taken */
+    TOKEN_QUARANTINED = 8,   /* asking for it killed us: not asked for, until it is released */
 };
 
 struct token {
@@ -159,6 +160,13 @@ struct pool {
     uint8_t spare;
 };
 
+/* Whether it can be right: times, ranges, finite numbers. Without an answer the figures mean
+ * nothing, whatever they are. Of the state: NULL when all is well, else what is wrong (static
+ * storage). */
+const char *token_state_complaint(const struct token_state *state);
+bool token_is_sound(const struct token *token);
+bool pool_is_sound(const struct pool *pool);
+
 struct token_table;
 
 /* ---- making and growing; the memory is the caller's ---- */
@@ -173,8 +181,12 @@ size_t token_table_header_size(void);
  * `hash_key` should be random. */
 struct token_table *token_table_init(void *memory, uint32_t capacity_max, uint64_t hash_key);
 
-/* Whether memory of that many bytes holds a table of this version, as far as its header says. */
-bool token_table_is_ours(const void *memory, size_t size);
+/* The most tokens for which that much was reserved; 0: no table has this size. */
+uint32_t token_table_capacity_for(size_t reserved);
+
+/* Makes a table forget its tokens while others may be reading it: first they find nobody, then the
+ * caller takes the memory behind the header back (it must read as zero), and inits it. */
+void token_table_retire(struct token_table *table);
 
 /* The byte ranges that must be backed by memory before `capacity` tokens fit; returns how many
  * (at most TABLE_RANGES). Back them, then call token_table_set_capacity(). */
@@ -218,6 +230,16 @@ struct pool *token_draft_pools(struct token_table *table);
  * larger run: the old ones stay. */
 bool token_draft_set_pools(struct token_table *table, const struct pool *pools, size_t count);
 
+/* Publishes `token`, a changed copy of the slot, with the pools that it has. Needs no draft: may be
+ * called for different tokens by several threads. */
+void token_publish(struct token_table *table, token_id id, const struct token *token);
+
+/* After a check that found the slot bad: puts there what the store has of it, whatever is there
+ * now. False when there is no room for its pools. */
+bool token_table_replace(struct token_table *table, token_id id, const struct token *token,
+                         const struct pool *pools);
+void token_table_make_hole(struct token_table *table, token_id id);
+
 void token_set_group(struct token_table *table, token_id id, enum token_group group);
 
 /* The index of a name in the table's list of DEX or quote names; 0 is "?", which also takes every
@@ -246,6 +268,37 @@ size_t token_table_bytes_used(const struct token_table *table);
 
 /* A reader must look tokens up by mint without the writer's help; safe while it grows. */
 token_id token_table_find_shared(const struct token_table *table, const struct address *mint);
+
+/* ---- the store's thread's side: what of a token is in the store ---- */
+
+/* The store that the table was read from or is written to, and whether that must be written anew
+ * from this table, whatever the marks of its tokens say: a new file is being filled. */
+struct table_store {
+    uint64_t identity;
+    uint64_t generation; /* of its newest opening */
+    uint64_t is_behind;  /* 0 or 1; a word, so that there is no padding */
+};
+
+void token_table_set_store(struct token_table *table, const struct table_store *store);
+/* False: never set, or torn by a death. */
+bool token_table_store(const struct token_table *table, struct table_store *out);
+
+/* A token is STORED when the store has its present publication: its state, and its pools where they
+ * changed. What is not can be told, and written, after a death. `publication` is the one that was
+ * written, from token_read_publication(). */
+bool token_read_publication(const struct token_table *table, token_id id, struct token *out,
+                            struct pool pools[POOLS_MAX], uint32_t *publication);
+void token_mark_stored(struct token_table *table, token_id id, uint32_t publication);
+bool token_is_stored(const struct token_table *table, token_id id);
+
+/* A hash of its list of pools as the store has it; 0: not known. */
+void token_mark_stored_pools(struct token_table *table, token_id id, uint32_t hash);
+uint32_t token_stored_pools(const struct token_table *table, token_id id);
+
+/* Its newest snapshot in the store; 0: none. `newest` is the store's newest of all: the slot keeps
+ * 32 bits, so a snapshot that has 2^32 others after it is taken for a newer one. */
+void token_mark_stored_snapshot(struct token_table *table, token_id id, int64_t snapshot_id);
+int64_t token_stored_snapshot(const struct token_table *table, token_id id, int64_t newest);
 
 /* ---- for lane.c: the links of a lane family ---- */
 enum link_family { LINKS_PRICE, LINKS_DISCOVER, LINK_FAMILY_COUNT };

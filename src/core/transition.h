@@ -7,8 +7,11 @@
 
 /* X(code, name): what its states are, and what its id is of */
 #define TRANSITION_LIST(X)                                                                         \
-    X(TRANSITION_BREAKER, "breaker") /* enum breaker_state; no id */                               \
-    X(TRANSITION_JOB, "job")         /* enum job_run_state; enum job */
+    X(TRANSITION_BREAKER, "breaker")       /* enum breaker_state; no id */                         \
+    X(TRANSITION_JOB, "job")               /* enum job_run_state; enum job */                      \
+    X(TRANSITION_SUSPECT, "suspect")       /* enum trust; a token */                               \
+    X(TRANSITION_QUARANTINE, "quarantine") /* enum trust, into it and out of it; a token */        \
+    X(TRANSITION_PAUSE, "pause")           /* enum pause_state; no id */
 
 enum transition {
 #define X(code, text) code,

@@ -18,6 +18,10 @@ static void refuse(struct engine *engine, const struct command *command, const c
 
 static void do_add_token(struct engine *engine, const struct command *command)
 {
+    if (engine_keeps_out(engine, &command->mint)) {
+        refuse(engine, command, "the token is in quarantine; release it first");
+        return;
+    }
     struct event event = {.kind = EVENT_TOKEN_SEEN};
     event.token_seen.mint = command->mint;
     event.token_seen.name = command->name;
@@ -100,12 +104,15 @@ static void do_release(struct engine *engine, const struct command *command)
         engine_reply(engine, &reply);
         return;
     }
-    suspect_release(suspect);
+    engine_release(engine, suspect);
     reply_done(engine, command);
 }
 
 static void on_command(struct engine *engine, struct command *command)
 {
+    engine_note(engine, &(struct flight_note){.kind = FLIGHT_COMMAND,
+                                              .what = command->kind,
+                                              .number = command->tag & ~LINK_TAG});
     /* The sender may be another process: no text is believed to end. */
     command->name[sizeof command->name - 1] = '\0';
     command->symbol[sizeof command->symbol - 1] = '\0';
@@ -153,8 +160,8 @@ static void on_command(struct engine *engine, struct command *command)
     refuse(engine, command, "no such command");
 }
 
-/* Our end of a channel is closed: of the api's nobody reads any more, the supervisor's means that we
- * are alone. */
+/* Our end of a channel is closed: of the api's nobody reads any more, the supervisor's means that
+ * we are alone. */
 static void on_end(struct engine *engine, uv_poll_t *poll, int fd)
 {
     uv_poll_stop(poll);

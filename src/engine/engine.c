@@ -100,7 +100,7 @@ static void note_failure(struct engine *engine, const struct feed_answer *answer
         instant_diff(now, engine->failure_told_at).us < FAILURE_TOLD_EVERY.us)
         return;
     engine->failure_told_at = now;
-    log_warning("feed", "requests fail; their tokens stay in front, the lanes rest and try again",
+    log_warning("feed", "requests fail; their tokens stay in front and are asked for again",
                 LOG_STRING("outcome", outcome), LOG_INT("status", answer->http_status),
                 LOG_STRING("detail", detail),
                 LOG_INT("failed_in_a_row", engine->failures_in_a_row));
@@ -119,6 +119,11 @@ void engine_on_answer(void *context, const struct feed_answer *answer)
         event.answer.pairs = answer->parsed->pairs;
         event.answer.pair_count = answer->parsed->pair_count;
     }
+    engine_note(engine,
+                &(struct flight_note){.kind = FLIGHT_REQUEST_ENDED,
+                                      .what = core_request_lane(engine->core, answer->request),
+                                      .to = answer->outcome,
+                                      .number = answer->request});
     if (answer->outcome == FEED_OK)
         note_success(engine);
     else if (answer->outcome != FEED_CANCELLED)
@@ -135,6 +140,8 @@ void engine_on_received(void *context, uint64_t request)
 bool engine_on_token(void *context, const struct source_token *token)
 {
     struct engine *engine = context;
+    if (engine_keeps_out(engine, &token->mint))
+        return true;
     struct event event = {.kind = EVENT_TOKEN_SEEN};
     event.token_seen.mint = token->mint;
     event.token_seen.name = token->name;
@@ -188,7 +195,11 @@ static void on_store_state(void *context, const struct writer_stats *stats)
 
 static void on_store_beat(void *context)
 {
+    static _Thread_local bool is_armed;
     struct engine *engine = context;
+    if (!is_armed)
+        crash_arm_thread();
+    is_armed = true;
     page_beat(engine->page, BEAT_STORE_THREAD, clock_now(),
               duration_s(engine->options.store_deadline_sec));
     while (fault_armed(engine->faults, FAULT_HANG_STORE) != 0)
@@ -234,5 +245,7 @@ void engine_on_second(struct engine *engine)
     page_set(engine->page, GAUGE_LOOP_LAG, lag < 0 ? 0 : lag);
     engine->second_expected_at = instant_add(now, duration_s(1));
     engine_publish(engine);
+    engine_release_expired(engine);
+    engine_keep_incidents(engine);
     tell_stretch(engine);
 }

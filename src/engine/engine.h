@@ -21,9 +21,9 @@
 
 #include "base/options.h"
 
-/* Runs until SIGTERM, SIGINT or the end of its supervisor; then drains, commits and returns the exit
- * status: 0; 1 when it could not start or something acknowledged could not be written; 2 when it
- * was not started by a supervisor. Complaints are logged. */
+/* Runs until SIGTERM, SIGINT or the end of its supervisor; then drains, commits and returns the
+ * exit status: 0; 1 when it could not start or something acknowledged could not be written; 2 when
+ * it was not started by a supervisor. Complaints are logged. */
 int engine_process(const struct options *options);
 
 #endif

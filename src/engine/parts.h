@@ -24,7 +24,7 @@ struct engine {
     struct writer *writer;
     struct feed *feed;
     struct source *source;
-    struct faults *faults; /* NULL but under a drill */
+    struct faults *faults;     /* NULL but under a drill */
     struct exporter *exporter; /* NULL: no file is wanted */
     uv_timer_t deadline_timer;
     uv_timer_t second_timer;
@@ -37,6 +37,7 @@ struct engine {
     bool export_failed;
     uint64_t export_done;       /* a run that has ended and is to be told of; 0: none */
     bool is_stretched;          /* somebody is past the maximum age */
+    uint64_t incident_kept;     /* the newest that the store has been told of */
     uint64_t failures_in_a_row; /* of requests */
     instant failure_told_at;
     instant second_expected_at;
@@ -63,6 +64,15 @@ void engine_beat(struct engine *engine, duration patience);
 void engine_note(struct engine *engine, const struct flight_note *note);
 void engine_take_in_hand(struct engine *engine, uint64_t request);
 void engine_let_go(struct engine *engine);
+void engine_note_stage(struct engine *engine, enum start_stage stage);
+void engine_keep_incidents(struct engine *engine);
+
+/* trust.c: the page's suspects */
+void engine_tell_suspects(struct engine *engine);
+void engine_on_cleared(struct engine *engine, token_id id);
+void engine_release(struct engine *engine, struct suspect *suspect);
+void engine_release_expired(struct engine *engine);
+bool engine_keeps_out(struct engine *engine, const struct address *mint);
 
 /* perform.c */
 void engine_perform(struct engine *engine, const struct action *action);

@@ -84,16 +84,43 @@ static void perform_history(struct engine *engine, const struct action *action)
     snprintf(event.reason, sizeof event.reason, "%s", action->history.reason);
     writer_add_event(engine->writer, &event);
     char mint[ADDRESS_TEXT_MAX + 1];
-    address_format(&token_slot(engine->memory.table, action->history.id)->mint, mint);
+    const struct token *token = token_slot(engine->memory.table, action->history.id);
+    engine_note(engine, &(struct flight_note){
+                            .kind = FLIGHT_LIFE, .to = token->status, .subject = &token->mint});
+    address_format(&token->mint, mint);
     /* A first connection may bring thousands of tokens: that they came is for those who look. */
-    bool is_new = token_slot(engine->memory.table, action->history.id)->state.answers == 0;
+    bool is_new = token->state.answers == 0;
     LOG_AT(is_new ? LOG_DEBUG : LOG_INFO, "life", action->history.event, LOG_STRING("mint", mint),
            LOG_STRING("reason", action->history.reason));
 }
 
-static void perform_transition(const struct action *action)
+/* As the flight recorder keeps it. */
+static struct flight_note note_of(const struct engine *engine, const struct action *action)
+{
+    static const enum flight_kind kinds[TRANSITION_COUNT] = {[TRANSITION_BREAKER] = FLIGHT_BREAKER,
+                                                             [TRANSITION_JOB] = FLIGHT_JOB,
+                                                             [TRANSITION_SUSPECT] = FLIGHT_SUSPECT,
+                                                             [TRANSITION_QUARANTINE] =
+                                                                 FLIGHT_SUSPECT,
+                                                             [TRANSITION_PAUSE] = FLIGHT_PAUSE};
+    enum transition what = action->transition.what;
+    bool is_of_token = what == TRANSITION_SUSPECT || what == TRANSITION_QUARANTINE;
+    struct flight_note note = {.kind = kinds[what],
+                               .from = action->transition.from,
+                               .to = action->transition.to,
+                               .number = action->transition.id};
+    if (what == TRANSITION_JOB)
+        note.what = action->transition.id;
+    if (is_of_token)
+        note.subject = &token_slot(engine->memory.table, action->transition.id)->mint;
+    return note;
+}
+
+static void perform_transition(struct engine *engine, const struct action *action)
 {
     enum transition what = action->transition.what;
+    struct flight_note note = note_of(engine, action);
+    engine_note(engine, &note);
     /* Jobs begin and end every few seconds. */
     LOG_AT(what == TRANSITION_JOB ? LOG_DEBUG : LOG_INFO, "heal", transition_name(what),
            LOG_STRING("from", transition_state_name(what, action->transition.from)),
@@ -143,8 +170,11 @@ void engine_perform(struct engine *engine, const struct action *action)
                   LOG_STRING("reason", action->restart.reason));
         engine_report(REPORT_RESTART, action->restart.reason);
         return;
+    case ACTION_SUSPECT_CLEARED:
+        engine_on_cleared(engine, action->suspect_cleared.id);
+        return;
     case ACTION_TRANSITION:
-        perform_transition(action);
+        perform_transition(engine, action);
         return;
     case ACTION_KIND_COUNT:
         return;

@@ -15,14 +15,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LOGGER       "engine"
-#define DRAIN_LIMIT  duration_s(4) /* of the five seconds that a stop may take */
-#define DRAIN_BEAT   duration_s(6) /* the loop does not turn while the store's thread drains */
-#define EXPORT_LIMIT duration_ms(500) /* an export takes milliseconds, or it hangs */
-#define STOP_STEP_MS 2
-#define BEATS        5             /* in the time that a heartbeat may take */
-#define LOOK_BELOW_MS 50           /* a beat at least as often, so that a fault is noticed */
-#define EXIT_REFUSED 2             /* as for a wrong option: another try would not mend it */
+#define LOGGER         "engine"
+#define FIRST_CAPACITY 1024
+#define DRAIN_LIMIT    duration_s(4)    /* of the five seconds that a stop may take */
+#define DRAIN_BEAT     duration_s(6)    /* the loop does not turn while the store's thread drains */
+#define EXPORT_LIMIT   duration_ms(500) /* an export takes milliseconds, or it hangs */
+#define STOP_STEP_MS   2
+#define BEATS          5  /* in the time that a heartbeat may take */
+#define LOOK_BELOW_MS  50 /* a beat at least as often, so that a fault is noticed */
+#define EXIT_REFUSED   2  /* as for a wrong option: another try would not mend it */
 
 void engine_report(enum report_kind kind, const char *why)
 {
@@ -120,15 +121,30 @@ static void on_beat(uv_timer_t *timer)
 
 /* ---- the start ---- */
 
+static bool attach_table(struct engine *engine)
+{
+    enum table_fault fault;
+    enum err err = table_memory_attach(&engine->memory, FD_TABLE, &fault);
+    if (err == OK && token_table_count(engine->memory.table) == 0)
+        return true;
+    if (err == OK || err == ERR_CORRUPT)
+        err = table_memory_reset(&engine->memory, FIRST_CAPACITY);
+    if (err != OK)
+        log_error(LOGGER, "the token table can't be mapped", LOG_STRING("error", err_text(err)));
+    return err == OK;
+}
+
 static bool open_store(struct engine *engine)
 {
     char why[512] = "";
     struct store_load_report report = {0};
-    struct store *store = store_open(engine->options.db, why);
+    struct store *store =
+        store_open_after(engine->options.db, (pid_t)engine->page->unawaited_pid, why);
     if (store == NULL) {
         log_error("store", why, LOG_STRING("db", engine->options.db));
         return false;
     }
+    engine_note_stage(engine, STAGE_STORE);
     instant began = clock_now();
     enum err err = engine_restore(engine, store, &report);
     if (err == ERR_CORRUPT) {
@@ -149,6 +165,8 @@ static bool open_store(struct engine *engine)
     atomic_store(&engine->page->newest_snapshot, (uint64_t)report.last_snapshot_id);
     engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
                              report.last_snapshot_id, clock_now());
+    core_start_alone(engine->core, NULL);
+    engine_note_stage(engine, STAGE_LANES);
     struct writer_callbacks callbacks;
     engine_store_callbacks(engine, &callbacks);
     engine->writer =
@@ -208,6 +226,17 @@ static void start_timers(struct engine *engine)
         uv_poll_start(&engine->command_polls[i], UV_READABLE, engine_on_commands);
 }
 
+/* What outlived the engine before: who was in hand at its death, and that it was to rest. */
+static void tell_core(struct engine *engine)
+{
+    engine->incident_kept = atomic_load(&engine->page->incident);
+    engine_tell_suspects(engine);
+    if (atomic_load(&engine->page->is_paused) == 0)
+        return;
+    struct event event = {.kind = EVENT_PAUSE, .pause = {.is_paused = true}};
+    engine_step(engine, &event);
+}
+
 static bool start(struct engine *engine)
 {
     start_handles(engine);
@@ -216,7 +245,7 @@ static bool start(struct engine *engine)
         log_error(LOGGER, "no memory to start with");
         return false;
     }
-    if (!engine_export_start(engine) || !open_store(engine))
+    if (!attach_table(engine) || !engine_export_start(engine) || !open_store(engine))
         return false;
     engine_publish_options(engine);
     page_set(engine->page, GAUGE_START_TIME, (double)clock_now().us / 1e6);
@@ -228,9 +257,12 @@ static bool start(struct engine *engine)
                             "no token is kept fresh");
     if (fault_armed(engine->faults, FAULT_CRASH_AT_START) != 0)
         abort();
+    engine_note_stage(engine, STAGE_UPSTREAMS);
     engine_publish(engine);
     start_timers(engine);
+    tell_core(engine);
     engine_arm(engine);
+    engine_note_stage(engine, STAGE_READY);
     engine_report(REPORT_READY, "");
     return true;
 }
@@ -245,8 +277,7 @@ static struct faults *take_faults(const struct msghdr *message)
         return NULL;
     int fd;
     memcpy(&fd, CMSG_DATA(part), sizeof fd);
-    void *faults =
-        mmap(NULL, sizeof(struct faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *faults = mmap(NULL, sizeof(struct faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     return faults == MAP_FAILED ? NULL : faults;
 }
@@ -257,10 +288,8 @@ static bool await_go(struct engine *engine)
     struct command command;
     char space[CMSG_SPACE(sizeof(int))];
     struct iovec part = {&command, sizeof command};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = space,
-                             .msg_controllen = sizeof space};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
     struct pollfd waiting = {.fd = FD_LINK, .events = POLLIN};
     while (true) {
         ssize_t size = recvmsg(FD_LINK, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -288,7 +317,6 @@ static void offer_to_oom_killer(void)
 static bool inherit(struct engine *engine)
 {
     char why[PAGE_WHY_SIZE];
-    int error = 0;
     engine->page = status_page_attach(FD_PAGE, PAGE_READ_WRITE, why);
     if (engine->page == NULL) {
         fprintf(stderr, "moonwatch: %s; `moonwatch run` starts the engine\n", why);
@@ -297,10 +325,6 @@ static bool inherit(struct engine *engine)
     clock_share(&engine->page->clock);
     crash_arm(&engine->page->crashes[PROCESS_ENGINE]);
     offer_to_oom_killer();
-    if (!table_memory_attach(&engine->memory, FD_TABLE, &error)) {
-        log_error(LOGGER, "the token table can't be mapped", LOG_STRING("error", strerror(error)));
-        return false;
-    }
     for (int fd = FD_PAGE; fd < FD_INHERITED_END; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     return true;
@@ -344,6 +368,7 @@ static bool finish_turns(struct engine *engine)
 
 static int live(struct engine *engine)
 {
+    engine_note_stage(engine, STAGE_GO);
     engine_beat(engine, duration_s(engine->options.start_deadline_sec));
     bool started = start(engine);
     if (!started)

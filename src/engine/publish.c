@@ -67,6 +67,20 @@ static void publish_jobs(struct engine *engine, const struct core_stats *stats)
     }
 }
 
+static void publish_healing(struct engine *engine, const struct core_stats *stats)
+{
+    uint64_t cancelled = 0, overruns = 0;
+    for (int i = 0; i < LANE_KIND_COUNT; i++)
+        cancelled += stats->lanes[i].outcomes[FEED_CANCELLED];
+    for (int i = 0; i < JOB_COUNT; i++)
+        overruns += stats->jobs[i].overruns;
+    put_counter(engine, COUNTER_REQUESTS_CANCELLED, cancelled);
+    put_counter(engine, COUNTER_JOBS_RERUN, overruns);
+    put_counter(engine, COUNTER_BREAKER_OPENED, stats->breaker.opens);
+    page_set(engine->page, GAUGE_BREAKER, stats->breaker.state);
+    page_set(engine->page, GAUGE_QUARANTINED, stats->quarantined);
+}
+
 static void publish_core(struct engine *engine)
 {
     const struct core_stats *stats = core_stats(engine->core);
@@ -83,6 +97,7 @@ static void publish_core(struct engine *engine)
     put_counter(engine, COUNTER_ARCHIVED, stats->archived);
     put_counter(engine, COUNTER_REACTIVATED, stats->reactivated);
     put_counter(engine, COUNTER_TOKENS_WITHOUT_DATA, stats->without_data);
+    publish_healing(engine, stats);
 }
 
 static void publish_feed(struct engine *engine)
@@ -137,7 +152,6 @@ void engine_publish(struct engine *engine)
     page_set(engine->page, GAUGE_CPU_SECONDS, duration_to_s(clock_process_cpu()));
     page_set(engine->page, GAUGE_TABLE_BYTES, (double)token_table_bytes_used(engine->memory.table));
     page_set(engine->page, GAUGE_TABLE_CAPACITY, token_table_capacity(engine->memory.table));
-    page_set(engine->page, GAUGE_CLOCK_OFFSET, duration_to_s(clock_offset()));
 }
 
 void engine_publish_options(struct engine *engine)

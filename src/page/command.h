@@ -36,9 +36,9 @@ enum command_kind {
 };
 
 struct command {
-    uint32_t kind; /* enum command_kind */
-    uint32_t spare;
-    uint64_t tag; /* the sender's, but for LINK_TAG (inherited.h) */
+    uint32_t kind;  /* enum command_kind */
+    uint32_t start; /* of COMMAND_GO: enum start_kind */
+    uint64_t tag;   /* the sender's, but for LINK_TAG (inherited.h) */
     /* Instant from which on nobody waits for it, so that it must not be done any more; 0: none. It
      * may have lain in the socket until another engine ran. */
     int64_t until_us;

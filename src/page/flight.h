@@ -1,8 +1,10 @@
 /*
  * The flight recorder: the last transitions of every process, in shared memory, intact after any
- * death. A record is 64 bytes. Writers of all processes and threads take the next number with one
- * atomic addition and need no lock; the number in a record is stored last, so a reader knows one
- * that is being written, or was when its writer died, and leaves it out.
+ * death. A record is 64 bytes. Writers of all processes and threads take the next serial number
+ * with one atomic addition, claim its place, fill it, and store the serial last. A place that
+ * somebody else has claimed is passed over, so nobody waits and no two write the same: what is read
+ * is whole. A writer that dies in the middle leaves its place claimed for good; one of 4096, and a
+ * death must fall into some 10 ns for it.
  *
  * What is recorded is a row of FLIGHT_LIST. `what` says which of its kind (a lane, a job, a
  * process…), `from` and `to` are states of it, `number` and `subject` whatever identifies it. Texts
@@ -19,13 +21,14 @@
 
 #define FLIGHT_RECORDS 4096 /* a power of two; at the real upstream's limits about two minutes */
 
-/* X(code, name, sentence): %w what, %f from, %t to, %n number, %s subject */
+/* X(code, name, sentence): %w what, %f from, %t to, %n number, %d number with its sign, %s subject.
+ * Of STORE, SOURCE and PAUSE, state 0 is the good one. */
 #define FLIGHT_LIST(X)                                                                             \
     X(FLIGHT_PROCESS, "process", "%w: %f to %t (pid %n)")                                          \
-    X(FLIGHT_START, "start", "%w start: stage %t (%n)")                                            \
+    X(FLIGHT_START, "start", "%w start: %t (pid %n)")                                              \
     X(FLIGHT_REQUEST_SENT, "request_sent", "request %n sent in %w, %t addresses, first %s")        \
     X(FLIGHT_REQUEST_ENDED, "request_ended", "request %n of %w ended: %t")                         \
-    X(FLIGHT_LIFE, "life", "%s: %f to %t")                                                         \
+    X(FLIGHT_LIFE, "life", "%s is %t now")                                                         \
     X(FLIGHT_JOB, "job", "job %w: %f to %t (run %n)")                                              \
     X(FLIGHT_BREAKER, "breaker", "breaker: %f to %t")                                              \
     X(FLIGHT_SUSPECT, "suspect", "%s: suspicion %f to %t")                                         \
@@ -34,8 +37,24 @@
     X(FLIGHT_SOURCE, "source", "source: %f to %t")                                                 \
     X(FLIGHT_COMMAND, "command", "command %w (tag %n)")                                            \
     X(FLIGHT_HEALING, "healing", "healing: %t of %w (%n)")                                         \
-    X(FLIGHT_CLOCK, "clock", "the wall clock was set by %n us")                                    \
+    X(FLIGHT_CLOCK, "clock", "the wall clock was set by %d us")                                    \
     X(FLIGHT_FAULT, "fault", "fault point %w armed (%n)")
+
+/* Of FLIGHT_START: what has been reached. X(code, name) */
+#define START_STAGE_LIST(X)                                                                        \
+    X(STAGE_GO, "told to go")                                                                      \
+    X(STAGE_STORE, "store open")                                                                   \
+    X(STAGE_TABLE, "table filled")                                                                 \
+    X(STAGE_LANES, "lanes in order")                                                               \
+    X(STAGE_UPSTREAMS, "upstreams set up")                                                         \
+    X(STAGE_READY, "ready")
+
+enum start_stage {
+#define X(code, name) code,
+    START_STAGE_LIST(X)
+#undef X
+        START_STAGE_COUNT
+};
 
 enum flight_kind {
 #define X(code, name, sentence) code,
@@ -44,8 +63,23 @@ enum flight_kind {
         FLIGHT_KIND_COUNT
 };
 
+/* `to` of FLIGHT_HEALING. X(code, name) */
+#define FLIGHT_HEALING_LIST(X)                                                                     \
+    X(HEALED_GRACEFULLY, "graceful restart")                                                       \
+    X(HEALED_BY_FORCE, "emergency restart")                                                        \
+    X(HEALED_BY_QUARANTINE, "quarantine")
+
+enum flight_healing {
+#define X(code, name) code,
+    FLIGHT_HEALING_LIST(X)
+#undef X
+        FLIGHT_HEALING_COUNT
+};
+
+#define FLIGHT_CLAIMED (1ULL << 63) /* of a serial: its record is being written */
+
 struct flight_record {
-    _Atomic uint64_t serial; /* 1 …; stored last; 0: empty or being written */
+    _Atomic uint64_t serial; /* 1 …; stored last; 0: empty */
     int64_t at_us;           /* instant */
     uint8_t kind;            /* enum flight_kind */
     uint8_t process;         /* enum page_process */
@@ -58,7 +92,8 @@ struct flight_record {
 _Static_assert(sizeof(struct flight_record) == 64, "one cache line");
 
 struct flight {
-    _Atomic uint64_t next; /* serials given out */
+    _Atomic uint64_t next;    /* serials given out */
+    _Atomic uint64_t dropped; /* found no place: somebody wrote over the recorder */
     struct flight_record records[FLIGHT_RECORDS];
 };
 

@@ -26,7 +26,7 @@ enum report_kind {
     REPORT_READY,   /* at work */
     REPORT_REFUSED, /* cannot start, for a reason that another try does not mend (bad option…) */
     REPORT_RESTART, /* wants a graceful restart of itself */
-    REPORT_COLD     /* the token table is not to be believed: wants a start with an empty one */
+    REPORT_COLD     /* began with an empty table, since the one it found is not to be believed */
 };
 
 #define REPORT_WHY_SIZE 120

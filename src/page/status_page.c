@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <sched.h>
 #include <stddef.h>
@@ -96,10 +97,12 @@ void status_page_init(struct status_page *page)
 struct status_page *status_page_create(int *fd)
 {
     struct status_page *page = MAP_FAILED;
-    *fd = memfd_create("moonwatch-page", MFD_CLOEXEC);
+    *fd = memfd_create("moonwatch-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (*fd < 0)
         return NULL;
-    if (ftruncate(*fd, sizeof *page) == 0)
+    /* Nobody who gets the descriptor can cut the page short under those who have it mapped. */
+    if (ftruncate(*fd, sizeof *page) == 0 &&
+        fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
         page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, *fd, 0);
     if (page == MAP_FAILED) {
         int error = errno;
@@ -112,7 +115,8 @@ struct status_page *status_page_create(int *fd)
     return page;
 }
 
-static bool is_ours(const struct status_page *page, char why[PAGE_WHY_SIZE])
+/* `size` bytes of it can be read, at least those that say what it is. */
+static bool is_ours(const struct status_page *page, off_t size, char why[PAGE_WHY_SIZE])
 {
     if (page->magic != STATUS_PAGE_MAGIC) {
         snprintf(why, PAGE_WHY_SIZE, "this is no status page of moonwatch");
@@ -123,6 +127,11 @@ static bool is_ours(const struct status_page *page, char why[PAGE_WHY_SIZE])
                  "the status page has layout %u (%u bytes), this program reads layout %d (%zu "
                  "bytes): the daemon is of another version; restart it",
                  page->layout, page->size, STATUS_PAGE_LAYOUT, sizeof *page);
+        return false;
+    }
+    if (size < (off_t)sizeof *page) {
+        snprintf(why, PAGE_WHY_SIZE, "the status page is cut short: %lld of %zu bytes",
+                 (long long)size, sizeof *page);
         return false;
     }
     return true;
@@ -141,7 +150,7 @@ struct status_page *status_page_attach(int fd, enum page_access access, char why
         snprintf(why, PAGE_WHY_SIZE, "the status page can't be mapped: %s", strerror(errno));
         return NULL;
     }
-    if (is_ours(page, why) && file.st_size >= (off_t)sizeof *page)
+    if (is_ours(page, file.st_size, why))
         return page;
     status_page_detach(page);
     return NULL;

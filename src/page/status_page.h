@@ -86,7 +86,7 @@
     X(GAUGE_CLOCK_OFFSET, "clock_offset_seconds", "Wall clock minus the steady timeline")          \
     X(GAUGE_GENERATION, "generation", "Generation of the engine")                                  \
     X(GAUGE_BREAKER, "breaker_state",                                                              \
-      "Circuit breaker of the upstream: 0 closed, 1 half-open, 2 open")                            \
+      "Circuit breaker of the upstream: 0 closed, 1 open, 2 half-open")                            \
     X(GAUGE_QUARANTINED, "tokens_quarantined", "Tokens in quarantine now")
 
 /* X(code, name) */
@@ -223,6 +223,7 @@ struct status_page {
     struct page_beat beats[BEAT_COUNT];
     _Atomic uint64_t incident; /* number of the newest; 0 none */
     _Atomic uint64_t is_paused;
+    _Atomic uint64_t unawaited_pid; /* an engine that was killed and does not die; 0 none */
     _Atomic uint64_t counters[COUNTER_COUNT];
     _Atomic uint64_t gauges[GAUGE_COUNT]; /* doubles as bits */
     struct page_group groups[PAGE_GROUPS];

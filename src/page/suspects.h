@@ -72,8 +72,9 @@ void suspect_release(struct suspect *suspect);
 struct suspect *suspects_expired(struct suspects *suspects, instant now);
 size_t suspects_count(const struct suspects *suspects, enum suspect_state state);
 
-/* As lines of text, for the state folder: "mint state deaths lane since_us until_us". Reading
- * ignores and counts lines that are none of ours. */
+/* As lines of text, for the state folder: "mint state deaths lane since_us until_us", as many whole
+ * ones as fit. Reading adds to the list; it leaves out and counts lines that are none of ours, that
+ * are there already, or that there is no room for. */
 size_t suspects_format(const struct suspects *suspects, char *out, size_t size);
 size_t suspects_parse(struct suspects *suspects, const char *text, size_t length);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -69,19 +70,29 @@ static uint32_t map_reserved(struct table_memory *memory)
     return 0;
 }
 
-bool table_memory_init(struct table_memory *memory, uint32_t capacity, int *error)
+static bool make_table(struct table_memory *memory, uint32_t capacity, uint32_t most)
 {
     uint64_t key = 0;
-    *memory = (struct table_memory){.fd = memfd_create("moonwatch-tokens", MFD_CLOEXEC)};
+    if (!back_range(memory, 0, token_table_header_size()) ||
+        getrandom(&key, sizeof key, 0) != sizeof key)
+        return false;
+    memory->table = token_table_init(memory->base, most, key);
+    if (capacity < GROWTH_MIN)
+        capacity = GROWTH_MIN;
+    return back_capacity(memory, capacity < most ? capacity : most);
+}
+
+bool table_memory_init(struct table_memory *memory, uint32_t capacity, int *error)
+{
+    *memory = (struct table_memory){
+        .fd = memfd_create("moonwatch-tokens", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
     if (memory->fd < 0)
         goto fail;
     uint32_t most = map_reserved(memory);
-    if (most == 0 || !back_range(memory, 0, token_table_header_size()))
+    if (most == 0 || !make_table(memory, capacity, most))
         goto fail;
-    if (getrandom(&key, sizeof key, 0) != sizeof key)
-        goto fail;
-    memory->table = token_table_init(memory->base, most, key);
-    if (!back_capacity(memory, capacity < GROWTH_MIN ? GROWTH_MIN : capacity))
+    /* Nobody can cut it under the feet of those who map it. */
+    if (fcntl(memory->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
         goto fail;
     return true;
 fail:
@@ -90,29 +101,67 @@ fail:
     return false;
 }
 
-/* All of the address space at once: what is added later is seen without mapping anything again. */
-bool table_memory_attach_shared(struct table_memory *memory, int fd, int *error)
+static enum err map_existing(struct table_memory *memory, int fd, int protection)
 {
-    struct stat file = {0};
+    struct stat status;
     *memory = (struct table_memory){.fd = -1};
-    bool is_file = fstat(fd, &file) == 0;
-    size_t size = is_file ? (size_t)file.st_size : 0;
-    if (!is_file || size < token_table_header_size()) {
-        *error = is_file ? EINVAL : errno;
-        return false;
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0)
+        return ERR_IO;
+    size_t size = (size_t)status.st_size;
+    void *base = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (base == MAP_FAILED)
+        return errno == ENOMEM ? ERR_NO_MEMORY : ERR_IO;
+    *memory = (struct table_memory){.fd = fd, .base = base, .size = size};
+    return OK;
+}
+
+enum err table_memory_attach(struct table_memory *memory, int fd, enum table_fault *fault)
+{
+    *fault = TABLE_SOUND;
+    enum err err = map_existing(memory, fd, PROT_READ | PROT_WRITE);
+    if (err != OK)
+        return err;
+    *fault = table_check_header(memory->base, memory->size);
+    if (*fault != TABLE_SOUND)
+        return ERR_CORRUPT;
+    memory->table = memory->base;
+    return OK;
+}
+
+enum err table_memory_attach_shared(struct table_memory *memory, int fd, enum table_fault *fault)
+{
+    *fault = TABLE_SOUND;
+    enum err err = map_existing(memory, fd, PROT_READ);
+    if (err != OK)
+        return err;
+    *fault = table_check_constants(memory->base, memory->size);
+    if (*fault == TABLE_SOUND) {
+        memory->table = memory->base;
+        return OK;
     }
-    void *base = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    if (base == MAP_FAILED) {
-        *error = errno;
-        return false;
-    }
-    if (!token_table_is_ours(base, size)) {
-        munmap(base, size);
-        *error = EINVAL;
-        return false;
-    }
-    *memory = (struct table_memory){.fd = fd, .base = base, .size = size, .table = base};
-    return true;
+    munmap(memory->base, memory->size);
+    *memory = (struct table_memory){.fd = -1};
+    return ERR_CORRUPT;
+}
+
+enum err table_memory_reset(struct table_memory *memory, uint32_t capacity)
+{
+    uint32_t most = token_table_capacity_for(memory->size);
+    size_t header = token_table_header_size();
+    if (most < CAPACITY_MAX_FLOOR / 8)
+        return ERR_INVALID; /* we make none so small */
+    token_table_retire(memory->base);
+    if (fallocate(memory->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)header,
+                  (off_t)(memory->size - header)) != 0)
+        return ERR_IO;
+    return make_table(memory, capacity, most) ? OK : ERR_NO_MEMORY;
+}
+
+int table_memory_reader_fd(int fd)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 bool table_memory_grow(struct table_memory *memory, uint32_t at_least)
@@ -138,20 +187,4 @@ void table_memory_finish(struct table_memory *memory)
     if (memory->fd >= 0)
         close(memory->fd);
     *memory = (struct table_memory){.fd = -1};
-}
-
-bool table_memory_attach(struct table_memory *memory, int fd, int *error)
-{
-    off_t size = lseek(fd, 0, SEEK_END);
-    void *base = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    *error = errno;
-    if (base == MAP_FAILED)
-        return false;
-    *memory = (struct table_memory){.fd = fd, .base = base, .size = (size_t)size, .table = base};
-    return true;
-}
-bool table_memory_copy(struct table_memory *memory, int from_fd)
-{
-    (void)memory, (void)from_fd;
-    return true;
 }

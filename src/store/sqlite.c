@@ -188,12 +188,14 @@ static enum err resolve_path(struct sqlite_store *s, const char *path)
     return OK;
 }
 
-static enum err refuse_lock(struct sqlite_store *s)
+static enum err refuse_lock(struct sqlite_store *s, pid_t unawaited)
 {
     char owner[32] = "";
     char sentence[160];
     ssize_t length = read(s->lock_fd, owner, sizeof owner - 1);
     owner[length > 0 ? strspn(owner, "0123456789") : 0] = '\0';
+    if (unawaited > 0 && strtol(owner, NULL, 10) == (long)unawaited)
+        return OK; /* whoever comes next waits for it or for us, as the lock falls */
     snprintf(sentence, sizeof sentence,
              "is in use by another moonwatch%s%s%s; stop that one first, or give this one another "
              "database",
@@ -201,7 +203,7 @@ static enum err refuse_lock(struct sqlite_store *s)
     return fail_with(s, ERR_BUSY, sentence);
 }
 
-static enum err take_lock(struct sqlite_store *s)
+static enum err take_lock(struct sqlite_store *s, pid_t unawaited)
 {
     char path[PATH_MAX + 64];
     sibling_path(s, ".lock", path);
@@ -213,7 +215,7 @@ static enum err take_lock(struct sqlite_store *s)
         return fail_with(s, ERR_IO, sentence);
     }
     if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return refuse_lock(s);
+        return refuse_lock(s, unawaited);
     /* Who holds it is a courtesy to the next one: without it the lock holds all the same. */
     if (ftruncate(s->lock_fd, 0) == 0)
         dprintf(s->lock_fd, "%ld\n", (long)getpid());
@@ -224,6 +226,8 @@ static enum err take_lock(struct sqlite_store *s)
 
 static void disconnect(struct sqlite_store *s)
 {
+    sqlite3_finalize(s->replaying);
+    s->replaying = NULL;
     for (size_t i = 0; i < STATEMENT_COUNT; i++) {
         sqlite3_finalize(s->statements[i]);
         s->statements[i] = NULL;
@@ -701,6 +705,15 @@ static void close_store(struct store *store)
     free(s);
 }
 
+/* A file is itself as long as it keeps its place on the disk; a copy is another. */
+static void identify(const struct store *store, struct table_store *out)
+{
+    const struct sqlite_store *s = (const struct sqlite_store *)store;
+    uint64_t identity = (uint64_t)s->file.device * UINT64_C(0x9e3779b97f4a7c15);
+    *out = (struct table_store){.identity = identity ^ (uint64_t)s->file.inode,
+                                .generation = s->generation};
+}
+
 static int64_t log_position(const struct store *store)
 {
     return ((const struct sqlite_store *)store)->log_position;
@@ -723,7 +736,10 @@ static int64_t size_bytes(const struct store *store)
 
 static const struct store_methods METHODS = {
     .load = sqlite_load,
+    .resume = sqlite_resume,
+    .load_some = sqlite_load_some,
     .next_replayed = sqlite_next_replayed,
+    .identify = identify,
     .close = close_store,
     .begin = begin,
     .put_token = sqlite_put_token,
@@ -744,7 +760,7 @@ static const struct store_methods METHODS = {
     .size_bytes = size_bytes,
 };
 
-struct store *sqlite_store_open(const char *path, char why[STORE_MESSAGE_SIZE])
+struct store *sqlite_store_open(const char *path, pid_t unawaited, char why[STORE_MESSAGE_SIZE])
 {
     struct sqlite_store *s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -755,7 +771,7 @@ struct store *sqlite_store_open(const char *path, char why[STORE_MESSAGE_SIZE])
     s->lock_fd = -1;
     enum err err = resolve_path(s, path);
     if (err == OK)
-        err = take_lock(s);
+        err = take_lock(s, unawaited);
     if (err == OK)
         err = connect_file(s);
     if (err == OK)

@@ -68,6 +68,8 @@ struct load {
     struct mint_set mints;
     struct scan pools;
     sqlite3_stmt *log_row[2]; /* one row of either part of the log */
+    const token_id *only;     /* rising; NULL: everybody */
+    size_t only_count;
     struct store_token token;
     int64_t log_seq; /* of the token at hand */
     instant now;
@@ -248,6 +250,33 @@ static const char *read_log_row(sqlite3_stmt *statement, struct store_token *row
     return complaint != NULL ? complaint : read_state(statement, 5, row);
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    const token_id *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static bool is_wanted(const struct load *load, int64_t id)
+{
+    token_id key = (token_id)id;
+    return load->only == NULL || (key == id && bsearch(&key, load->only, load->only_count,
+                                                       sizeof key, compare_ids) != NULL);
+}
+
+static enum err note_log_row(struct load *load, const struct scan *scan)
+{
+    struct store_token row = {0};
+    int64_t id = sqlite3_column_int64(scan->statement, 1);
+    if (!is_wanted(load, id))
+        return OK;
+    const char *complaint = read_log_row(scan->statement, &row);
+    if (complaint != NULL) {
+        refuse(load, scan->table, scan->position, complaint);
+        return OK;
+    }
+    return log_note(&load->log, (token_id)id, scan->position) ? OK : ERR_NO_MEMORY;
+}
+
 static enum err index_log(struct load *load, const char *table)
 {
     struct scan scan;
@@ -262,13 +291,7 @@ static enum err index_log(struct load *load, const char *table)
     if (err == OK)
         err = scan_next(load, &scan);
     while (err == OK && scan.has_row) {
-        struct store_token row = {0};
-        const char *complaint = read_log_row(scan.statement, &row);
-        if (complaint != NULL)
-            refuse(load, table, scan.position, complaint);
-        else if (!log_note(&load->log, (token_id)sqlite3_column_int64(scan.statement, 1),
-                           scan.position))
-            err = ERR_NO_MEMORY;
+        err = note_log_row(load, &scan);
         if (err == OK)
             err = scan_next(load, &scan);
     }
@@ -368,7 +391,8 @@ static const char *read_identity(struct load *load, sqlite3_stmt *statement)
 {
     struct token *token = &load->token.token;
     int64_t id = sqlite3_column_int64(statement, 0);
-    if (id < 1 || id > UINT32_MAX || id > 2 * (int64_t)load->mints.count + HOLES_MAX)
+    bool is_far_off = load->only == NULL && id > 2 * (int64_t)load->mints.count + HOLES_MAX;
+    if (id < 1 || id > UINT32_MAX || is_far_off)
         return "an id out of range";
     load->token.id = (token_id)id;
     token->created_at.us = sqlite3_column_int64(statement, 5);
@@ -464,6 +488,7 @@ static enum err deliver(struct load *load)
     if (row->token.state.snapshot_id > load->report->last_snapshot_id)
         load->report->last_snapshot_id = row->token.state.snapshot_id;
     load->report->tokens++;
+    load->report->last_token = row->id;
     load->report->holes = row->id - load->report->tokens;
     return load->loader->on_token(load->loader->context, row) ? OK : ERR_NO_MEMORY;
 }
@@ -497,10 +522,9 @@ static enum err prepare_log_row(struct load *load, sqlite3_stmt **statement, con
     return result == SQLITE_OK ? OK : sqlite_fail(load->s, result, "read");
 }
 
-static enum err load_tokens(struct load *load)
+static enum err start_scans(struct load *load, struct scan *tokens)
 {
-    struct scan scan;
-    enum err err = scan_start(load, &scan, "token",
+    enum err err = scan_start(load, tokens, "token",
                               "SELECT id,mint,name,symbol,status,created_at,log_seq,state"
                               " FROM token WHERE id >= ?1 ORDER BY id",
                               "SELECT max(id) FROM token");
@@ -516,6 +540,21 @@ static enum err load_tokens(struct load *load)
     if (err == OK)
         err = prepare_log_row(load, &load->log_row[1],
                               "SELECT " LOG_COLUMNS " FROM refresh_log_b WHERE seq = ?1");
+    return err;
+}
+
+static void finish_scans(struct load *load, struct scan *tokens)
+{
+    scan_finish(tokens);
+    scan_finish(&load->pools);
+    sqlite3_finalize(load->log_row[0]);
+    sqlite3_finalize(load->log_row[1]);
+}
+
+static enum err load_tokens(struct load *load)
+{
+    struct scan scan = {0};
+    enum err err = start_scans(load, &scan);
     if (err == OK)
         err = scan_next(load, &load->pools);
     if (err == OK)
@@ -525,10 +564,32 @@ static enum err load_tokens(struct load *load)
         if (err == OK)
             err = scan_next(load, &scan);
     }
-    scan_finish(&scan);
-    scan_finish(&load->pools);
-    sqlite3_finalize(load->log_row[0]);
-    sqlite3_finalize(load->log_row[1]);
+    finish_scans(load, &scan);
+    return err;
+}
+
+/* To the first row whose key is `id` or larger. */
+static enum err scan_seek(struct load *load, struct scan *scan, token_id id)
+{
+    sqlite3_reset(scan->statement);
+    sqlite3_bind_int64(scan->statement, 1, id);
+    scan->position = (int64_t)id - scan->rise;
+    return scan_next(load, scan);
+}
+
+static enum err load_wanted_tokens(struct load *load)
+{
+    struct scan scan = {0};
+    enum err err = start_scans(load, &scan);
+    for (size_t i = 0; err == OK && i < load->only_count; i++) {
+        err = scan_seek(load, &scan, load->only[i]);
+        if (err != OK || !scan.has_row || scan.position != load->only[i])
+            continue;
+        err = scan_seek(load, &load->pools, load->only[i]);
+        if (err == OK)
+            err = load_token(load, scan.statement);
+    }
+    finish_scans(load, &scan);
     return err;
 }
 
@@ -584,27 +645,24 @@ static void summarise(const struct load *load)
                     LOG_INT("times_clamped", report->times_clamped));
 }
 
-enum err sqlite_load(struct store *store, const struct store_loader *loader,
-                     struct store_load_report *report)
+static struct load *load_create(struct store *store, const struct store_loader *loader,
+                                struct store_load_report *report)
 {
     struct sqlite_store *s = sqlite_of(store);
     struct load *load = calloc(1, sizeof *load);
     *report = (struct store_load_report){.generation = s->generation};
     if (load == NULL)
-        return ERR_NO_MEMORY;
+        return NULL;
     load->s = s;
     load->loader = loader;
     load->report = report;
     load->now = clock_now();
     load->mints.key = (uint64_t)load->now.us * UINT64_C(0x9e3779b97f4a7c15);
-    find_last_snapshot(load);
-    enum err err = load_settings(load);
-    if (err == OK)
-        err = index_log(load, "refresh_log_a");
-    if (err == OK)
-        err = index_log(load, "refresh_log_b");
-    if (err == OK)
-        err = load_tokens(load);
+    return load;
+}
+
+static enum err load_end(struct load *load, enum err err)
+{
     if (err == OK && load->is_damaged)
         err = ERR_CORRUPT;
     summarise(load);
@@ -612,6 +670,84 @@ enum err sqlite_load(struct store *store, const struct store_loader *loader,
     free(load->mints.hashes);
     free(load);
     return err;
+}
+
+static enum err index_logs(struct load *load)
+{
+    enum err err = index_log(load, "refresh_log_a");
+    return err == OK ? index_log(load, "refresh_log_b") : err;
+}
+
+enum err sqlite_load(struct store *store, const struct store_loader *loader,
+                     struct store_load_report *report)
+{
+    struct load *load = load_create(store, loader, report);
+    if (load == NULL)
+        return ERR_NO_MEMORY;
+    load->s->is_log_unread = false;
+    find_last_snapshot(load);
+    enum err err = load_settings(load);
+    if (err == OK)
+        err = index_logs(load);
+    if (err == OK)
+        err = load_tokens(load);
+    return load_end(load, err);
+}
+
+static void find_last_token(struct load *load)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(load->s->db, "SELECT max(id) FROM token WHERE id <= 4294967295", -1,
+                           &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int64(statement, 0) > 0)
+        load->report->last_token = (token_id)sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+}
+
+enum err sqlite_resume(struct store *store, const struct store_loader *loader,
+                       struct store_load_report *report)
+{
+    struct load *load = load_create(store, loader, report);
+    if (load == NULL)
+        return ERR_NO_MEMORY;
+    load->s->is_log_unread = true;
+    find_last_snapshot(load);
+    find_last_token(load);
+    return load_end(load, load_settings(load));
+}
+
+enum err sqlite_load_some(struct store *store, const token_id *ids, size_t count,
+                          const struct store_loader *loader)
+{
+    struct store_load_report report;
+    struct load *load = load_create(store, loader, &report);
+    if (load == NULL)
+        return ERR_NO_MEMORY;
+    load->only = ids;
+    load->only_count = count;
+    enum err err = index_logs(load);
+    if (err == OK)
+        err = load_wanted_tokens(load);
+    return load_end(load, err);
+}
+
+/* The next id in the log; 0 when all was read. What can't be read the writer will meet, and mend.
+ */
+static int64_t next_in_log(struct sqlite_store *s)
+{
+    if (s->replaying == NULL && sqlite3_prepare_v2(s->db,
+                                                   "SELECT token_id FROM refresh_log_a UNION ALL"
+                                                   " SELECT token_id FROM refresh_log_b",
+                                                   -1, &s->replaying, NULL) != SQLITE_OK)
+        return 0;
+    while (sqlite3_step(s->replaying) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(s->replaying, 0);
+        if (id >= 1 && id <= UINT32_MAX)
+            return id;
+    }
+    sqlite3_finalize(s->replaying);
+    s->replaying = NULL;
+    return 0;
 }
 
 token_id sqlite_next_replayed(struct store *store)
@@ -622,5 +758,7 @@ token_id sqlite_next_replayed(struct store *store)
     free(s->replayed);
     s->replayed = NULL;
     s->replayed_count = s->replayed_next = 0;
-    return TOKEN_NONE;
+    int64_t id = s->is_log_unread ? next_in_log(s) : 0;
+    s->is_log_unread = id != 0;
+    return (token_id)id;
 }

@@ -113,6 +113,8 @@ struct sqlite_store {
     size_t setting_count;
     token_id *replayed; /* by the load, in order of ids */
     size_t replayed_count, replayed_next;
+    sqlite3_stmt *replaying; /* the log being read by sqlite_next_replayed() */
+    bool is_log_unread;      /* the start was a resumption */
     char message[STORE_MESSAGE_SIZE];
     char healing[STORE_MESSAGE_SIZE]; /* what the reopening under way has done so far */
 };
@@ -148,6 +150,10 @@ enum err sqlite_delete_history(struct store *store, instant snapshots_before, in
                                uint32_t most, bool *more);
 enum err sqlite_load(struct store *store, const struct store_loader *loader,
                      struct store_load_report *report);
+enum err sqlite_resume(struct store *store, const struct store_loader *loader,
+                       struct store_load_report *report);
+enum err sqlite_load_some(struct store *store, const token_id *ids, size_t count,
+                          const struct store_loader *loader);
 token_id sqlite_next_replayed(struct store *store);
 
 #endif

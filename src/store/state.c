@@ -2,7 +2,6 @@
 #include "store/state.h"
 #include "base/text.h"
 #include <endian.h>
-#include <math.h>
 
 #define STATE_FIELDS(X)                                                                            \
     X(i64, state.checked_at.us)                                                                    \
@@ -44,7 +43,6 @@
     X(u32, state.answers)
 
 #define STATE_HEADER_SIZE 4
-#define TIME_MAX_US       INT64_C(253402300799000000) /* the year 9999 */
 
 static uint8_t *put_u8(uint8_t *at, uint8_t value)
 {
@@ -130,61 +128,6 @@ size_t state_encode(const struct token *token, const char *primary_dex, uint8_t 
     return (size_t)(at - out) + length;
 }
 
-static bool are_times_sound(const struct token_state *state)
-{
-    const int64_t times[] = {state->checked_at.us, state->fetched_at.us, state->scored_at.us,
-                             state->discovered_at.us, state->status_since.us};
-    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
-        if (times[i] < 0 || times[i] > TIME_MAX_US)
-            return false;
-    return state->low_score_us >= 0 && state->snapshot_id >= 0 &&
-           state->snapshot_id < INT64_C(1) << 62;
-}
-
-static bool are_components_sound(const struct components *components)
-{
-    return isfinite(components->tx_accel) && isfinite(components->vol_momentum) &&
-           isfinite(components->token_freshness) && isfinite(components->orderflow_imbalance);
-}
-
-static bool is_amount(double value)
-{
-    return isfinite(value) && value >= 0;
-}
-
-static bool is_amount_or_unknown(double value)
-{
-    return isnan(value) || is_amount(value);
-}
-
-static bool are_metrics_sound(const struct metrics *metrics)
-{
-    return is_amount(metrics->liquidity_usd) && isfinite(metrics->delta_p_5m) &&
-           isfinite(metrics->delta_p_15m) && is_amount(metrics->volume_5m_usd) &&
-           is_amount(metrics->volume_1h_usd) && is_amount(metrics->buys_volume_5m_usd) &&
-           is_amount(metrics->sells_volume_5m_usd) && isfinite(metrics->hours_since_creation) &&
-           is_amount(metrics->primary_liquidity_usd) && is_amount_or_unknown(metrics->price_usd) &&
-           is_amount_or_unknown((double)metrics->volume_24h_usd) &&
-           is_amount_or_unknown((double)metrics->market_cap_usd) &&
-           metrics->wsol_pairs <= POOLS_MAX && metrics->usdc_pairs <= POOLS_MAX &&
-           metrics->pools <= POOLS_MAX;
-}
-
-/* Without an answer the figures mean nothing, whatever they are. */
-static const char *state_complaint(const struct token_state *state)
-{
-    if (!are_times_sound(state))
-        return "a time or counter out of range";
-    if (state->answers == 0)
-        return NULL;
-    if (!are_components_sound(&state->raw) || !are_components_sound(&state->smoothed) ||
-        !isfinite(state->score_raw) || !isfinite(state->score) || isinf(state->score_stored))
-        return "a score that is not finite";
-    if (!are_metrics_sound(&state->metrics))
-        return "a figure that no market can have";
-    return NULL;
-}
-
 const char *state_decode(const uint8_t *bytes, size_t length, struct token *token,
                          char primary_dex[DEX_NAME_SIZE])
 {
@@ -201,5 +144,5 @@ const char *state_decode(const uint8_t *bytes, size_t length, struct token *toke
     if (length != (size_t)(at - bytes) + name_length)
         return "a state of the wrong length";
     text_copy(primary_dex, DEX_NAME_SIZE, (const char *)at, name_length);
-    return state_complaint(&token->state);
+    return token_state_complaint(&token->state);
 }

@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "core/token_table.h"
+#include <sys/types.h>
 
 struct store;
 
@@ -82,18 +83,33 @@ struct store_load_report {
     uint32_t states_refused; /* tokens that came without data because of damage */
     uint32_t times_clamped; /* tokens with a time in the future (the clock was wrong): set to now */
     int64_t last_snapshot_id;
+    token_id last_token; /* the largest id with a row */
     uint64_t generation; /* of this opening: one more than the last */
 };
 
 /* Opens or makes the database behind `url` ("sqlite:PATH") and migrates its schema. NULL with a
  * sentence in `why` when it can't be. One writer at a time: a second one is told ERR_BUSY. */
 struct store *store_open(const char *url, char why[512]);
+/* The same after an engine, process `unawaited`, that was killed and does not die: the lock that it
+ * holds does not count. Should it ever wake, its generation keeps it from writing. */
+struct store *store_open_after(const char *url, pid_t unawaited, char why[512]);
 /* Once, before the first write. ERR_CORRUPT after having delivered all that could be read. */
 enum err store_load(struct store *store, const struct store_loader *loader,
                     struct store_load_report *report) MUST_CHECK;
-/* The tokens that the load replayed, one a call, in order of ids; TOKEN_NONE after the last. They
- * must be checkpointed in the first pass. */
+/* Instead of store_load(), when the tokens are in memory already: settings, newest snapshot,
+ * largest id; nothing else is read. */
+enum err store_resume(struct store *store, const struct store_loader *loader,
+                      struct store_load_report *report) MUST_CHECK;
+/* These tokens only, as store_load() would give them; `ids` rise. on_token is not called for one
+ * that has no sound row. ERR_CORRUPT: not all could be read. */
+enum err store_load_some(struct store *store, const token_id *ids, size_t count,
+                         const struct store_loader *loader) MUST_CHECK;
+/* The tokens whose row is behind the log, one a call; TOKEN_NONE after the last. They must be
+ * checkpointed in the first pass. After a load in order of ids; after store_resume() as they stand
+ * in the log, which is read now, and takes its time. */
 token_id store_next_replayed(struct store *store);
+/* Which store this is and which opening of it, for the token table to remember. */
+void store_identify(const struct store *store, struct table_store *out);
 void store_close(struct store *store);
 
 enum err store_begin(struct store *store, enum store_durability durability) MUST_CHECK;

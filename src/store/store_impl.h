@@ -12,7 +12,11 @@
 
 struct store_methods {
     enum err (*load)(struct store *, const struct store_loader *, struct store_load_report *);
+    enum err (*resume)(struct store *, const struct store_loader *, struct store_load_report *);
+    enum err (*load_some)(struct store *, const token_id *ids, size_t count,
+                          const struct store_loader *);
     token_id (*next_replayed)(struct store *);
+    void (*identify)(const struct store *, struct table_store *);
     void (*close)(struct store *);
     enum err (*begin)(struct store *, enum store_durability);
     enum err (*put_token)(struct store *, const struct store_token *);
@@ -50,7 +54,7 @@ struct store_reader {
 };
 
 /* `path` is the URL without its scheme. */
-struct store *sqlite_store_open(const char *path, char why[STORE_MESSAGE_SIZE]);
+struct store *sqlite_store_open(const char *path, pid_t unawaited, char why[STORE_MESSAGE_SIZE]);
 struct store_reader *sqlite_reader_open(const char *path, char why[STORE_MESSAGE_SIZE]);
 
 #endif

@@ -131,6 +131,14 @@ static void on_success(struct writer *writer)
     uv_mutex_unlock(&writer->mutex);
 }
 
+void writer_note_store(struct writer *writer, uint64_t is_behind)
+{
+    struct table_store note;
+    store_identify(writer->store, &note);
+    note.is_behind = is_behind;
+    token_table_set_store(writer->table, &note);
+}
+
 /* The new file holds nothing: the token table does. */
 static void start_rewrite(struct writer *writer)
 {
@@ -139,6 +147,7 @@ static void start_rewrite(struct writer *writer)
     uv_mutex_unlock(&writer->mutex);
     writer->rewrite = (struct rewrite){.is_running = end > 1, .next = 1, .end = end};
     writer->checkpoint.is_running = writer->checkpoint.is_dropping = false;
+    writer_note_store(writer, writer->rewrite.is_running);
 }
 
 static enum err reopen(struct writer *writer)
@@ -207,6 +216,9 @@ static void take_requests(struct writer *writer)
     if (writer->history.is_wanted)
         writer->history_running = writer->history;
     writer->history.is_wanted = false;
+    if (writer->is_rewrite_wanted)
+        writer->rewrite = (struct rewrite){.is_running = true, .next = 1, .end = writer->known_end};
+    writer->is_rewrite_wanted = false;
 }
 
 static void beat(const struct writer *writer)
@@ -270,9 +282,19 @@ static void drain(struct writer *writer)
         store_rollback(writer->store); /* the log has it all: only the next start is slower */
 }
 
+/* Damage may have made ids that no token has. */
+static void mark_replayed(struct writer *writer)
+{
+    token_id id, end = token_table_count(writer->table) + 1;
+    while ((id = store_next_replayed(writer->store)) != TOKEN_NONE)
+        if (id < end)
+            dirty_set_mark(writer->checkpoint.set, id);
+}
+
 static void run(void *argument)
 {
     struct writer *writer = argument;
+    mark_replayed(writer);
     while (wait_for_work(writer))
         settle(writer, turn(writer));
     drain(writer);
@@ -316,7 +338,6 @@ static void release(struct writer *writer)
     dirty_set_destroy(writer->checkpoint.set);
     uv_cond_destroy(&writer->wake);
     uv_mutex_destroy(&writer->mutex);
-    free(writer->pools.hashes);
     free(writer);
 }
 
@@ -325,14 +346,7 @@ static void on_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
-static void mark_replayed(struct writer *writer)
-{
-    token_id id;
-    while ((id = store_next_replayed(writer->store)) != TOKEN_NONE)
-        dirty_set_mark(writer->checkpoint.set, id);
-}
-
-struct writer *writer_start(struct store *store, const struct token_table *table, uv_loop_t *loop,
+struct writer *writer_start(struct store *store, struct token_table *table, uv_loop_t *loop,
                             const struct options *options, const struct writer_callbacks *callbacks)
 {
     struct writer *writer = allocate();
@@ -350,7 +364,6 @@ struct writer *writer_start(struct store *store, const struct token_table *table
     fifo_init(&writer->settings, sizeof(struct setting_change));
     fifo_init(&writer->rows, sizeof(struct queued_row));
     fifo_init(&writer->notices, sizeof(struct notice));
-    mark_replayed(writer);
     uv_mutex_init(&writer->mutex);
     uv_cond_init(&writer->wake);
     writer->async.data = writer;
@@ -444,6 +457,14 @@ void writer_delete_history(struct writer *writer, instant snapshots_before, inst
 {
     uv_mutex_lock(&writer->mutex);
     writer->history = (struct history){true, snapshots_before, events_before, tag};
+    uv_cond_signal(&writer->wake);
+    uv_mutex_unlock(&writer->mutex);
+}
+
+void writer_rewrite(struct writer *writer)
+{
+    uv_mutex_lock(&writer->mutex);
+    writer->is_rewrite_wanted = true;
     uv_cond_signal(&writer->wake);
     uv_mutex_unlock(&writer->mutex);
 }

@@ -13,6 +13,10 @@
  * with backoff from 100 ms to 5 s, until it succeeds or the writer is stopped; the state and its
  * message are for /health and the log.
  *
+ * What of a token is stored it notes in the token's slot (token_mark_stored() and its sisters, the
+ * only fields of the table that are its own), and in the table which store that is: after a death
+ * of this process the next one sees what was not written.
+ *
  * Threads: writer_*() is called by the engine's thread; callbacks run on it too (through a
  * uv_async_t), all but on_beat. Meanwhile the writer's own thread reads the token table.
  */
@@ -48,15 +52,15 @@ struct writer_callbacks {
     void (*on_setting_durable)(void *context, uint64_t tag);
     void (*on_snapshot_durable)(void *context, int64_t snapshot_id);   /* newest committed */
     void (*on_state)(void *context, const struct writer_stats *stats); /* ok ↔ retrying */
-    /* From the writer's own thread, at least once a second while it moves. */
-    void (*on_beat)(void *context);
     /* An order of writer_delete_history() is done, or given up because the store cannot write. */
     void (*on_history_deleted)(void *context, uint64_t tag);
+    /* From the writer's own thread, at least once a second while it moves. */
+    void (*on_beat)(void *context);
 };
 
 /* Takes over `store`, loaded, which it closes at the end. What it needs of the options is copied.
  * NULL: out of memory or threads; `store` is the caller's still. */
-struct writer *writer_start(struct store *store, const struct token_table *table, uv_loop_t *loop,
+struct writer *writer_start(struct store *store, struct token_table *table, uv_loop_t *loop,
                             const struct options *options,
                             const struct writer_callbacks *callbacks);
 
@@ -73,6 +77,8 @@ void writer_put_setting(struct writer *writer, const char *name, const char *val
  * full must not look like a deletion that hangs. */
 void writer_delete_history(struct writer *writer, instant snapshots_before, instant events_before,
                            uint64_t tag);
+/* Writes every token anew: the store does not have what the table's marks say. */
+void writer_rewrite(struct writer *writer);
 void writer_stats(struct writer *writer, struct writer_stats *out);
 
 /* Commits what is left, trying until `deadline`, ends the thread and closes the store; the last

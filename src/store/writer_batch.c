@@ -11,7 +11,8 @@
 static bool read_patiently(struct writer *writer, token_id id)
 {
     for (int i = 0; i < READ_PATIENCE_MS; i++) {
-        if (token_read(writer->table, id, &writer->row.token, writer->row_pools))
+        if (token_read_publication(writer->table, id, &writer->row.token, writer->row_pools,
+                                   &writer->publication))
             return true;
         uv_sleep(1);
     }
@@ -21,7 +22,8 @@ static bool read_patiently(struct writer *writer, token_id id)
 bool writer_read_token(struct writer *writer, token_id id)
 {
     struct store_token *row = &writer->row;
-    if (!token_read(writer->table, id, &row->token, writer->row_pools) &&
+    if (!token_read_publication(writer->table, id, &row->token, writer->row_pools,
+                                &writer->publication) &&
         !read_patiently(writer, id))
         return false;
     row->id = id;
@@ -136,38 +138,19 @@ static enum err write_settings(struct writer *writer)
     return err;
 }
 
-static uint32_t pool_hash(const struct pool_hashes *pools, token_id id)
-{
-    return id < pools->size ? pools->hashes[id] : 0;
-}
-
-/* Not remembering costs only writing them once more. */
-static void remember_pool_hash(struct pool_hashes *pools, token_id id, uint32_t hash)
-{
-    if (id >= pools->size) {
-        size_t size = id + (size_t)id / 2 + 1024;
-        uint32_t *larger = realloc(pools->hashes, size * sizeof *larger);
-        if (larger == NULL)
-            return;
-        memset(larger + pools->size, 0, (size - pools->size) * sizeof *larger);
-        pools->hashes = larger;
-        pools->size = size;
-    }
-    pools->hashes[id] = hash;
-}
-
 static enum err write_token(struct writer *writer, size_t n)
 {
     struct batch *batch = &writer->batch;
-    batch->pool_hashes[n] = 0;
+    batch->publications[n] = batch->pool_hashes[n] = 0;
     if (!writer_read_token(writer, batch->tokens[n]))
         return OK; /* marked, and a hole: nothing to write */
+    batch->publications[n] = writer->publication;
     enum err err = writer_tolerate(writer, store_append_refresh(writer->store, &writer->row));
     batch->rows_written++;
     if (err != OK || !(writer->row.token.flags & TOKEN_POOLS_CHANGED))
         return err;
     uint32_t hash = writer_hash_pools(&writer->row);
-    if (hash == pool_hash(&writer->pools, batch->tokens[n]))
+    if (hash == token_stored_pools(writer->table, batch->tokens[n]))
         return OK;
     batch->pool_hashes[n] = hash;
     batch->rows_written += writer->row.token.pool_count;
@@ -220,14 +203,29 @@ static void notice_commit(struct writer *writer, duration took)
     uv_mutex_unlock(&writer->mutex);
 }
 
-static void empty_batch(struct writer *writer)
+static void mark_stored(struct writer *writer)
 {
     struct batch *batch = &writer->batch;
     for (size_t i = 0; i < batch->token_count; i++) {
-        dirty_set_mark(writer->checkpoint.set, batch->tokens[i]);
+        if (batch->publications[i] != 0)
+            token_mark_stored(writer->table, batch->tokens[i], batch->publications[i]);
         if (batch->pool_hashes[i] != 0)
-            remember_pool_hash(&writer->pools, batch->tokens[i], batch->pool_hashes[i]);
+            token_mark_stored_pools(writer->table, batch->tokens[i], batch->pool_hashes[i]);
     }
+    for (size_t i = 0; i < batch->row_count; i++) {
+        const struct store_snapshot *snapshot = &batch->rows[i].snapshot;
+        if (batch->rows[i].kind == ROW_SNAPSHOT && snapshot->token != TOKEN_NONE &&
+            snapshot->token <= token_table_count(writer->table))
+            token_mark_stored_snapshot(writer->table, snapshot->token, snapshot->id);
+    }
+}
+
+static void empty_batch(struct writer *writer)
+{
+    struct batch *batch = &writer->batch;
+    mark_stored(writer);
+    for (size_t i = 0; i < batch->token_count; i++)
+        dirty_set_mark(writer->checkpoint.set, batch->tokens[i]);
     for (size_t i = 0; i < batch->setting_count; i++) {
         free(batch->settings[i].name);
         free(batch->settings[i].value);
@@ -270,7 +268,12 @@ enum err rewrite_slice(struct writer *writer)
         err = store_commit(writer->store);
     if (err != OK)
         return err;
+    /* The marks were about another file; pools are written again when they change, whatever to. */
+    for (token_id id = rewrite->next; id < next; id++)
+        token_mark_stored_pools(writer->table, id, 0);
     rewrite->next = next;
     rewrite->is_running = next < rewrite->end;
+    if (!rewrite->is_running)
+        writer_note_store(writer, 0);
     return OK;
 }

@@ -57,19 +57,14 @@ struct notice {
     uint64_t tag;
 };
 
-/* Pools as last written, a hash a token: whether they changed is seen by comparing. */
-struct pool_hashes {
-    uint32_t *hashes;
-    size_t size;
-};
-
 /* Taken out of the queues and kept until it is committed. */
 struct batch {
     struct addition additions[BATCH_ADDITIONS_MAX];
     struct setting_change settings[BATCH_SETTINGS_MAX];
     struct queued_row rows[BATCH_ROWS_MAX];
-    token_id tokens[BATCH_TOKENS_MAX]; /* back to the dirty set when the commit fails */
-    uint32_t pool_hashes[BATCH_TOKENS_MAX];
+    token_id tokens[BATCH_TOKENS_MAX];       /* back to the dirty set when the commit fails */
+    uint32_t publications[BATCH_TOKENS_MAX]; /* that were written; 0: none */
+    uint32_t pool_hashes[BATCH_TOKENS_MAX];  /* of pools that were written; 0: they were not */
     size_t addition_count, setting_count, row_count, token_count;
     uint64_t rows_written;
     int64_t newest_snapshot;
@@ -100,7 +95,7 @@ struct rewrite {
 
 struct writer {
     struct store *store;
-    const struct token_table *table;
+    struct token_table *table;
     struct writer_callbacks callbacks;
     duration commit_interval, checkpoint_interval;
     size_t queue_limit;
@@ -117,6 +112,7 @@ struct writer {
     instant waiting_since; /* of what has no hurry; INSTANT_NEVER: nothing */
     token_id known_end;    /* tokens below it have been given to us */
     struct history history;
+    bool is_rewrite_wanted;
     bool is_stopping;
     instant stop_deadline;
     struct writer_stats stats;
@@ -125,11 +121,11 @@ struct writer {
     struct batch batch;
     struct checkpoint checkpoint;
     struct rewrite rewrite;
-    struct pool_hashes pools;
     struct history history_running;
     struct store_token row; /* the one being copied */
     struct pool row_pools[POOLS_MAX];
-    instant retry_at; /* INSTANT_NEVER: not failing */
+    uint32_t publication; /* of the one being copied */
+    instant retry_at;     /* INSTANT_NEVER: not failing */
     unsigned failures_in_a_row;
     bool is_reopen_wanted;
     bool is_idle; /* the newest turn found nothing to write */
@@ -138,6 +134,9 @@ struct writer {
 /* Copies a token into writer->row. False: no such token. */
 bool writer_read_token(struct writer *writer, token_id id);
 uint32_t writer_hash_pools(const struct store_token *row);
+
+/* Notes in the table which store this is. */
+void writer_note_store(struct writer *writer, uint64_t is_behind);
 
 /* Notices a row that the store refused as such: left out, so that it can't stop the rest. */
 enum err writer_tolerate(struct writer *writer, enum err err);

@@ -14,8 +14,7 @@
 
 void child_init(struct child *child, enum page_process_id process)
 {
-    *child = (struct child){
-        .process = process, .pidfd = -1, .link = -1, .due_at = INSTANT_FAR};
+    *child = (struct child){.process = process, .pidfd = -1, .link = -1, .due_at = INSTANT_FAR};
 }
 
 /* Between vfork and exec: calls of the kernel only, on memory that is still the parent's. */
@@ -88,8 +87,8 @@ void child_abandon(struct child *child)
 bool child_reap(struct child *child)
 {
     siginfo_t info = {0};
-    if (child->pid == 0 ||
-        waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+    if (child->pid == 0 || waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG) != 0 ||
+        info.si_pid == 0)
         return false;
     child->status = info.si_status;
     child->status_code = info.si_code;

@@ -100,10 +100,8 @@ static void answer_status(struct supervisor *supervisor, struct control_client *
     struct reply reply = {.result = RESULT_DONE, .score = NAN};
     char space[CMSG_SPACE(sizeof(int))] = {0};
     struct iovec part = {&reply, sizeof reply};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = space,
-                             .msg_controllen = sizeof space};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
     int fd = page_for_readers(&supervisor->world);
     if (fd < 0) {
         answer(client, RESULT_UNAVAILABLE, "the status page can't be opened");

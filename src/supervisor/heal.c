@@ -21,15 +21,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOGGER           "supervisor"
-#define LAST_WORDS       duration_ms(5) /* for the backtrace of who hangs */
-#define DEATH_LIMIT      duration_s(2)  /* a killed process that is not dead by then is stuck */
-#define DRAIN_LIMIT      duration_s(6)  /* the engine takes 5 at most */
-#define API_DRAIN_LIMIT  duration_s(2)
-#define ARGUMENTS_MAX    256
-
-/* Healing actions, for the flight recorder. */
-enum { HEALED_GRACEFULLY, HEALED_BY_FORCE, HEALED_BY_QUARANTINE };
+#define LOGGER          "supervisor"
+#define LAST_WORDS      duration_ms(5) /* for the backtrace of who hangs */
+#define DEATH_LIMIT     duration_s(2)  /* a killed process that is not dead by then is stuck */
+#define DRAIN_LIMIT     duration_s(6)  /* the engine takes 5 at most */
+#define API_DRAIN_LIMIT duration_s(2)
+#define ARGUMENTS_MAX   256
 
 static struct ward *ward_of(struct supervisor *supervisor, const struct child *child)
 {
@@ -81,7 +78,7 @@ static bool spawn(struct supervisor *supervisor, struct child *child)
                 [1] = -1,
                 [2] = -1,
                 [FD_PAGE] = world->page_fd,
-                [FD_TABLE] = world->table.fd,
+                [FD_TABLE] = is_engine ? world->table.fd : world->table_reader_fd,
                 [FD_LINK] = -1,
                 [FD_COMMAND] = world->channel[is_engine ? 0 : 1],
                 [FD_LISTEN] = is_engine ? -1 : supervisor->listening.fd,
@@ -96,7 +93,7 @@ static bool spawn(struct supervisor *supervisor, struct child *child)
 /* The word to begin; under a drill with its faults. */
 static void send_go(struct supervisor *supervisor, const struct child *child)
 {
-    struct command command = {.kind = COMMAND_GO};
+    struct command command = {.kind = COMMAND_GO, .start = supervisor->engine.verdict.start};
     char space[CMSG_SPACE(sizeof(int))] = {0};
     struct iovec part = {&command, sizeof command};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
@@ -124,6 +121,7 @@ static void begin_life(struct supervisor *supervisor, struct child *child, insta
     atomic_store(&shown->next_start_at_us, 0);
     atomic_fetch_add(&shown->starts, 1);
     ward_of(supervisor, child)->attempts++;
+    ward_of(supervisor, child)->start_why[0] = '\0';
     watch_expect(page, child->process == PROCESS_ENGINE ? BEAT_ENGINE_LOOP : BEAT_API_HTTP, now,
                  duration_s(supervisor->options.start_deadline_sec));
     child->due_at = INSTANT_FAR;
@@ -147,13 +145,10 @@ static void wait_for_start(struct supervisor *supervisor, struct ward *ward, ins
                     LOG_INT("deaths_last_hour", ward->verdict.deaths_last_hour));
 }
 
-static void renew_table(struct supervisor *supervisor);
 static void heal_after_death(struct supervisor *supervisor, struct ward *ward, instant now);
 
 static void start(struct supervisor *supervisor, struct ward *ward, instant now)
 {
-    if (ward == &supervisor->engine && ward->verdict.start == START_COLD)
-        renew_table(supervisor);
     if (spawn(supervisor, &ward->child))
         begin_life(supervisor, &ward->child, now);
     else
@@ -234,22 +229,12 @@ bool heal_is_over(const struct supervisor *supervisor)
            supervisor->standby.pid == 0 && supervisor->api.child.pid == 0;
 }
 
-/* ---- renewing what is not to be believed ---- */
+/* ---- leaving behind ---- */
 
 /* The api maps what is renewed: it is replaced, while connections wait in the socket. */
 static void replace_api(struct supervisor *supervisor)
 {
     tell_to_end(supervisor, &supervisor->api.child, API_DRAIN_LIMIT);
-}
-
-static void renew_table(struct supervisor *supervisor)
-{
-    if (!world_renew_table(&supervisor->world)) {
-        log_error(LOGGER, "no memory for another token table; going on with the old one",
-                  LOG_STRING("error", strerror(errno)));
-        return;
-    }
-    replace_api(supervisor);
 }
 
 /* Killed and not dead: it stands in the kernel. Whatever it shares is left to it; should it ever
@@ -260,10 +245,12 @@ static void leave_behind(struct supervisor *supervisor, struct ward *ward, insta
               LOG_STRING("process", process_name(ward->child.process)),
               LOG_INT("pid", ward->child.pid));
     ward->death.cause = INCIDENT_UNAWAITABLE;
+    ward->verdict.start = START_COLD;
     if (!world_renew(&supervisor->world))
         log_error(LOGGER, "no memory for copies of what it shares",
                   LOG_STRING("error", strerror(errno)));
     if (ward == &supervisor->engine) {
+        atomic_store(&supervisor->world.page->unawaited_pid, (uint64_t)ward->child.pid);
         replace_api(supervisor);
     } else if (supervisor->engine.child.pid != 0) {
         heal_restart(supervisor, "the api could not be awaited");
@@ -283,8 +270,8 @@ static bool is_asked_for(const struct ward *ward)
  * Another try would not mend it, and a person is watching. */
 static bool is_hopeless(const struct supervisor *supervisor, const struct ward *ward)
 {
-    return !ward->was_ready && ward->child.status_code == CLD_EXITED &&
-           ward->child.status != 0 && !supervisor->is_stopping;
+    return !ward->was_ready && ward->child.status_code == CLD_EXITED && ward->child.status != 0 &&
+           !supervisor->is_stopping;
 }
 
 /* What is known of a death that nobody asked for. */
@@ -326,7 +313,7 @@ static void close_incident(struct supervisor *supervisor, struct ward *ward, ins
         return;
     struct incident_healing healing = {
         .action = HEALING_EMERGENCY_RESTART,
-        .start = ward->verdict.start,
+        .start = ward == &supervisor->engine ? ward->verdict.start : START_NONE,
         .attempts = ward->attempts,
         .replaced_after = instant_diff(now, ward->died_at),
         .quarantined = suspects_count(suspects, SUSPECT_QUARANTINED),
@@ -390,16 +377,6 @@ static void give_up(struct supervisor *supervisor, struct ward *ward)
     heal_stop(supervisor);
 }
 
-/* Nothing went wrong with the engine that said so: at once, and unpunished. */
-static void start_again_cold(struct supervisor *supervisor, instant now)
-{
-    struct ward *engine = &supervisor->engine;
-    engine->is_cold_wanted = false;
-    engine->verdict.start_at = now;
-    engine->verdict.start = START_COLD;
-    start(supervisor, engine, now);
-}
-
 /* Everything that a death leads to, but for those that were asked for. The new process comes
  * first; what is written about it can wait. */
 static void heal_after_death(struct supervisor *supervisor, struct ward *ward, instant now)
@@ -409,10 +386,6 @@ static void heal_after_death(struct supervisor *supervisor, struct ward *ward, i
     watch_forget(page, ward->child.process);
     if (is_hopeless(supervisor, ward)) {
         give_up(supervisor, ward);
-        return;
-    }
-    if (ward->is_cold_wanted) {
-        start_again_cold(supervisor, now);
         return;
     }
     open_incident(supervisor, ward, now);
@@ -504,15 +477,6 @@ static void on_ready(struct supervisor *supervisor, struct ward *ward)
     tell_systemd(supervisor);
 }
 
-/* The table failed its checks; the engine that says so ends. */
-static void want_cold(struct supervisor *supervisor, const char *why)
-{
-    log_warning(LOGGER, "the token table is not to be believed; starting from the store",
-                LOG_STRING("why", why));
-    snprintf(supervisor->engine.start_why, sizeof supervisor->engine.start_why, "%s", why);
-    supervisor->engine.is_cold_wanted = true;
-}
-
 static void on_standby(struct supervisor *supervisor)
 {
     supervisor->standby_is_ready = true;
@@ -540,7 +504,8 @@ void heal_on_report(struct supervisor *supervisor, const struct child *child,
         heal_restart(supervisor, report->why);
         return;
     case REPORT_COLD:
-        want_cold(supervisor, report->why);
+        ward->verdict.start = START_COLD;
+        snprintf(ward->start_why, sizeof ward->start_why, "%s", report->why);
         return;
     }
     log_error(LOGGER, "a report of no known kind was ignored", LOG_INT("kind", report->kind));

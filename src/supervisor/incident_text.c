@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FRAME_TEXT_SIZE      200 /* mangled names can be longer; the offset comes first */
+#define FRAME_TEXT_SIZE      200 /* 100 of a function, 32 of a module, two offsets */
 #define TRANSITION_TEXT_SIZE 160 /* the longest sentence has 110 */
 #define SHORT_TEXT_SIZE      96
 
@@ -118,10 +118,13 @@ static void add_healing(struct message *message, const struct incident *incident
     }
     add(message, "; it was %sreplaced after ", killed);
     add_span(message, healing->replaced_after);
-    add(message, " (%s", start_kind_name(healing->start));
+    bool says_start = healing->start != START_NONE;
+    if (says_start)
+        add(message, " (%s", start_kind_name(healing->start));
     if (healing->attempts > 1)
-        add(message, ", %u attempts", healing->attempts);
-    add(message, ")");
+        add(message, "%s%u attempts", says_start ? ", " : " (", healing->attempts);
+    if (says_start || healing->attempts > 1)
+        add(message, ")");
 }
 
 size_t incident_message(const struct incident *incident, const struct incident_healing *healing,
@@ -169,8 +172,8 @@ static void put_crash(struct json *json, const struct crash_report *crash)
     snprintf(text, sizeof text, "0x%" PRIx64, crash->fault_address);
     json_put_string(json, "fault_address", crash->is_filled ? text : NULL);
     json_array_open(json, "backtrace");
-    for (uint32_t i = 0; crash->is_filled && i < crash->frame_count && i < CRASH_FRAMES_MAX; i++) {
-        crash_describe_frame(&crash->frames[i], text, sizeof text);
+    for (uint32_t i = 0; crash->is_filled && i < crash->frame_count; i++) {
+        crash_describe_frame(crash, i, text, sizeof text);
         json_put_string(json, NULL, text);
     }
     json_array_close(json);

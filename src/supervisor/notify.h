@@ -8,9 +8,9 @@
 #include "base/time.h"
 
 struct notify {
-    int fd;           /* −1: nobody wants to know */
-    duration every;   /* between two signs of life; 0: none are wanted */
-    instant next;     /* INSTANT_FAR: none */
+    int fd;         /* −1: nobody wants to know */
+    duration every; /* between two signs of life; 0: none are wanted */
+    instant next;   /* INSTANT_FAR: none */
 };
 
 /* Reads and clears NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, so that no child sees them. */

@@ -23,7 +23,8 @@ struct world {
     struct status_page *page;
     int page_fd;
     struct table_memory table;
-    int channel[2]; /* the engine's end, the api's end */
+    int table_reader_fd; /* of the same, that allows no writing: the api's */
+    int channel[2];      /* the engine's end, the api's end */
 };
 
 /* A child with what decides about it. */
@@ -33,11 +34,10 @@ struct ward {
     struct restart_verdict verdict; /* of the death before this start */
     bool was_ready;                 /* ever */
     bool is_killed;                 /* in PROCESS_DYING: not only asked for its last words */
-    bool is_cold_wanted;            /* it said that the table is not to be believed */
     bool is_doomed;                 /* `death` says why it is being killed */
     struct incident_death death;
-    instant died_at;   /* the first of the deaths that `incident` tells of */
-    uint32_t attempts; /* starts since then */
+    instant died_at;                   /* the first of the deaths that `incident` tells of */
+    uint32_t attempts;                 /* starts since then */
     char start_why[INCIDENT_WHY_SIZE]; /* of the newest start's kind; may be empty */
     struct incident incident;
 };
@@ -60,23 +60,23 @@ struct supervisor {
     struct control control;
     struct notify notify;
     struct incidents incidents;
-    instant watch_at;  /* of the next look at the heartbeats */
-    instant second_at; /* of the next look at what moves slowly */
-    bool was_up;       /* both were ready once: told to systemd and to the log */
+    instant watch_at;         /* of the next look at the heartbeats */
+    instant second_at;        /* of the next look at what moves slowly */
+    uint64_t suspects_digest; /* of their states, as last written */
+    bool was_up;              /* both were ready once: told to systemd and to the log */
     bool is_stopping;
     int exit_status;
 };
 
 /* world.c */
 bool world_init(struct world *world, const struct options *options, char why[512]);
-/* An empty table in the place of the one that is not believed. */
-bool world_renew_table(struct world *world);
-/* All of it anew: page and table as checked copies. */
+/* All of it anew, for when somebody who cannot be awaited may still write to it: the page as a
+ * copy, the table empty, to be filled from the store. */
 bool world_renew(struct world *world);
 void world_finish(struct world *world);
 
 /* heal.c */
-void heal_start(struct supervisor *supervisor); /* both children, the first time */
+void heal_start(struct supervisor *supervisor);                 /* both children, the first time */
 void heal_on_death(struct supervisor *supervisor, instant now); /* looks who is dead */
 void heal_on_report(struct supervisor *supervisor, const struct child *child,
                     const struct report *report);

@@ -3,10 +3,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -75,18 +76,34 @@ void state_dir_close(struct state_dir *dir)
 
 struct owner {
     pid_t pid;
-    uint64_t started_at; /* in clock ticks since boot; 0: unknown */
+    int64_t started_at; /* in clock ticks since boot; 0: unknown */
 };
 
+/* The number at the beginning of `text`, what follows it being none of its. */
+static bool parse_number(const char *text, int64_t *out)
+{
+    return text_parse_int(text, strspn(text, "0123456789"), out);
+}
+
+/* What stands `count` spaces further on; "" when there are fewer. */
+static const char *skip_fields(const char *text, int count)
+{
+    const char *space = text;
+    for (int i = 0; i < count && space != NULL; i++) {
+        space = strchr(text, ' ');
+        text = space != NULL ? space + 1 : "";
+    }
+    return text;
+}
+
 /* Fields 3 and 22 of /proc/PID/stat (proc(5)); the name before them may hold anything. */
-static bool parse_stat(const char *text, char *state, uint64_t *started_at)
+static bool parse_stat(const char *text, char *state, int64_t *started_at)
 {
     const char *behind_name = strrchr(text, ')');
-    return behind_name != NULL &&
-           sscanf(behind_name,
-                  ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-                  "%" SCNu64,
-                  state, started_at) == 2;
+    if (behind_name == NULL)
+        return false;
+    *state = *skip_fields(behind_name, 1);
+    return parse_number(skip_fields(behind_name, 20), started_at);
 }
 
 static size_t read_start_of(int folder, const char *path, char *out, size_t size)
@@ -102,7 +119,7 @@ static size_t read_start_of(int folder, const char *path, char *out, size_t size
 /* The process with this id now; false: there is none, or only what a parent has not buried. */
 static bool find_process(pid_t pid, struct owner *out)
 {
-    char path[64], text[1024], state;
+    char path[64], text[1024], state = '\0';
     *out = (struct owner){.pid = pid};
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     read_start_of(AT_FDCWD, path, text, sizeof text);
@@ -112,11 +129,12 @@ static bool find_process(pid_t pid, struct owner *out)
 static bool read_owner(const struct state_dir *dir, struct owner *out)
 {
     char text[64];
-    int pid;
+    int64_t pid;
     read_start_of(dir->fd, "lock", text, sizeof text);
-    if (sscanf(text, "%d %" SCNu64, &pid, &out->started_at) != 2 || pid <= 0)
+    if (!parse_number(text, &pid) || pid <= 0 || pid > INT_MAX ||
+        !parse_number(skip_fields(text, 1), &out->started_at))
         return false;
-    out->pid = pid;
+    out->pid = (pid_t)pid;
     return true;
 }
 
@@ -131,7 +149,7 @@ static bool write_owner(int fd)
     struct owner own;
     char text[64];
     find_process(getpid(), &own);
-    int length = snprintf(text, sizeof text, "%d %" PRIu64 "\n", (int)own.pid, own.started_at);
+    int length = snprintf(text, sizeof text, "%d %" PRId64 "\n", (int)own.pid, own.started_at);
     return ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)length, 0) == length;
 }
 
@@ -160,7 +178,10 @@ static bool wait_for_lock(const struct state_dir *dir, duration patience,
             return refuse(why, "can't be locked", "lock");
         bool is_known = read_owner(dir, &owner);
         if (is_known && is_alive(&owner)) {
-            snprintf(why, STATE_DIR_WHY_SIZE, "already running (process %d)", (int)owner.pid);
+            snprintf(why, STATE_DIR_WHY_SIZE,
+                     "already running (process %d) on this database; stop that one first, or give "
+                     "this one a --db and --listen of its own",
+                     (int)owner.pid);
             return false;
         }
         if (!instant_before(clock_now(), end)) {

@@ -19,7 +19,7 @@
 /* What the loop waits for, by place. */
 enum {
     POLL_SIGNALS,
-    POLL_CHILDREN,                  /* pidfd and link of each */
+    POLL_CHILDREN, /* pidfd and link of each */
     POLL_CONTROL = POLL_CHILDREN + 6,
     POLL_COUNT = POLL_CONTROL + CONTROL_POLLS
 };
@@ -81,12 +81,26 @@ static void watch_memory(struct supervisor *supervisor, instant now)
     struct page_process *engine = &supervisor->world.page->processes[PROCESS_ENGINE];
     struct page_process *api = &supervisor->world.page->processes[PROCESS_API];
     const struct child *child = &supervisor->engine.child;
+    atomic_store(&supervisor->world.page->processes[PROCESS_SUPERVISOR].resident_bytes,
+                 memory_resident(getpid()));
     atomic_store(&api->resident_bytes, memory_resident(supervisor->api.child.pid));
     uint64_t resident = memory_resident(child->pid);
     atomic_store(&engine->resident_bytes, resident);
     if (child->state == PROCESS_RUNNING && supervisor->standby.pid == 0 &&
         memory_is_over(&supervisor->memory, child->pid, resident, now))
         heal_restart(supervisor, "the engine grew beyond its memory limit");
+}
+
+/* The engine clears and releases; what it changed is written within a second. */
+static void keep_suspects(struct supervisor *supervisor)
+{
+    const struct suspects *suspects = &supervisor->world.page->suspects;
+    uint64_t digest = 0;
+    for (size_t i = 0; i < SUSPECTS_MAX; i++)
+        digest = digest * 31 + atomic_load(&suspects->rows[i].state);
+    if (digest != supervisor->suspects_digest)
+        (void)state_dir_save_suspects(&supervisor->state_dir, suspects);
+    supervisor->suspects_digest = digest;
 }
 
 static void on_second(struct supervisor *supervisor, instant now)
@@ -109,6 +123,7 @@ static void on_second(struct supervisor *supervisor, instant now)
     atomic_store(&world->page->processes[PROCESS_API].deaths_last_hour,
                  restart_policy_deaths(&supervisor->api.policy, now));
     watch_memory(supervisor, now);
+    keep_suspects(supervisor);
     control_shut_idle(&supervisor->control, now);
 }
 
@@ -127,15 +142,13 @@ static void fill_polls(const struct supervisor *supervisor, struct pollfd polls[
     control_polls(&supervisor->control, &polls[POLL_CONTROL]);
 }
 
-static void wait_for_something(const struct supervisor *supervisor,
-                               struct pollfd polls[POLL_COUNT])
+static void wait_for_something(const struct supervisor *supervisor, struct pollfd polls[POLL_COUNT])
 {
     instant deadline = instant_min(heal_deadline(supervisor), supervisor->second_at);
     deadline = instant_min(deadline, supervisor->notify.next);
     int64_t wait_us = instant_diff(deadline, clock_now()).us;
     wait_us = wait_us < 0 ? 0 : wait_us;
-    const struct timespec wait = {.tv_sec = wait_us / 1000000,
-                                  .tv_nsec = wait_us % 1000000 * 1000};
+    const struct timespec wait = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
     fill_polls(supervisor, polls);
     if (ppoll(polls, POLL_COUNT, &wait, NULL) < 0)
         for (int i = 0; i < POLL_COUNT; i++)
@@ -197,8 +210,7 @@ static bool find_program(struct supervisor *supervisor)
 static bool open_listening(struct supervisor *supervisor, char why[512])
 {
     const struct options *options = &supervisor->options;
-    return listen_open(options->listen, options->api_token[0] != '\0', &supervisor->listening,
-                       why);
+    return listen_open(options->listen, options->api_token[0] != '\0', &supervisor->listening, why);
 }
 
 /* So that no descriptor of ours is where a child expects one of its own. */
@@ -241,8 +253,8 @@ static bool start_parts(struct supervisor *supervisor, char why[512])
         snprintf(why, 512, "no descriptors to start with: %s", strerror(errno));
         return false;
     }
-    if (!open_state_dir(supervisor, why) ||
-        !open_listening(supervisor, why) || !world_init(&supervisor->world, options, why) ||
+    if (!open_state_dir(supervisor, why) || !open_listening(supervisor, why) ||
+        !world_init(&supervisor->world, options, why) ||
         !control_init(&supervisor->control, supervisor->state_dir.fd, why))
         return false;
     instant now = clock_now();
@@ -282,7 +294,7 @@ int supervisor_run(const struct supervisor_config *config)
     supervisor = (struct supervisor){
         .options = *config->options,
         .config = *config,
-        .world = {.page_fd = -1, .table = {.fd = -1}, .channel = {-1, -1}},
+        .world = {.page_fd = -1, .table = {.fd = -1}, .table_reader_fd = -1, .channel = {-1, -1}},
         .listening = {.fd = -1},
         .state_dir = {.fd = -1, .incidents_fd = -1, .lock_fd = -1},
         .control = {.fd = -1},

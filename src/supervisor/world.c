@@ -9,17 +9,26 @@
 
 #define FIRST_CAPACITY 1024 /* tokens; the engine makes room for more */
 
+#define NOTHING                                                                                    \
+    (struct world)                                                                                 \
+    {                                                                                              \
+        .page_fd = -1, .table = {.fd = -1}, .table_reader_fd = -1, .channel = { -1, -1 }           \
+    }
+
 static bool make_channel(int channel[2])
 {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, channel) == 0;
 }
 
-static bool make_table(struct table_memory *table)
+static bool make_table(struct world *world)
 {
     int error = 0;
-    bool made = table_memory_init(table, FIRST_CAPACITY, &error);
-    errno = error;
-    return made;
+    if (!table_memory_init(&world->table, FIRST_CAPACITY, &error)) {
+        errno = error;
+        return false;
+    }
+    world->table_reader_fd = table_memory_reader_fd(world->table.fd);
+    return world->table_reader_fd >= 0;
 }
 
 static bool make_page(struct world *world)
@@ -30,8 +39,8 @@ static bool make_page(struct world *world)
 
 bool world_init(struct world *world, const struct options *options, char why[512])
 {
-    *world = (struct world){.page_fd = -1, .table = {.fd = -1}, .channel = {-1, -1}};
-    if (make_page(world) && make_table(&world->table) && make_channel(world->channel)) {
+    *world = NOTHING;
+    if (make_page(world) && make_table(world) && make_channel(world->channel)) {
         page_text_begin(world->page)->options = *options;
         page_text_end(world->page);
         return true;
@@ -47,27 +56,18 @@ void world_finish(struct world *world)
     if (world->page_fd >= 0)
         close(world->page_fd);
     table_memory_finish(&world->table);
+    if (world->table_reader_fd >= 0)
+        close(world->table_reader_fd);
     for (int i = 0; i < 2; i++)
         if (world->channel[i] >= 0)
             close(world->channel[i]);
-    *world = (struct world){.page_fd = -1, .table = {.fd = -1}, .channel = {-1, -1}};
-}
-
-bool world_renew_table(struct world *world)
-{
-    struct table_memory fresh;
-    if (!make_table(&fresh))
-        return false;
-    table_memory_finish(&world->table);
-    world->table = fresh;
-    return true;
+    *world = NOTHING;
 }
 
 bool world_renew(struct world *world)
 {
-    struct world fresh = {.page_fd = -1, .table = {.fd = -1}, .channel = {-1, -1}};
-    if (!make_page(&fresh) || !make_table(&fresh.table) || !make_channel(fresh.channel) ||
-        !table_memory_copy(&fresh.table, world->table.fd)) {
+    struct world fresh = NOTHING;
+    if (!make_page(&fresh) || !make_table(&fresh) || !make_channel(fresh.channel)) {
         world_finish(&fresh);
         return false;
     }

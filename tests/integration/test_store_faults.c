@@ -277,12 +277,18 @@ static void expect_refusal(const char *database, const char *message)
     expect_said(daemon, message);
 }
 
+/* Told by the lock of the state folder; and with another state folder, by that of the database. */
 static void second_daemon(void)
 {
     char pid[64];
     struct process *first = daemon_start(NULL, "a.db", NULL);
-    snprintf(pid, sizeof pid, "is in use by another moonwatch (process %d)", (int)first->pid);
+    snprintf(pid, sizeof pid, "already running (process %d)", (int)first->pid);
     expect_refusal("a.db", pid);
+    const char *const extra[] = {"--state-dir", sandbox_path("elsewhere"), NULL};
+    struct process *second = daemon_spawn(NULL, "a.db", extra, NULL);
+    assert_true(process_wait(second, WAIT_S * SLOWNESS));
+    assert_int_equal(process_exit_status(second), 1);
+    expect_said(second, "is in use by another moonwatch");
     expect_healthy(first);
     process_stop(first);
 }

@@ -175,25 +175,23 @@ static void engine_start(struct world *world, int fds[2])
         abort();
 }
 
-void world_start(struct world *world, const char *api_token)
+static void make_parts(struct world *world)
 {
-    world_start_at(world, api_token, "127.0.0.1:0", "sqlite:none");
-}
-
-void world_start_at(struct world *world, const char *api_token, const char *listen,
-                    const char *store_url)
-{
-    int error, fds[2];
-    char why[512];
+    int error;
     *world = (struct world){0};
     if (!table_memory_init(&world->memory, 1024, &error))
         abort();
     world->page = calloc(1, sizeof *world->page);
     status_page_init(world->page);
     options_init(&world->options);
-    snprintf(world->options.listen, sizeof world->options.listen, "%s", listen);
-    snprintf(world->options.api_token, sizeof world->options.api_token, "%s", api_token);
+    snprintf(world->options.listen, sizeof world->options.listen, "127.0.0.1:0");
     snprintf(world->options.env, sizeof world->options.env, "test");
+}
+
+static void start_parts(struct world *world, const char *store_url)
+{
+    int fds[2];
+    char why[512];
     world_fill_page(world);
     engine_start(world, fds);
     struct api_world view = {.table = world->memory.table,
@@ -207,6 +205,28 @@ void world_start_at(struct world *world, const char *api_token, const char *list
         abort();
     }
     world->port = api_port(world->api);
+}
+
+void world_start(struct world *world, const char *api_token)
+{
+    world_start_at(world, api_token, "127.0.0.1:0", "sqlite:none");
+}
+
+void world_start_at(struct world *world, const char *api_token, const char *listen,
+                    const char *store_url)
+{
+    make_parts(world);
+    snprintf(world->options.listen, sizeof world->options.listen, "%s", listen);
+    snprintf(world->options.api_token, sizeof world->options.api_token, "%s", api_token);
+    start_parts(world, store_url);
+}
+
+void world_start_with(struct world *world, const char *state_dir, int64_t heartbeat_deadline_ms)
+{
+    make_parts(world);
+    snprintf(world->options.state_dir, sizeof world->options.state_dir, "%s", state_dir);
+    world->options.heartbeat_deadline_ms = heartbeat_deadline_ms;
+    start_parts(world, "sqlite:none");
 }
 
 void world_stop(struct world *world)

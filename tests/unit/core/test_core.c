@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "core/core.h"
+#include "core/trial.h"
 #include "page/table_memory.h"
 #include <math.h>
 #include <stdio.h>
@@ -216,7 +217,7 @@ static void on_transition(const struct action *action)
     if (what == TRANSITION_JOB)
         say(" %s", job_name((enum job)action->transition.id));
     else if (action->transition.id != 0)
-        say(" %d", (int)action->transition.id);
+        say(" %c", letter_of(action->transition.id));
     say(": %s → %s\n", transition_state_name(what, action->transition.from),
         transition_state_name(what, action->transition.to));
 }
@@ -277,6 +278,12 @@ static void perform(const struct action *action)
             say("restart: %s\n", action->restart.reason);
         }
         return;
+    case ACTION_SUSPECT_CLEARED:
+        if (world.show & SHOW_HEALING) {
+            say_when();
+            say("cleared %c\n", letter_of(action->suspect_cleared.id));
+        }
+        return;
     case ACTION_TRANSITION:
         on_transition(action);
         return;
@@ -320,6 +327,7 @@ static void finish_jobs(void)
 static void start(void)
 {
     world.core = core_init(world.core, world.memory.table, &world.options, 0, world.now);
+    core_start_alone(world.core, NULL);
     world.pending_count = 0;
 }
 
@@ -479,6 +487,21 @@ static void run_job(enum job job)
 {
     step((struct event){.kind = EVENT_JOB_WANTED, .job_wanted = {job}});
     finish_jobs();
+}
+
+static void suspect(token_id id, enum lane_kind kind)
+{
+    step((struct event){.kind = EVENT_SUSPECT, .suspect = {id, kind}});
+}
+
+static void quarantine(token_id id)
+{
+    step((struct event){.kind = EVENT_QUARANTINE, .quarantine = {id}});
+}
+
+static void release(token_id id)
+{
+    step((struct event){.kind = EVENT_RELEASE, .release = {id}});
 }
 
 /* A token as a start finds it: answered `age_s` ago, discovered just as long ago. */
@@ -1539,6 +1562,441 @@ static void an_archiver_that_overruns_in_a_silence_waits(void **state)
     assert_true(instant_is_never(core_stats(world.core)->jobs[JOB_ARCHIVER].running_since));
 }
 
+/* ---- suspects and quarantine ---- */
+
+static void a_suspect_is_sent_alone_and_cleared(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 100, 1);
+    preload('B', TOKEN_MONITORING, 100, 1);
+    preload('C', TOKEN_MONITORING, 100, 1);
+    preload('D', TOKEN_MONITORING, 1, 1); /* not due: it goes all the same */
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING | SHOW_STORE;
+    suspect(1, LANE_SCREEN);
+    suspect(2, LANE_SCREEN);
+    suspect(4, LANE_SCREEN);
+    assert_int_equal(core_stats(world.core)->suspects, 3);
+    assert_int_equal(core_trust(world.core, 1), TRUST_SUSPECT);
+    run_until(20);
+    expect_trace("    0.00  suspect A: ordinary → suspect\n"
+                 "    0.00  suspect B: ordinary → suspect\n"
+                 "    0.00  suspect D: ordinary → suspect\n"
+                 "    0.00  screen A\n"
+                 "    0.10  suspect A: suspect → ordinary\n"
+                 "    0.10  save A\n"
+                 "    0.10  cleared A\n"
+                 "    0.10  discover A\n"
+                 "    0.20  save A\n"
+                 "    0.20  screen B\n"
+                 "    0.30  suspect B: suspect → ordinary\n"
+                 "    0.30  save B\n"
+                 "    0.30  cleared B\n"
+                 "    0.30  discover B\n"
+                 "    0.40  save B\n"
+                 "    0.41  screen D\n"
+                 "    0.51  suspect D: suspect → ordinary\n"
+                 "    0.51  save D\n"
+                 "    0.51  cleared D\n"
+                 "    0.61  screen C A B D\n"
+                 "    0.71  save C\n"
+                 "    0.71  save A\n"
+                 "    0.71  save B\n"
+                 "    0.71  save D\n"
+                 "    0.71  discover C\n"
+                 "    0.81  save C\n");
+    assert_int_equal(core_stats(world.core)->suspects, 0);
+    assert_int_equal(core_stats(world.core)->cleared, 3);
+    assert_int_equal(core_stats(world.core)->groups[GROUP_COLD].tokens, 4);
+    run_until(70); /* and is sent with others again */
+    expect_trace("   45.60  screen A B D C\n"
+                 "   45.70  save A\n"
+                 "   45.70  save B\n"
+                 "   45.70  save D\n"
+                 "   45.70  save C\n");
+}
+
+static void suspects_of_each_lane_go_at_once(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 1, 1);
+    preload('B', TOKEN_MONITORING, 1, 1);
+    preload('C', TOKEN_MONITORING, 1, 1);
+    preload('D', TOKEN_ARCHIVED, 1, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING;
+    suspect(1, LANE_REFRESH);
+    suspect(2, LANE_SCREEN);
+    suspect(3, LANE_DISCOVER);
+    suspect(4, LANE_DISCOVER); /* of an archived one, which somebody wished for */
+    suspect(4, LANE_SCREEN);
+    assert_int_equal(core_stats(world.core)->suspects, 4);
+    run_until(3);
+    expect_trace("    0.00  suspect A: ordinary → suspect\n"
+                 "    0.00  suspect B: ordinary → suspect\n"
+                 "    0.00  suspect C: ordinary → suspect\n"
+                 "    0.00  suspect D: ordinary → suspect\n"
+                 "    0.00  refresh A1 A2\n"
+                 "    0.00  screen B\n"
+                 "    0.00  discover C\n"
+                 "    0.10  suspect A: suspect → ordinary\n"
+                 "    0.10  cleared A\n"
+                 "    0.10  suspect B: suspect → ordinary\n"
+                 "    0.10  cleared B\n"
+                 "    0.10  suspect C: suspect → ordinary\n"
+                 "    0.10  cleared C\n"
+                 "    0.20  screen D\n"
+                 "    0.20  discover D\n"
+                 "    0.30  suspect D: suspect → ordinary\n"
+                 "    0.30  cleared D\n");
+    assert_int_equal(core_trust(world.core, 4), TRUST_ORDINARY);
+}
+
+static void a_suspect_that_is_not_answered_stays_one(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 45, 1);
+    preload('B', TOKEN_MONITORING, 45, 1);
+    start();
+    suspect(1, LANE_SCREEN);
+    world.show = SHOW_FETCH | SHOW_HEALING;
+    world.outcome = OUTCOME_LOST;
+    run_until(0.1);
+    fail_raw(world.pending[0].request, FEED_MALFORMED, 0);
+    drop_pending(0);
+    run_until(0.9);
+    expect_trace("    0.00  screen A\n"
+                 "    0.35  screen B\n");
+    world.outcome = FEED_OK;
+    run_until(3);
+    expect_trace("    1.10  screen A\n"
+                 "    1.20  suspect A: suspect → ordinary\n"
+                 "    1.20  cleared A\n");
+}
+
+static void an_empty_answer_clears_nobody_who_had_data(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 45, 1);
+    preload('B', TOKEN_MONITORING, 45, 1);
+    token_write_begin(world.memory.table, 2)->state.answers = 0; /* never had any */
+    token_write_end(world.memory.table, 2);
+    start();
+    suspect(1, LANE_SCREEN);
+    suspect(2, LANE_SCREEN);
+    world.show = SHOW_FETCH | SHOW_HEALING;
+    world.markets['A'] = world.markets['B'] = MARKET_NONE;
+    run_until(2.5);
+    expect_trace("    0.00  screen A\n"
+                 "    0.20  screen B\n"
+                 "    0.30  suspect B: suspect → ordinary\n"
+                 "    0.30  cleared B\n"
+                 "    1.10  screen A\n");
+    assert_int_equal(state_of(1)->checked_at.us, at(1.2).us); /* it was answered all the same */
+    world.markets['A'] = MARKET_QUIET;
+    run_until(5);
+    expect_trace("    3.20  screen A\n"
+                 "    3.30  suspect A: suspect → ordinary\n"
+                 "    3.30  cleared A\n");
+}
+
+static void a_probe_is_no_suspect_if_it_can_be_another(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 45, 1);
+    preload('B', TOKEN_MONITORING, 45, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING;
+    world.outcome = FEED_UNREACHABLE;
+    run_until(0.55);
+    forget_trace();
+    suspect(1, LANE_SCREEN);
+    world.outcome = FEED_OK;
+    run_until(1.5);
+    expect_trace("    0.55  suspect A: ordinary → suspect\n"
+                 "    0.68  screen B\n"
+                 "    0.68  breaker: open → half_open\n"
+                 "    0.78  breaker: half_open → closed\n"
+                 "    0.82  screen A\n"
+                 "    0.92  suspect A: suspect → ordinary\n"
+                 "    0.92  cleared A\n");
+    /* When there is no other it must do. */
+    world.outcome = FEED_UNREACHABLE;
+    suspect(1, LANE_SCREEN);
+    run_until(20);
+    forget_trace();
+    world.outcome = FEED_OK;
+    run_until(40);
+    expect_trace("   33.00  screen A\n"
+                 "   33.00  breaker: open → half_open\n"
+                 "   33.10  breaker: half_open → closed\n"
+                 "   33.10  suspect A: suspect → ordinary\n"
+                 "   33.10  cleared A\n");
+}
+
+static void a_suspect_that_is_wished_for_is_discovered_alone(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 1, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING | SHOW_REPLY;
+    suspect(1, LANE_SCREEN);
+    want('A', 5);
+    run_until(1);
+    expect_trace("    0.00  suspect A: ordinary → suspect\n"
+                 "    0.00  screen A\n"
+                 "    0.00  discover A\n"
+                 "    0.10  suspect A: suspect → ordinary\n"
+                 "    0.10  reply 5: done, snapshot 101, score 0.000\n"
+                 "    0.10  cleared A\n");
+}
+
+static void what_was_under_way_is_not_listened_to(void **state)
+{
+    (void)state;
+    token_id ids[REQUEST_ADDRESSES_MAX];
+    preload('A', TOKEN_MONITORING, 45, 1);
+    preload('B', TOKEN_MONITORING, 45, 1);
+    start();
+    world.outcome = OUTCOME_LOST;
+    run_until(0.1);
+    struct pending screening = world.pending[0];
+    assert_int_equal(core_request_tokens(world.core, screening.request, ids), 2);
+    assert_int_equal(ids[0] + ids[1], 3);
+    assert_int_equal(core_request_lane(world.core, screening.request), LANE_SCREEN);
+    assert_int_equal(core_request_tokens(world.core, 77, ids), 0);
+    assert_int_equal(core_request_tokens(world.core, UINT64_MAX, ids), 0);
+    assert_int_equal(core_request_lane(world.core, 77), LANE_KIND_COUNT);
+    world.show = SHOW_FETCH | SHOW_HEALING | SHOW_STORE | SHOW_REPLY;
+    want('A', 1);
+    want('B', 2);
+    quarantine(1);
+    suspect(2, LANE_SCREEN);
+    struct pair pairs[4];
+    drop_pending(0);
+    answer_raw(screening.request, pairs, market_answer(&screening, pairs));
+    run_until(0.3);
+    for (size_t i = world.pending_count; i-- > 0;) { /* the discovery of A, the trial of B */
+        struct pending one = world.pending[i];
+        drop_pending(i);
+        if (one.lane == LANE_DISCOVER)
+            fail_raw(one.request, FEED_NOT_FOUND, 0);
+        else
+            answer_raw(one.request, pairs, market_answer(&one, pairs));
+    }
+    expect_trace("    0.00  screen A B\n"
+                 "    0.10  discover A\n"
+                 "    0.10  reply 1: unavailable, the token is in quarantine\n"
+                 "    0.10  quarantine A: ordinary → quarantine\n"
+                 "    0.10  reply 2: unavailable, the token came under suspicion; ask again\n"
+                 "    0.10  suspect B: ordinary → suspect\n"
+                 "    0.20  screen B\n"
+                 "    0.30  suspect B: suspect → ordinary\n"
+                 "    0.30  save B\n"
+                 "    0.30  cleared B\n");
+    assert_int_equal(core_stats(world.core)->issues[PAIR_NOT_ASKED], 0);
+    assert_int_equal(state_of(1)->checked_at.us, at(-45).us);
+}
+
+static void nobody_touches_a_token_in_quarantine(void **state)
+{
+    (void)state;
+    set_option("archiver_interval_sec", "60");
+    set_option("monitoring_timeout_hours", "1.05");
+    preload('A', TOKEN_MONITORING, 45, 1);
+    preload('B', TOKEN_MONITORING, 45, 1);
+    preload('C', TOKEN_ACTIVE, 1, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING | SHOW_HISTORY | SHOW_REPLY;
+    quarantine(1);
+    quarantine(1);
+    quarantine(3);
+    assert_int_equal(core_stats(world.core)->quarantined, 2);
+    assert_int_equal(core_trust(world.core, 1), TRUST_QUARANTINE);
+    want('A', 5);
+    see('A', 6);
+    suspect(1, LANE_SCREEN);
+    change_option("activation_min_liquidity_usd", "9001"); /* C would be demoted */
+    run_job(JOB_RECALCULATE);
+    run_until(100);
+    world.show = SHOW_HISTORY; /* of B only */
+    run_until(600);
+    expect_trace("    0.00  quarantine A: ordinary → quarantine\n"
+                 "    0.00  quarantine C: ordinary → quarantine\n"
+                 "    0.00  reply 5: unavailable, the token is in quarantine\n"
+                 "    0.00  screen B\n"
+                 "    0.00  reply 6: known\n"
+                 "   44.99  screen B\n"
+                 "   89.98  screen B\n"
+                 "  240.00  B archived: monitoring_timeout\n");
+    assert_int_equal(state_of(1)->checked_at.us, at(-45).us);
+    assert_int_equal(token_slot(world.memory.table, 3)->status, TOKEN_ACTIVE);
+    assert_int_equal(core_stats(world.core)->groups[GROUP_HOT].tokens, 0);
+}
+
+static void one_that_is_released_is_a_suspect_first(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 1, 1);
+    preload('B', TOKEN_ACTIVE, 1, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING;
+    quarantine(1);
+    run_until(20);
+    release(1);
+    release(1);
+    release(2);
+    assert_int_equal(core_stats(world.core)->quarantined, 0);
+    assert_int_equal(core_stats(world.core)->suspects, 1);
+    run_until(50);
+    expect_trace("    0.00  quarantine A: ordinary → quarantine\n"
+                 "   13.99  refresh B1 B2\n"
+                 "   20.00  quarantine A: quarantine → suspect\n"
+                 "   20.00  refresh A1 A2\n"
+                 "   20.00  discover A\n"
+                 "   20.10  suspect A: suspect → ordinary\n"
+                 "   20.10  cleared A\n"
+                 "   28.98  refresh B1 B2 A1 A2\n"
+                 "   43.97  refresh B1 B2 A1 A2\n");
+}
+
+static void a_suspect_goes_into_quarantine(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 45, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING;
+    suspect(1, LANE_SCREEN);
+    run_until(0.05);
+    quarantine(1); /* while its trial is under way */
+    run_until(10);
+    release(1);
+    run_until(11);
+    expect_trace("    0.00  suspect A: ordinary → suspect\n"
+                 "    0.00  screen A\n"
+                 "    0.05  quarantine A: suspect → quarantine\n"
+                 "   10.00  quarantine A: quarantine → suspect\n"
+                 "   10.00  screen A\n"
+                 "   10.00  discover A\n"
+                 "   10.10  suspect A: suspect → ordinary\n"
+                 "   10.10  cleared A\n");
+}
+
+static void tokens_that_there_are_not_are_no_suspects(void **state)
+{
+    (void)state;
+    assert_int_not_equal(token_table_add_hole(world.memory.table), TOKEN_NONE);
+    start();
+    static const token_id ids[] = {TOKEN_NONE, 1, 2, UINT32_MAX};
+    world.show = SHOW_HEALING;
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        suspect(ids[i], LANE_SCREEN);
+        quarantine(ids[i]);
+        release(ids[i]);
+    }
+    expect_trace("");
+}
+
+static void too_many_suspects_forget_the_oldest(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= TRIALS_MAX + 2; n++) {
+        if (token_table_is_short(world.memory.table, 8))
+            assert_true(table_memory_grow(&world.memory, 8));
+        preload(n, n == 1 ? TOKEN_ACTIVE : TOKEN_MONITORING, 30, 1);
+    }
+    /* One that was never discovered. */
+    token_write_begin(world.memory.table, 2)->state.discovered_at = INSTANT_NEVER;
+    token_write_end(world.memory.table, 2);
+    start();
+    world.show = 0;
+    for (token_id id = 1; id <= TRIALS_MAX; id++)
+        suspect(id, LANE_DISCOVER);
+    world.outcome = OUTCOME_LOST;
+    run_until(0.1);
+    struct pending first = world.pending[0];
+    assert_int_equal(first.lane, LANE_DISCOVER); /* the first one's trial */
+    assert_int_equal(first.addresses[0].bytes[0], 1);
+    suspect(TRIALS_MAX + 1, LANE_SCREEN);
+    suspect(TRIALS_MAX + 2, LANE_SCREEN);
+    const struct core_stats *stats = core_stats(world.core);
+    assert_int_equal(stats->suspects, TRIALS_MAX);
+    assert_int_equal(stats->suspects_forgotten, 2);
+    assert_int_equal(stats->cleared, 2);
+    assert_int_equal(core_trust(world.core, 2), TRUST_ORDINARY);
+    assert_int_equal(core_trust(world.core, 3), TRUST_SUSPECT);
+    struct pair pairs[4];
+    answer_raw(first.request, pairs, market_answer(&first, pairs)); /* is not listened to */
+    assert_int_equal(state_of(1)->checked_at.us, at(-30).us);
+    assert_int_equal(token_column_checked(world.memory.table, 1).us, at(-30).us);
+}
+
+/* The engine died: the next one believes what it is told, not what the table says. */
+static void a_start_knows_of_nobody(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_MONITORING, 45, 1);
+    start();
+    quarantine(1);
+    assert_true(token_slot(world.memory.table, 1)->flags & TOKEN_QUARANTINED);
+    start();
+    assert_int_equal(token_slot(world.memory.table, 1)->flags, TOKEN_DURABLE);
+    assert_int_equal(core_stats(world.core)->quarantined, 0);
+    forget_trace();
+    world.show = SHOW_FETCH;
+    run_until(1);
+    expect_trace("    0.00  screen A\n");
+}
+
+/* ---- pause ---- */
+
+static void set_paused(bool is_paused)
+{
+    step((struct event){.kind = EVENT_PAUSE, .pause = {is_paused}});
+}
+
+static void a_pause_sends_nothing_new(void **state)
+{
+    (void)state;
+    set_option("export_interval_sec", "30");
+    preload('A', TOKEN_MONITORING, 40, 1);
+    preload('B', TOKEN_MONITORING, 44, 1);
+    preload('C', TOKEN_ACTIVE, 14, 1);
+    start();
+    world.show = SHOW_FETCH | SHOW_HEALING | SHOW_REPLY | SHOW_JOBS;
+    run_until(1);
+    want('A', 1);
+    want('B', 2);
+    want('A', 4); /* waits with the first */
+    want('C', 5); /* in the lane when the pause begins */
+    set_paused(true);
+    set_paused(true);
+    want('C', 3);
+    assert_true(core_stats(world.core)->is_paused);
+    run_until(100);
+    expect_trace("    0.99  refresh C1 C2\n"
+                 "    0.99  screen B A\n"
+                 "    1.00  discover A\n"
+                 "    1.00  discover B\n"
+                 "    1.00  pause: off → on\n"
+                 "    1.00  reply 5: unavailable, paused\n"
+                 "    1.00  reply 3: unavailable, paused\n"
+                 "    1.10  reply 1: done, snapshot 101, score 0.000\n"
+                 "    1.10  reply 4: done, snapshot 101, score 0.000\n"
+                 "    1.10  reply 2: done, snapshot 102, score 0.000\n"
+                 "   30.00  export\n"
+                 "   30.00  retention\n"
+                 "   60.00  export\n"
+                 "   90.00  export\n");
+    set_paused(false);
+    run_until(102);
+    expect_trace("  100.00  pause: on → off\n"
+                 "  100.00  refresh C1 C2\n"
+                 "  100.00  screen A B\n"
+                 "  100.00  discover C\n");
+    assert_false(core_stats(world.core)->is_paused);
+}
+
 /* ---- clocks and starts ---- */
 
 static void a_clock_that_goes_back_stands_still(void **state)
@@ -1707,6 +2165,20 @@ int main(void)
         TEST(a_job_that_always_hangs_asks_for_a_restart_once),
         TEST(a_sweep_that_gets_no_time_begins_again),
         TEST(an_archiver_that_overruns_in_a_silence_waits),
+        TEST(a_suspect_is_sent_alone_and_cleared),
+        TEST(suspects_of_each_lane_go_at_once),
+        TEST(a_suspect_that_is_not_answered_stays_one),
+        TEST(an_empty_answer_clears_nobody_who_had_data),
+        TEST(a_probe_is_no_suspect_if_it_can_be_another),
+        TEST(a_suspect_that_is_wished_for_is_discovered_alone),
+        TEST(what_was_under_way_is_not_listened_to),
+        TEST(nobody_touches_a_token_in_quarantine),
+        TEST(one_that_is_released_is_a_suspect_first),
+        TEST(a_suspect_goes_into_quarantine),
+        TEST(tokens_that_there_are_not_are_no_suspects),
+        TEST(too_many_suspects_forget_the_oldest),
+        TEST(a_start_knows_of_nobody),
+        TEST(a_pause_sends_nothing_new),
         TEST(a_clock_that_goes_back_stands_still),
         TEST(a_start_takes_tokens_by_their_age),
         TEST(a_start_goes_on_with_what_was_under_way),

@@ -269,17 +269,20 @@ static void weights_beyond_the_classes_count_as_the_last(void **state)
     EXPECT(pick(30), 3, 4, 1, 2);
 }
 
-static void sorts_what_was_appended(void **state)
+/* `oldest_us`: the first token's stamp. */
+static void sort_and_check(void *scratch, int64_t oldest_us)
 {
-    (void)state;
     struct prng prng;
     prng_seed(&prng, 7);
     for (token_id id = 1; id <= TOKENS_FEW; id++)
-        lanes_append_unsorted(&lanes, id, 0, id % 3, ago(20 + (double)prng_below(&prng, 50)));
-    lanes_sort(&lanes);
-    assert_int_equal(lanes_count_due(&lanes, 0, NOW), TOKENS_FEW);
+        lanes_place(&lanes, id, 0, id % 3, ago(20 + (double)prng_below(&prng, 50)));
+    lanes_place(&lanes, 1, 0, 1, (instant){oldest_us});
+    lanes_place_nowhere(&lanes, 2);
+    lanes_sort(&lanes, TOKENS_FEW, scratch);
+    assert_int_equal(lanes_count_due(&lanes, 0, NOW), TOKENS_FEW - 1);
+    assert_int_equal(lanes_oldest(&lanes, 0).us, oldest_us);
     uint32_t seen = 0;
-    instant last[3] = {{0}};
+    instant last[3] = {{INT64_MIN}, {INT64_MIN}, {INT64_MIN}};
     token_id last_id[3] = {0};
     for (size_t count; (count = pick(30)) > 0; seen += (uint32_t)count)
         for (size_t i = 0; i < count; i++) {
@@ -291,7 +294,41 @@ static void sorts_what_was_appended(void **state)
             last[id % 3] = stamp;
             last_id[id % 3] = id;
         }
-    assert_int_equal(seen, TOKENS_FEW);
+    assert_int_equal(seen, TOKENS_FEW - 1);
+    assert_false(lanes_holds(&lanes, 2));
+}
+
+static void sorts_what_was_placed(void **state)
+{
+    (void)state;
+    sort_and_check(NULL, 1);
+}
+
+static void sorts_faster_with_memory(void **state)
+{
+    (void)state;
+    void *scratch = malloc(lanes_scratch_size(TOKENS_FEW));
+    sort_and_check(scratch, 1);
+    free(scratch);
+}
+
+static void sorts_stamps_that_are_ages_apart(void **state)
+{
+    (void)state;
+    void *scratch = malloc(lanes_scratch_size(TOKENS_FEW));
+    sort_and_check(scratch, -(INT64_C(1) << 62));
+    free(scratch);
+}
+
+static void nobody_is_sorted_too(void **state)
+{
+    (void)state;
+    uint64_t scratch[2];
+    lanes_sort(&lanes, 0, scratch);
+    assert_int_equal(lanes_count(&lanes, 0), 0);
+    lanes_place(&lanes, 1, 0, 1, ago(20));
+    lanes_sort(&lanes, 1, scratch);
+    EXPECT(pick(30), 1);
 }
 
 static void a_place_too_far_to_look_for_is_refused(void **state)
@@ -577,7 +614,10 @@ int main(void)
         TEST(moves_with_its_age),
         TEST(an_interval_changes_with_the_next_selection),
         TEST(weights_beyond_the_classes_count_as_the_last),
-        TEST(sorts_what_was_appended),
+        TEST(sorts_what_was_placed),
+        TEST(sorts_faster_with_memory),
+        TEST(sorts_stamps_that_are_ages_apart),
+        TEST(nobody_is_sorted_too),
         cmocka_unit_test_setup_teardown(a_place_too_far_to_look_for_is_refused, set_up_many,
                                         tear_down),
         TEST(agrees_with_the_reference),

@@ -18,6 +18,10 @@ static void test_names(void **state)
     assert_string_equal(job_name(JOB_RETENTION), "retention");
     assert_string_equal(transition_name(TRANSITION_BREAKER), "breaker");
     assert_string_equal(transition_state_name(TRANSITION_JOB, JOB_CANCELLED), "cancelled");
+    assert_string_equal(transition_state_name(TRANSITION_PAUSE, PAUSE_ON), "on");
+    assert_string_equal(transition_state_name(TRANSITION_SUSPECT, TRUST_SUSPECT), "suspect");
+    assert_string_equal(transition_state_name(TRANSITION_QUARANTINE, TRUST_QUARANTINE),
+                        "quarantine");
     assert_string_equal(transition_state_name(TRANSITION_BREAKER, BREAKER_OPEN), "open");
 }
 
@@ -34,6 +38,8 @@ static void test_values_out_of_range(void **state)
         assert_string_equal(token_group_name((enum token_group)values[i]), "unknown");
         assert_string_equal(breaker_state_name((enum breaker_state)values[i]), "unknown");
         assert_string_equal(job_name((enum job)values[i]), "unknown");
+        assert_string_equal(pause_state_name((enum pause_state)values[i]), "unknown");
+        assert_string_equal(trust_name((enum trust)values[i]), "unknown");
         assert_string_equal(job_state_name((enum job_run_state)values[i]), "unknown");
         assert_string_equal(transition_name((enum transition)values[i]), "unknown");
         assert_string_equal(transition_state_name((enum transition)values[i], 0), "unknown");

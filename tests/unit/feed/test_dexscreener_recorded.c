@@ -226,9 +226,9 @@ static void test_client(void **state)
     options_init(&options);
     snprintf(options.feed, sizeof(options.feed), "http://127.0.0.1:%u",
              scripted_server_port(client.server));
-    client.feed = feed_create(
-        &client.loop, &options,
-        &(struct feed_listener){.context = &client, .on_answer = on_answer}, why);
+    client.feed =
+        feed_create(&client.loop, &options,
+                    &(struct feed_listener){.context = &client, .on_answer = on_answer}, why);
     assert_non_null(client.feed);
     for_each(fetch_each, &client);
     feed_destroy(client.feed, NULL);

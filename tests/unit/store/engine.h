@@ -103,9 +103,13 @@ static inline bool ignore_setting(void *context, const char *name, const char *v
 /* Opens, loads into the table and starts the writer. */
 static inline void engine_start(struct engine *engine, struct store_load_report *report)
 {
-    struct writer_callbacks callbacks = {
-        engine,   on_token_durable,  on_setting_durable, on_snapshot_durable,
-        on_state, on_history_deleted};
+    struct writer_callbacks callbacks = {engine,
+                                         on_token_durable,
+                                         on_setting_durable,
+                                         on_snapshot_durable,
+                                         on_state,
+                                         on_history_deleted,
+                                         NULL};
     struct store_loader loader = {engine, restore_token, ignore_setting};
     int error;
     assert_true(table_memory_init(&engine->memory, 8192, &error));

@@ -83,6 +83,13 @@ static void append(struct store *store, token_id id, uint32_t n)
     assert_int_equal(store_append_refresh(store, &row), OK);
 }
 
+static void append_and_commit(struct store *store, token_id id, uint32_t n)
+{
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    append(store, id, n);
+    assert_int_equal(store_commit(store), OK);
+}
+
 static void generation_rises_with_each_opening(void **state)
 {
     for (uint64_t n = 1; n <= 3; n++) {
@@ -165,6 +172,86 @@ static void newest_of_the_log_wins(void **state)
     store_close(store);
 }
 
+static void some_tokens_come_as_all_would(void **state)
+{
+    static const token_id ids[] = {3, 7, 8, 50, 101, 3000000, 3000001};
+    struct kept kept = {0};
+    struct store_token row;
+    struct store *store = open_loaded(state);
+    put_tokens(store, 1, 100);
+    put_tokens(store, 3000000, 3000000);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    for (uint32_t n = 1; n <= 3; n++)
+        append(store, 7, n);
+    append(store, 9, 4);
+    assert_int_equal(store_commit(store), OK);
+    kept.tokens = calloc(KEPT_TOKENS_MAX, sizeof *kept.tokens);
+    struct store_loader loader = {&kept, keep_token, keep_setting};
+    assert_int_equal(store_load_some(store, ids, sizeof ids / sizeof *ids, &loader), OK);
+    assert_int_equal(kept.last, 3000000);
+    for (token_id id = 1; id <= 101; id++)
+        assert_int_equal(kept.has[id], id == 3 || id == 7 || id == 8 || id == 50);
+    for (size_t i = 0; i < 4; i++) {
+        token_make(&row, ids[i], ids[i] == 7 ? 3 : 0);
+        token_assert_equal(&kept.tokens[ids[i]], &row);
+    }
+    assert_int_equal(store_load_some(store, NULL, 0, &loader), OK);
+    kept_finish(&kept);
+    store_close(store);
+}
+
+static void a_resumption_reads_no_tokens(void **state)
+{
+    struct world *world = *state;
+    struct kept kept = {0};
+    bool was_told[11] = {false};
+    struct store *store = open_loaded(state);
+    put_tokens(store, 1, 10);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    assert_int_equal(store_put_setting(store, "min_score", "0.1"), OK);
+    struct store_snapshot snapshot = {.id = 44, .token = 1};
+    assert_int_equal(store_put_snapshot(store, &snapshot), OK);
+    append(store, 7, 1);
+    append(store, 3, 1);
+    append(store, 7, 2);
+    assert_int_equal(store_commit(store), OK);
+    store_start_pass(store);
+    append_and_commit(store, 5, 1);
+    store_close(store);
+    store = open_or_fail(world->url);
+    struct store_loader loader = {&kept, keep_token, keep_setting};
+    assert_int_equal(store_resume(store, &loader, &kept.report), OK);
+    assert_int_equal(kept.last, TOKEN_NONE);
+    assert_int_equal(kept.setting_count, 1);
+    assert_int_equal(kept.report.last_snapshot_id, 44);
+    assert_int_equal(kept.report.last_token, 10);
+    assert_int_equal(kept.report.generation, 2);
+    for (token_id id; (id = store_next_replayed(store)) != TOKEN_NONE;)
+        was_told[id] = true;
+    for (token_id id = 1; id <= 10; id++)
+        assert_int_equal(was_told[id], id == 3 || id == 5 || id == 7);
+    assert_int_equal(store_next_replayed(store), TOKEN_NONE);
+    append_and_commit(store, 1, 3); /* it can be written to as after a load */
+    assert_int_equal(store_log_position(store), 5);
+    store_close(store);
+}
+
+static void a_store_is_known_again(void **state)
+{
+    struct world *world = *state;
+    struct table_store first, again;
+    struct store *store = open_or_fail(world->url);
+    store_identify(store, &first);
+    assert_int_equal(first.generation, 1);
+    assert_int_equal(first.is_behind, 0);
+    store_close(store);
+    store = open_or_fail(world->url);
+    store_identify(store, &again);
+    assert_int_equal(again.identity, first.identity);
+    assert_int_equal(again.generation, 2);
+    store_close(store);
+}
+
 static void a_checkpoint_is_not_undone_by_the_log(void **state)
 {
     struct kept kept;
@@ -211,13 +298,6 @@ static void one_pass(struct store *store, token_id id, uint32_t n)
     assert_int_equal(store_commit(store), OK);
     assert_int_equal(store_begin(store, STORE_RELAXED), OK);
     assert_int_equal(store_end_pass(store), OK);
-    assert_int_equal(store_commit(store), OK);
-}
-
-static void append_and_commit(struct store *store, token_id id, uint32_t n)
-{
-    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
-    append(store, id, n);
     assert_int_equal(store_commit(store), OK);
 }
 
@@ -504,6 +584,9 @@ int main(void)
         ROW(unknown_urls_are_refused),
         ROW(tokens_come_back_as_they_were),
         ROW(newest_of_the_log_wins),
+        ROW(some_tokens_come_as_all_would),
+        ROW(a_resumption_reads_no_tokens),
+        ROW(a_store_is_known_again),
         ROW(a_checkpoint_is_not_undone_by_the_log),
         ROW(a_checkpoint_restores_a_row_that_was_lost),
         ROW(dropping_the_log_keeps_positions_rising),

@@ -1,6 +1,8 @@
 /* The store's thread: what it acknowledges, and what each kind of failure does. */
 #include "engine.h"
 
+#include "store/writer_impl.h"
+
 #include <fcntl.h>
 #include <glob.h>
 #include <signal.h>
@@ -340,8 +342,65 @@ static void a_deleted_file_is_written_again(void **state)
     WAIT_FOR(engine, engine->times_retrying > 0);
     assert_non_null(strstr(engine->message, "deleted"));
     WAIT_FOR(engine, engine->acknowledged == 3001);
+    struct table_store note;
+    WAIT_FOR(engine, token_table_store(engine->memory.table, &note) && note.is_behind == 0);
     assert_setting_is_kept(engine);
     assert_recovers_with_all(engine, 3001);
+}
+
+static void the_table_says_what_is_stored(void **state)
+{
+    struct engine *engine = *state;
+    struct token_table *table = engine->memory.table;
+    struct pool pool = {.address = address_of(91)};
+    add_and_wait(engine, 2);
+    struct token *draft = token_write_begin(table, 2);
+    assert_true(token_draft_set_pools(table, &pool, 1));
+    draft->flags |= TOKEN_POOLS_CHANGED;
+    token_write_end(table, 2);
+    assert_false(token_is_stored(table, 2));
+    assert_int_equal(token_stored_pools(table, 2), 0);
+    engine_refresh(engine, 2, 1);
+    writer_add_snapshot(engine->writer, &(struct store_snapshot){.id = 9, .token = 2});
+    WAIT_FOR(engine, engine->newest_snapshot == 9 && token_is_stored(table, 2));
+    assert_int_not_equal(token_stored_pools(table, 2), 0);
+    assert_int_equal(token_stored_snapshot(table, 2, 20), 9);
+    assert_int_equal(token_stored_snapshot(table, 1, 20), 0);
+    token_write_end(table, (token_write_begin(table, 2), 2));
+    assert_false(token_is_stored(table, 2));
+}
+
+static void what_failed_is_not_said_to_be_stored(void **state)
+{
+    struct engine *engine = *state;
+    sqlite3 *db;
+    add_and_wait(engine, 1);
+    assert_int_equal(sqlite3_open(engine->place.path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    engine_refresh(engine, 1, 1);
+    WAIT_FOR(engine, engine->times_retrying > 0);
+    assert_false(token_is_stored(engine->memory.table, 1));
+    sqlite3_close(db);
+    WAIT_FOR(engine, token_is_stored(engine->memory.table, 1));
+}
+
+static void everything_is_written_anew_when_asked(void **state)
+{
+    struct engine *engine = *state;
+    struct table_store note, now;
+    add_and_wait(engine, 5000);
+    refresh_all(engine);
+    WAIT_FOR(engine, engine_stats(engine).dirty_tokens == 0);
+    ask(engine->place.path, "DELETE FROM token WHERE id > 100 RETURNING 1");
+    store_identify(engine->writer->store, &note);
+    note.is_behind = 1;
+    token_table_set_store(engine->memory.table, &note);
+    writer_rewrite(engine->writer);
+    WAIT_FOR(engine, ask(engine->place.path, "SELECT count(*) FROM token") == 5000);
+    WAIT_FOR(engine, token_table_store(engine->memory.table, &now) && now.is_behind == 0);
+    assert_int_equal(now.identity, note.identity);
+    assert_int_equal(now.generation, note.generation);
+    assert_recovers_with_all(engine, 5000);
 }
 
 static void a_deleted_wal_loses_nothing(void **state)
@@ -432,6 +491,9 @@ int main(void)
         ROW(a_file_that_cannot_grow_is_waited_for),
         ROW(a_full_disk_is_waited_for),
         ROW(a_deleted_file_is_written_again),
+        ROW(the_table_says_what_is_stored),
+        ROW(what_failed_is_not_said_to_be_stored),
+        ROW(everything_is_written_anew_when_asked),
         ROW(a_deleted_wal_loses_nothing),
         ROW(a_replaced_file_is_kept_aside),
         ROW(a_damaged_header_heals),

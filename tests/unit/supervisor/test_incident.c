@@ -4,6 +4,7 @@
 #include "core/lane_kind.h"
 #include "folder.h"
 #include "supervisor/incident_text.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -39,6 +40,20 @@ ssize_t __wrap_write(int fd, const void *bytes, size_t length)
         return -1;
     }
     return __real_write(fd, bytes, length < write_most ? length : write_most);
+}
+
+/* No memory for a listing. */
+static bool is_out_of_memory;
+
+DIR *__real_fdopendir(int fd);
+DIR *__wrap_fdopendir(int fd);
+
+DIR *__wrap_fdopendir(int fd)
+{
+    if (!is_out_of_memory)
+        return __real_fdopendir(fd);
+    errno = ENOMEM;
+    return NULL;
 }
 
 static int begin(void **state)
@@ -611,6 +626,17 @@ static void test_no_listing(void **state)
     close(fd);
 }
 
+/* Numbers begin anew then; what was there is written over, which is better than nothing. */
+static void test_no_memory_for_the_listing(void **state)
+{
+    (void)state;
+    is_out_of_memory = true;
+    incidents_init(&incidents, folder_fd, 100);
+    is_out_of_memory = false;
+    assert_int_equal(incidents.next, 1);
+    one_incident();
+}
+
 static void test_names_that_are_taken(void **state)
 {
     (void)state;
@@ -676,6 +702,7 @@ int main(void)
         TEST(test_a_full_disk),
         TEST(test_no_folder),
         TEST(test_no_listing),
+        TEST(test_no_memory_for_the_listing),
         TEST(test_names_that_are_taken),
         TEST(test_a_text_over_its_limit),
         TEST(test_interrupted_writes),

@@ -185,7 +185,7 @@ static void test_a_second_one(void **state)
     assert_true(state_dir_open(&second, folder_path(&folder, "state"), why));
     assert_false(state_dir_lock(&second, duration_s(STATE_DIR_PATIENCE_SEC), why));
     snprintf(expected, sizeof expected, "already running (process %d)", (int)getpid());
-    assert_string_equal(why, expected);
+    assert_why(expected);
     assert_int_equal(second.lock_fd, -1);
     state_dir_close(&second);
 }
@@ -282,7 +282,8 @@ static void test_names_of_nobody(void **state)
     (void)state;
     char own_id[64];
     snprintf(own_id, sizeof own_id, "%d 1\n", (int)getpid()); /* used again: not who it was */
-    const char *const texts[] = {own_id, "", "garbage", "-1 1", "0 1", "99999999 1", "12"};
+    const char *const texts[] = {own_id, "",           "garbage", "-1 1",
+                                 "0 1",  "99999999 1", "12",      "99999999999 1"};
     struct orphan orphan = make_orphan(0);
     bury(&orphan);
     open_it();

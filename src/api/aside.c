@@ -1,0 +1,106 @@
+/* See aside.h. */
+#include "api/aside.h"
+
+#include "api/answer.h"
+#include "api/http_loop.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+struct aside_job {
+    struct request *request;
+    aside_work *work;
+};
+
+struct aside {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool thread_runs;
+    bool shut;
+    unsigned first, count;
+    struct aside_job queue[ASIDE_QUEUE_MAX];
+};
+
+/* With the lock held. */
+static struct aside_job job_take(struct aside *aside)
+{
+    struct aside_job job = aside->queue[aside->first];
+    aside->first = (aside->first + 1) % ASIDE_QUEUE_MAX;
+    aside->count--;
+    return job;
+}
+
+static void *aside_run(void *argument)
+{
+    struct aside *aside = argument;
+    pthread_mutex_lock(&aside->lock);
+    while (!aside->shut || aside->count > 0) {
+        if (aside->count == 0) {
+            pthread_cond_wait(&aside->changed, &aside->lock);
+            continue;
+        }
+        struct aside_job job = job_take(aside);
+        bool shut = aside->shut;
+        pthread_mutex_unlock(&aside->lock);
+        if (!shut)
+            job.work(job.request->state);
+        http_loop_resume(job.request->api->loop, job.request->connection);
+        pthread_mutex_lock(&aside->lock);
+    }
+    pthread_mutex_unlock(&aside->lock);
+    return NULL;
+}
+
+struct aside *aside_create(void)
+{
+    struct aside *aside = calloc(1, sizeof *aside);
+    if (aside == NULL)
+        return NULL;
+    pthread_mutex_init(&aside->lock, NULL);
+    pthread_cond_init(&aside->changed, NULL);
+    aside->thread_runs = pthread_create(&aside->thread, NULL, aside_run, aside) == 0;
+    if (aside->thread_runs)
+        return aside;
+    aside_destroy(aside);
+    return NULL;
+}
+
+void aside_shut(struct aside *aside)
+{
+    if (aside == NULL || !aside->thread_runs)
+        return;
+    pthread_mutex_lock(&aside->lock);
+    aside->shut = true;
+    pthread_cond_signal(&aside->changed);
+    pthread_mutex_unlock(&aside->lock);
+    pthread_join(aside->thread, NULL);
+    aside->thread_runs = false;
+}
+
+void aside_destroy(struct aside *aside)
+{
+    if (aside == NULL)
+        return;
+    aside_shut(aside);
+    pthread_cond_destroy(&aside->changed);
+    pthread_mutex_destroy(&aside->lock);
+    free(aside);
+}
+
+void aside_ask(struct request *request, aside_work *work, request_step *next)
+{
+    struct aside *aside = request->api->aside;
+    pthread_mutex_lock(&aside->lock);
+    bool taken = !aside->shut && aside->count < ASIDE_QUEUE_MAX;
+    if (taken) {
+        unsigned at = (aside->first + aside->count++) % ASIDE_QUEUE_MAX;
+        aside->queue[at] = (struct aside_job){.request = request, .work = work};
+        request->next = next;
+        request->waits = true;
+        MHD_suspend_connection(request->connection);
+        pthread_cond_signal(&aside->changed);
+    }
+    pthread_mutex_unlock(&aside->lock);
+    if (!taken)
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too many reads of files; try again");
+}

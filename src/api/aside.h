@@ -1,0 +1,30 @@
+/*
+ * What may wait for a disk is done aside, by a thread of its own: the HTTP thread waits for nothing
+ * and must keep beating. A request whose work is done here is suspended meanwhile.
+ *
+ * At most ASIDE_QUEUE_MAX requests wait; more are refused with 503. (Score history has a thread of
+ * its own, history.h: it also waits for commits.)
+ */
+#ifndef MOONWATCH_API_ASIDE_H
+#define MOONWATCH_API_ASIDE_H
+
+#include "api/request.h"
+
+#define ASIDE_QUEUE_MAX 32
+
+struct aside;
+
+/* Gets the request's `state`, which is nobody else's until `next` runs. */
+typedef void aside_work(void *state);
+
+/* NULL: out of memory or threads. */
+struct aside *aside_create(void);
+
+/* Ends the thread; requests that wait go on with their state as it was. */
+void aside_shut(struct aside *aside);
+void aside_destroy(struct aside *aside);
+
+/* Suspends `request` and runs `next` when the work is done; 503 where too many wait. */
+void aside_ask(struct request *request, aside_work *work, request_step *next);
+
+#endif

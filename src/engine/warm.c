@@ -1,0 +1,119 @@
+/* A table that outlived its engine. See the header. */
+#include "engine/warm.h"
+
+#include "base/parallel.h"
+#include <sys/mman.h>
+
+#define SLOTS_A_PIECE   1024  /* they and their pools fit a second-level cache */
+#define BUCKETS_A_PIECE 65536 /* few enough that no core waits long for the last */
+
+enum link_piece { PIECE_PRICE, PIECE_DISCOVER, PIECE_RUNS, PIECE_FIRST_OF_INDEX };
+
+static size_t round_up(size_t n)
+{
+    return (n + 63) / 64 * 64;
+}
+
+enum err warm_begin(struct warm *warm, struct token_table *table, struct core *core)
+{
+    size_t check = round_up(table_check_scratch_size(table));
+    size_t sort = round_up(core_scratch_size(table));
+    *warm = (struct warm){.table = table, .core = core};
+    warm->memory_size = check + LINK_FAMILY_COUNT * sort;
+    warm->memory = mmap(NULL, warm->memory_size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (warm->memory == MAP_FAILED) {
+        warm->memory = NULL;
+        return ERR_NO_MEMORY;
+    }
+    /* Used once, all of it: fewer faults. That it is not granted is no failure. */
+    (void)madvise(warm->memory, warm->memory_size, MADV_HUGEPAGE);
+    for (int i = 0; i < LINK_FAMILY_COUNT; i++)
+        warm->sort_memory[i] = (char *)warm->memory + check + (size_t)i * sort;
+    table_check_begin(&warm->check, table, warm->memory);
+    return OK;
+}
+
+/* ---- slots ---- */
+
+static void place_sound_ones(struct warm *warm, token_id first, token_id last)
+{
+    for (token_id id = first; id <= last; id++)
+        if (!table_check_is_bad(&warm->check, id))
+            core_place(warm->core, id, id);
+}
+
+static void check_piece(void *context, uint32_t worker, uint32_t piece)
+{
+    struct warm *warm = context;
+    token_id end = token_table_count(warm->table);
+    token_id first = piece * SLOTS_A_PIECE + 1;
+    token_id last = end - first < SLOTS_A_PIECE ? end : first + SLOTS_A_PIECE - 1;
+    if (atomic_load(&warm->check.bad_count) > BAD_SLOTS_MAX)
+        return; /* it will not be believed anyway */
+    if (table_check_slots(&warm->check, worker, first, last))
+        core_place(warm->core, first, last);
+    else
+        place_sound_ones(warm, first, last);
+}
+
+void warm_check(struct warm *warm)
+{
+    uint64_t count = token_table_count(warm->table);
+    parallel_do((uint32_t)((count + SLOTS_A_PIECE - 1) / SLOTS_A_PIECE), check_piece, warm);
+}
+
+void warm_repair(struct warm *warm)
+{
+    warm->fault = table_repair_runs(&warm->check);
+    warm->is_repaired = true;
+}
+
+bool warm_take(struct warm *warm, token_id id)
+{
+    if (!table_check_slots(&warm->check, 0, id, id))
+        return false;
+    core_place(warm->core, id, id);
+    return true;
+}
+
+/* ---- lanes and index ---- */
+
+static void link_piece(void *context, uint32_t worker, uint32_t piece)
+{
+    struct warm *warm = context;
+    (void)worker;
+    uint64_t last = token_table_count(warm->table);
+    uint64_t first = (uint64_t)(piece - PIECE_FIRST_OF_INDEX) * BUCKETS_A_PIECE;
+    switch (piece) {
+    case PIECE_PRICE:
+        core_sort(warm->core, LINKS_PRICE, warm->sort_memory[LINKS_PRICE]);
+        return;
+    case PIECE_DISCOVER:
+        core_sort(warm->core, LINKS_DISCOVER, warm->sort_memory[LINKS_DISCOVER]);
+        return;
+    case PIECE_RUNS:
+        if (!warm->is_repaired)
+            warm_repair(warm);
+        return;
+    default:
+        if (last - first >= BUCKETS_A_PIECE)
+            last = first + BUCKETS_A_PIECE - 1;
+        table_check_index(&warm->check, (uint32_t)first, (uint32_t)last);
+    }
+}
+
+void warm_link(struct warm *warm)
+{
+    uint32_t index_pieces = token_table_count(warm->table) / BUCKETS_A_PIECE + 1;
+    parallel_do(PIECE_FIRST_OF_INDEX + index_pieces, link_piece, warm);
+    warm->is_index_rebuilt = table_repair_index(&warm->check);
+    core_start(warm->core, atomic_load(&warm->check.newest_snapshot));
+}
+
+void warm_finish(struct warm *warm)
+{
+    if (warm->memory != NULL)
+        munmap(warm->memory, warm->memory_size);
+    warm->memory = NULL;
+}
