@@ -16,13 +16,13 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define ROUNDS_FULL   15
-#define ROUNDS_QUICK  4
-#define PATIENCE      duration_s(10)
-#define SETTLE_MS     200
-#define SPREAD_MS     100 /* so that hangs fall anywhere between two beats */
-#define SHORT_MS      50
-#define SHORT_BAR_MS  75
+#define ROUNDS_FULL    15
+#define ROUNDS_QUICK   4
+#define PATIENCE       duration_s(10)
+#define SETTLE_MS      200
+#define SPREAD_MS      100 /* so that hangs fall anywhere between two beats */
+#define SHORT_MS       50
+#define SHORT_BAR_MS   75
 #define DEFAULT_BAR_MS 650
 
 struct variant {

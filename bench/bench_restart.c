@@ -72,7 +72,8 @@ static void kill_copy(int peer, int copy)
 {
     if (race.missing[peer] != NULL || copy >= peer_row(peer)->copies)
         return;
-    sample_add(&race.samples[peer], peer_signal_worker(peer_row(peer), &race.runs[peer][copy], SIGKILL));
+    sample_add(&race.samples[peer],
+               peer_signal_worker(peer_row(peer), &race.runs[peer][copy], SIGKILL));
     sleep_ms(BETWEEN_MS);
 }
 

@@ -14,10 +14,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define FAULTS_NAME   "faults"
-#define HIGH_FD       32 /* above those that the supervisor hands on */
+#define FAULTS_NAME    "faults"
+#define HIGH_FD        32 /* above those that the supervisor hands on */
 #define START_PATIENCE duration_s(10)
-#define STEP_MS       0.5
+#define STEP_MS        0.5
 
 static bool set_options(struct options *options, const struct daemon_option *wanted)
 {
@@ -65,10 +65,10 @@ static void live(const struct daemon *daemon, const struct daemon_spec *spec)
 static struct faults *map_faults(const char *folder)
 {
     int fd = open(path_in(folder, FAULTS_NAME), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    void *memory = fd < 0 || ftruncate(fd, sizeof(struct faults)) != 0
-                       ? MAP_FAILED
-                       : mmap(NULL, sizeof(struct faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-                              0);
+    void *memory =
+        fd < 0 || ftruncate(fd, sizeof(struct faults)) != 0
+            ? MAP_FAILED
+            : mmap(NULL, sizeof(struct faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd >= 0)
         close(fd);
     return memory == MAP_FAILED ? NULL : memory;

@@ -109,7 +109,7 @@ static void print_figure(const struct figure *figure)
     text[0] = '\0';
     if (!isnan(figure->ratio))
         snprintf(text, sizeof text, "%.2f × %s", figure->ratio, figure->against);
-    print_cell(text, 30);
+    print_cell(text, 40);
     format_bar(figure, bar);
     print_cell(bar, 11);
     printf("%s", verdicts[figure_verdict(figure)]);
@@ -120,7 +120,7 @@ static void print_figure(const struct figure *figure)
 
 void report_print(const struct report *report, size_t first)
 {
-    printf("%-34s%12s %-8s %-20s%-30s%-11s\n", "figure", "median", "", "quartiles", "ratio", "bar");
+    printf("%-34s%12s %-8s %-20s%-40s%-11s\n", "figure", "median", "", "quartiles", "ratio", "bar");
     for (size_t i = first; i < report->count; i++)
         print_figure(&report->figures[i]);
     fflush(stdout);

@@ -31,7 +31,7 @@ struct upstream {
     unsigned port;
     _Atomic uint64_t requests;
     _Atomic uint32_t arming;
-    _Atomic int64_t first_us; /* 0: not yet */
+    _Atomic int64_t first_us;                        /* 0: not yet */
     struct connection *connections[CONNECTIONS_MAX]; /* by descriptor */
 };
 
@@ -133,8 +133,7 @@ static void *serve(void *context)
 
 static bool open_sockets(struct upstream *upstream)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     upstream->epoll = epoll_create1(EPOLL_CLOEXEC);
     upstream->listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
