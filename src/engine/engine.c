@@ -167,7 +167,9 @@ static void on_setting_durable(void *context, uint64_t tag)
 static void on_snapshot_durable(void *context, int64_t snapshot_id)
 {
     struct engine *engine = context;
-    atomic_store(&engine->page->newest_snapshot, (uint64_t)snapshot_id);
+    /* One that was lost and made again may be older than others. */
+    if ((uint64_t)snapshot_id > atomic_load(&engine->page->newest_snapshot))
+        atomic_store(&engine->page->newest_snapshot, (uint64_t)snapshot_id);
 }
 
 static void on_history_deleted(void *context, uint64_t run)

@@ -69,7 +69,13 @@ struct store_loader {
     void *context;
     bool (*on_token)(void *context, const struct store_token *token); /* in order of ids */
     bool (*on_setting)(void *context, const char *name, const char *value);
+    /* With store_resume(), or NULL: the newest snapshots, rising; those of the last transaction are
+     * among them, after which a death may have kept the writer from noting them. */
+    void (*on_snapshot)(void *context, int64_t snapshot_id, token_id token);
 };
+
+/* In one transaction. */
+#define STORE_SNAPSHOTS_MAX 1024
 
 /* What a load found. A row that fails its checks (lengths, ranges, finite numbers, a mint that is
  * none, one that stands twice) is left where it is, counted and logged, never believed.

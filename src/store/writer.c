@@ -216,6 +216,11 @@ static void take_requests(struct writer *writer)
     if (writer->history.is_wanted)
         writer->history_running = writer->history;
     writer->history.is_wanted = false;
+}
+
+/* Under the mutex. Also when stopping: without it the store lacks what the table says it has. */
+static void take_rewrite(struct writer *writer)
+{
     if (writer->is_rewrite_wanted)
         writer->rewrite = (struct rewrite){.is_running = true, .next = 1, .end = writer->known_end};
     writer->is_rewrite_wanted = false;
@@ -234,6 +239,7 @@ static bool wait_for_work(struct writer *writer)
     while (!writer->is_stopping) {
         beat(writer);
         take_requests(writer);
+        take_rewrite(writer);
         int64_t wait_us = instant_diff(next_turn(writer), clock_now()).us;
         if (wait_us <= 0)
             break;
@@ -241,6 +247,7 @@ static bool wait_for_work(struct writer *writer)
         uv_cond_timedwait(&writer->wake, &writer->mutex,
                           (uint64_t)(wait_us < most_us ? wait_us : most_us) * 1000);
     }
+    take_rewrite(writer);
     bool is_stopping = writer->is_stopping;
     uv_mutex_unlock(&writer->mutex);
     return !is_stopping;
