@@ -1,4 +1,4 @@
-/* The driver: bench [--quick] [--minutes N] [--out FILE] [NAME…]. See bench.h. */
+/* The driver: bench [--quick] [--minutes N] [--out FILE] [--moonwatch PROGRAM] [NAME…]. */
 #include "bench/bench.h"
 #include "bench/process.h"
 #include <signal.h>
@@ -36,7 +36,7 @@ struct wishes {
 
 static void usage(FILE *out)
 {
-    fputs("bench [--quick] [--minutes N] [--out FILE.json] [NAME…]\n", out);
+    fputs("bench [--quick] [--minutes N] [--out FILE.json] [--moonwatch PROGRAM] [NAME…]\n", out);
     for (size_t i = 0; i < BENCHMARKS; i++)
         fprintf(out, "  %-10s %s%s\n", benchmarks[i].name, benchmarks[i].sentence,
                 benchmarks[i].when == ASKED_FOR ? " (only when named)" : "");
@@ -69,6 +69,8 @@ static void parse(int argc, char *argv[], struct bench *bench, struct wishes *wi
             bench->minutes = strtod(argv[++i], NULL);
         } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc) {
             wishes->out = argv[++i];
+        } else if (strcmp(argv[i], "--moonwatch") == 0 && i + 1 < argc) {
+            snprintf(bench->moonwatch, PATH_MAX, "%s", argv[++i]);
         } else if (find(argv[i]) != NULL && wishes->count < NAMES_MAX) {
             wishes->names[wishes->count++] = argv[i];
         } else {
@@ -123,8 +125,8 @@ int main(int argc, char *argv[])
     /* Static: it is large, and there is one. */
     static struct bench bench = {.minutes = DEFAULT_MINUTES};
     struct wishes wishes = {0};
-    parse(argc, argv, &bench, &wishes);
     find_programs(&bench);
+    parse(argc, argv, &bench, &wishes);
     signal(SIGPIPE, SIG_IGN);
     process_adopt_orphans();
     for (size_t i = 0; i < BENCHMARKS; i++)
