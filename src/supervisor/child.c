@@ -109,14 +109,6 @@ void child_signal(const struct child *child, int number, pid_t thread)
         syscall(SYS_pidfd_send_signal, child->pidfd, number, NULL, 0);
 }
 
-bool child_is_stopped(const struct child *child)
-{
-    siginfo_t info = {0};
-    return child->pid != 0 &&
-           waitid(P_PID, (id_t)child->pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
-           info.si_pid == child->pid;
-}
-
 void child_abandon(struct child *child)
 {
     if (child->link >= 0)

@@ -48,9 +48,6 @@ bool child_start(struct child *child, const struct child_spec *spec) MUST_CHECK;
 /* To one thread of it, where `thread` is not 0. Errors mean that it is dead already. */
 void child_signal(const struct child *child, int number, pid_t thread);
 
-/* Somebody stopped it (SIGSTOP, a debugger), and nobody let it go on. */
-bool child_is_stopped(const struct child *child);
-
 /* True when it was dead and has been reaped: status and status_code say how it ended. Its
  * descriptors are closed. */
 bool child_reap(struct child *child) MUST_CHECK;
