@@ -30,6 +30,24 @@ static void check_fetch(struct oracle *oracle, const struct action *action, inst
                                 lane_kind_name(action->fetch.lane));
 }
 
+static bool is_in(const uint8_t *set, token_id id)
+{
+    return set != NULL && set[id] != 0;
+}
+
+static void check_trust(struct oracle *oracle, const struct action *action, instant now)
+{
+    token_id ids[REQUEST_ADDRESSES_MAX];
+    size_t count = core_request_tokens(oracle->core, action->fetch.request, ids);
+    for (size_t i = 0; i < count; i++) {
+        if (is_in(oracle->quarantined, ids[i]))
+            oracle_complain(oracle, now, "token %u is sent, but in quarantine", ids[i]);
+        if (is_in(oracle->suspected, ids[i]) && count > 1)
+            oracle_complain(oracle, now, "token %u is suspect and sent with %zu others", ids[i],
+                            count - 1);
+    }
+}
+
 static void check_silence(struct oracle *oracle, const struct lifecycle_row *row, token_id id,
                           instant now)
 {
@@ -68,8 +86,10 @@ static void check_history(struct oracle *oracle, const struct action *action, in
 
 void oracle_on_action(struct oracle *oracle, const struct action *action, instant now)
 {
-    if (action->kind == ACTION_FETCH)
+    if (action->kind == ACTION_FETCH) {
         check_fetch(oracle, action, now);
+        check_trust(oracle, action, now);
+    }
     if (action->kind == ACTION_HISTORY)
         check_history(oracle, action, now);
 }
@@ -90,6 +110,9 @@ void oracle_on_table(struct oracle *oracle, instant now)
             oracle_complain(oracle, now, "token %u is torn", id);
             continue;
         }
+        if ((core_trust(oracle->core, id) == TRUST_QUARANTINE) != is_in(oracle->quarantined, id))
+            oracle_complain(oracle, now, "token %u is taken for %s", id,
+                            trust_name(core_trust(oracle->core, id)));
         if (!core_holds_token(oracle->core, id))
             oracle_complain(oracle, now, "token %u is in no lane, or in two", id);
         if (token.status != oracle->statuses[id])
@@ -102,7 +125,8 @@ void oracle_on_table(struct oracle *oracle, instant now)
 void oracle_on_ages(struct oracle *oracle, instant now, duration limit)
 {
     for (token_id id = 1; id <= token_table_count(oracle->table); id++) {
-        if (token_column_status(oracle->table, id) == TOKEN_ARCHIVED)
+        if (token_column_status(oracle->table, id) == TOKEN_ARCHIVED ||
+            is_in(oracle->quarantined, id))
             continue;
         duration age = instant_diff(now, token_column_checked(oracle->table, id));
         if (age.us > limit.us)

@@ -4,6 +4,7 @@
 #include "core/lifecycle.h"
 #include "core/score.h"
 #include "page/table_memory.h"
+#include "sim/deaths.h"
 #include "sim/oracle.h"
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #define TOKENS_DRAWN_MAX  5000
 #define LATENCY_MEAN_S    0.08
 #define JOB_MEAN_S        0.05
+#define JOB_SLACK_S       5.0 /* a shell whose clock goes back notices later */
 #define ANSWER_EVENTS_MAX 4096
 #define ON_TIME_FACTOR    1.1 /* × target */
 #define TAGS_MAX          8192
@@ -30,6 +32,7 @@ enum world_kind {
     WORLD_CHECK,  /* the oracles look at everything */
     WORLD_WANTED, /* a client wants something */
     WORLD_JOB,    /* a run of a job outside the core has ended */
+    WORLD_POISON, /* a token begins to kill */
 };
 
 struct world_event {
@@ -57,6 +60,9 @@ struct world_event {
             enum job job;
             uint64_t run;
         } job;
+        struct {
+            token_id id;
+        } poison;
     };
 };
 
@@ -88,6 +94,8 @@ struct sim {
     uint64_t requests[LANE_KIND_COUNT], addresses[LANE_KIND_COUNT];
     instant *answered_at; /* by id: the last answer that the core took; INSTANT_NEVER: none */
     uint64_t on_time[GROUP_COUNT];
+    struct deaths deaths;
+    bool is_restart_asked;
     struct open_tag open[TAGS_MAX];
     size_t open_count;
 };
@@ -182,6 +190,12 @@ static bool is_down(const struct sim *sim)
     return planned || (sim->present_faults >> FAULT_DOWN & 1);
 }
 
+static bool is_planned_stuck(const struct sim *sim)
+{
+    double t = duration_to_s(instant_diff(sim->now, EPOCH));
+    return t >= sim->setup->stuck_from_s && t < sim->setup->stuck_to_s;
+}
+
 static void count_fullness(struct sim *sim, const struct action *action)
 {
     sim->requests[action->fetch.lane]++;
@@ -257,9 +271,14 @@ static void count_loss(struct sim *sim, const struct action *action)
         sim->result->lost_in_outage++;
 }
 
+/* Stuck ones end long after their deadline, or never. */
 static void perform_job(struct sim *sim, enum job job, uint64_t run)
 {
     double length = prng_exponential(&sim->world, JOB_MEAN_S);
+    if (is_planned_stuck(sim))
+        return;
+    if (hits(sim, FAULT_STUCK))
+        length += sim->options.job_deadline_sec * (1 + prng_unit(&sim->faults));
     plan(sim, after(sim, length), (struct world_event){.kind = WORLD_JOB, .job = {job, run}});
 }
 
@@ -306,13 +325,19 @@ static void perform(struct sim *sim, const struct action *action)
         perform_job(sim, JOB_RETENTION, action->retention.run);
         return;
     case ACTION_SUSPECT_CLEARED:
+        deaths_clear(&sim->deaths, action->suspect_cleared.id);
+        return;
+    case ACTION_RESTART:
+        sim->is_restart_asked = true;
+        return;
     case ACTION_CANCEL:
     case ACTION_JOB_CANCEL:
-    case ACTION_RESTART:
     case ACTION_KIND_COUNT:
         return;
     }
 }
+
+static void restart(struct sim *sim);
 
 static void step(struct sim *sim, struct event *event)
 {
@@ -325,6 +350,11 @@ static void step(struct sim *sim, struct event *event)
     sim->result->events++;
     for (size_t i = 0; i < sim->actions.count; i++)
         perform(sim, &sim->actions.items[i]);
+    if (!sim->is_restart_asked)
+        return;
+    sim->is_restart_asked = false;
+    sim->result->restarts++;
+    restart(sim);
 }
 
 /* ---- the world acts ---- */
@@ -396,10 +426,29 @@ static void count_late_at_end(struct sim *sim)
     for (token_id id = 1; id <= token_table_count(sim->memory.table); id++) {
         enum token_group group = token_column_group(sim->memory.table, id);
         double age_s = duration_to_s(instant_diff(sim->now, sim->answered_at[id]));
-        if (!instant_is_never(sim->answered_at[id]) &&
+        if (!instant_is_never(sim->answered_at[id]) && !sim->deaths.quarantined[id] &&
             age_s > ON_TIME_FACTOR * target_s(sim, group))
             count_refresh(sim, group, age_s);
     }
+}
+
+/* True when the engine dies of this answer. */
+static bool dies_of(struct sim *sim, uint64_t request, const struct answered *answered)
+{
+    token_id ids[REQUEST_ADDRESSES_MAX];
+    size_t count = core_request_tokens(sim->core, request, ids);
+    size_t i = 0;
+    while (i < answered->count && !sim->deaths.poisoned[answered->ids[i]])
+        i++;
+    if (count == 0 || i == answered->count)
+        return false; /* nobody opens an answer that is not waited for */
+    deaths_note(&sim->deaths, core_request_lane(sim->core, request), ids, count);
+    for (size_t k = 0; k < count; k++)
+        if (sim->deaths.killed[ids[k]] > DEATHS_A_TOKEN_MAX)
+            oracle_complain(&sim->oracle, sim->now, "token %u killed us for the third time",
+                            ids[k]);
+    sim->result->deaths++;
+    return true;
 }
 
 static void on_answer(struct sim *sim, struct world_event *world)
@@ -419,6 +468,10 @@ static void on_answer(struct sim *sim, struct world_event *world)
     }
     struct answered answered;
     list_answered(sim, &event, &answered);
+    if (dies_of(sim, world->answer.request, &answered)) {
+        restart(sim);
+        return;
+    }
     if (answered.count > 0)
         sim->oracle.data_at = sim->now;
     step(sim, &event);
@@ -489,15 +542,60 @@ static void forget_requests(struct sim *sim)
     free(old);
 }
 
+static void tell_suspect(struct sim *sim, token_id id)
+{
+    for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
+        if (sim->deaths.suspected_in[id] >> lane & 1) {
+            struct event event = {.kind = EVENT_SUSPECT, .suspect = {id, (enum lane_kind)lane}};
+            step(sim, &event);
+        }
+}
+
+/* Over the same table, and with what is known of deaths. */
+static void restart(struct sim *sim)
+{
+    forget_requests(sim);
+    forget_wishes(sim);
+    start_core(sim);
+    for (token_id id = 1; id <= token_table_count(sim->memory.table); id++) {
+        if (sim->deaths.quarantined[id]) {
+            struct event event = {.kind = EVENT_QUARANTINE, .quarantine = {id}};
+            step(sim, &event);
+        }
+        tell_suspect(sim, id);
+    }
+}
+
+static void poison_somebody(struct sim *sim)
+{
+    uint32_t count = token_table_count(sim->memory.table);
+    if (count > 0)
+        sim->deaths.poisoned[1 + prng_below(&sim->faults, count)] = 1;
+}
+
+static void cure_all(struct sim *sim)
+{
+    for (token_id id = 1; id <= token_table_count(sim->memory.table); id++) {
+        bool is_released = sim->deaths.quarantined[id];
+        deaths_cure(&sim->deaths, id);
+        if (is_released) {
+            struct event event = {.kind = EVENT_RELEASE, .release = {id}};
+            step(sim, &event);
+        }
+    }
+}
+
 static void on_fault(struct sim *sim, const struct world_event *world)
 {
     enum sim_fault fault = world->fault.fault;
+    if (world->fault.begins && fault == FAULT_POISON)
+        poison_somebody(sim);
     if (!world->fault.begins) {
         sim->present_faults &= ~(1U << fault);
+        if (fault == FAULT_POISON)
+            cure_all(sim);
     } else if (fault == FAULT_RESTART) {
-        forget_requests(sim);
-        forget_wishes(sim);
-        start_core(sim);
+        restart(sim);
         sim->result->faults_injected++;
     } else if (fault == FAULT_SETTINGS) {
         change_settings(sim);
@@ -528,9 +626,22 @@ static double achievable_s(const struct sim *sim)
     return fmax(need_s, (cold + hot) / REQUEST_ADDRESSES_MAX / per_s[LANE_SCREEN]);
 }
 
+/* A job that hangs is run again: it is never under way for longer than its deadline. */
+static void check_jobs(struct sim *sim)
+{
+    const struct core_stats *stats = core_stats(sim->core);
+    for (int job = 0; job < JOB_COUNT; job++) {
+        instant since = stats->jobs[job].running_since;
+        double age_s = duration_to_s(instant_diff(sim->now, since));
+        if (!instant_is_never(since) && age_s > sim->options.job_deadline_sec + JOB_SLACK_S)
+            oracle_complain(&sim->oracle, sim->now, "%s runs for %.1f s", job_name(job), age_s);
+    }
+}
+
 static void on_check(struct sim *sim)
 {
     oracle_on_table(&sim->oracle, sim->now);
+    check_jobs(sim);
     if (token_table_count(sim->memory.table) < sim->tokens_seen)
         oracle_complain(&sim->oracle, sim->now, "of %u tokens %u are left", sim->tokens_seen,
                         token_table_count(sim->memory.table));
@@ -567,6 +678,9 @@ static void act(struct sim *sim, struct world_event *world)
         step(sim, &event);
         return;
     }
+    case WORLD_POISON:
+        sim->deaths.poisoned[world->poison.id] = 1;
+        return;
     case WORLD_TOKEN:
         on_token(sim);
         return;
@@ -662,9 +776,12 @@ static bool begin(struct sim *sim)
     sim->oracle.may_demote = setup->faults >> FAULT_SETTINGS & 1;
     sim->oracle.data_at = sim->now;
     sim->answered_at = calloc(sim->oracle.statuses_size, sizeof *sim->answered_at);
+    bool remembers = deaths_init(&sim->deaths, sim->oracle.statuses_size);
+    sim->oracle.suspected = sim->deaths.suspected_in;
+    sim->oracle.quarantined = sim->deaths.quarantined;
     sim->core_memory = malloc(core_size());
-    if (sim->answered_at == NULL || sim->oracle.statuses == NULL || sim->core_memory == NULL ||
-        !table_memory_init(&sim->memory, 1024, &error))
+    if (!remembers || sim->answered_at == NULL || sim->oracle.statuses == NULL ||
+        sim->core_memory == NULL || !table_memory_init(&sim->memory, 1024, &error))
         return false;
     sim->oracle.table = sim->memory.table;
     upstream_init(&sim->upstream, setup->seed, 300);
@@ -675,6 +792,9 @@ static bool begin(struct sim *sim)
     plan_token(sim);
     plan_faults(sim);
     plan(sim, after(sim, TABLE_CHECK_S), (struct world_event){.kind = WORLD_CHECK});
+    if (setup->poison != TOKEN_NONE)
+        plan(sim, after(sim, setup->poison_from_s),
+             (struct world_event){.kind = WORLD_POISON, .poison = {setup->poison}});
     if (setup->active == 0)
         plan(sim, after(sim, 300), (struct world_event){.kind = WORLD_WANTED});
     return true;
@@ -686,6 +806,7 @@ static bool all_answered_since(const struct sim *sim, instant since)
 {
     for (token_id id = 1; id <= token_table_count(sim->memory.table); id++)
         if (token_column_status(sim->memory.table, id) != TOKEN_ARCHIVED &&
+            !sim->deaths.quarantined[id] &&
             instant_before(token_slot(sim->memory.table, id)->state.fetched_at, since))
             return false;
     return true;
@@ -758,7 +879,10 @@ static void summarise(struct sim *sim)
     result->stats = *core_stats(sim->core);
     result->simulated_s = duration_to_s(instant_diff(sim->now, EPOCH));
     result->refused = sim->upstream.refused;
-    if (result->refused > 1 && !(sim->setup->faults >> FAULT_RESTART & 1))
+    /* An engine that was restarted does not know what the one before had sent. */
+    bool may_restart =
+        sim->setup->faults >> FAULT_RESTART & 1 || result->deaths > 0 || result->restarts > 0;
+    if (result->refused > 1 && !may_restart)
         oracle_complain(&sim->oracle, sim->now, "%llu requests over the upstream's limit",
                         (unsigned long long)result->refused);
     for (int i = 0; i < LANE_KIND_COUNT; i++)
@@ -789,6 +913,7 @@ enum err sim_run(const struct sim_setup *setup, struct sim_result *out)
     free(sim->core_memory);
     free(sim->oracle.statuses);
     free(sim->answered_at);
+    deaths_finish(&sim->deaths);
     free(sim->heap);
     free(sim);
     return err;

@@ -30,7 +30,9 @@
     X(FAULT_STORE, "store")       /* nothing becomes durable */                                    \
     X(FAULT_SETTINGS, "settings") /* intervals change while running */                             \
     X(FAULT_CLOCK, "clock")       /* a shell whose clock goes back */                              \
-    X(FAULT_RESTART, "restart")   /* the engine dies; its table is what survives */
+    X(FAULT_RESTART, "restart")   /* the engine dies; its table is what survives */                \
+    X(FAULT_POISON, "poison")     /* the answer about one token kills the engine */                \
+    X(FAULT_STUCK, "stuck")       /* jobs outside the core do not end */
 
 enum sim_fault {
 #define X(code, name) code,
@@ -50,6 +52,10 @@ struct sim_setup {
     double hours_old;   /*      known for so long, all refreshed lately, at the start */
     double down_from_s; /* the upstream is down from here … */
     double down_to_s;   /* … to here; both 0: not */
+    token_id poison;    /* > 0: the answer about this one kills … */
+    double poison_from_s;    /* … from here on */
+    double stuck_from_s;     /* jobs outside the core that begin from here … */
+    double stuck_to_s;       /* … to here never end */
     struct options *options; /* NULL: the defaults */
 };
 
@@ -60,6 +66,8 @@ struct sim_result {
     uint64_t events, actions;
     uint64_t faults_injected;
     uint64_t refused;                              /* 429 for going over the limit */
+    uint64_t deaths;                               /* of the engine, by poisonous tokens */
+    uint64_t restarts;                             /* that the core asked for */
     struct core_stats stats;                       /* at the end */
     double addresses_per_request[LANE_KIND_COUNT]; /* of all: none is sent when nobody is due */
     /* Counted outside the core: answers that it took, by when the one before them came; and tokens

@@ -244,7 +244,8 @@ struct engine_link *engine_link_create(int fd, struct status_page *page,
     for (int i = LINK_PENDING_MAX - 1; i >= 0; i--)
         link->free_list[link->free_count++] = (uint16_t)i;
     link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (link->wake_fd < 0 || pthread_create(&link->thread, NULL, link_run, link) != 0) {
+    const struct pulse_thread thread = {page, BEAT_API_LINK, link_run, link};
+    if (link->wake_fd < 0 || !pulse_thread_start(&thread, &link->thread)) {
         engine_link_destroy(link);
         return NULL;
     }

@@ -102,7 +102,8 @@ bool http_loop_start(struct http_loop *loop, const struct http_loop_parts *parts
 {
     loop->parts = *parts;
     loop->epoll_fd = MHD_get_daemon_info(parts->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-    loop->thread_runs = pthread_create(&loop->thread, NULL, run, loop) == 0;
+    const struct pulse_thread thread = {parts->page, BEAT_API_HTTP, run, loop};
+    loop->thread_runs = pulse_thread_start(&thread, &loop->thread);
     return loop->thread_runs;
 }
 

@@ -41,7 +41,8 @@ unsigned notarb_choose(const struct token_table *table, double min_score,
         struct pool pools[POOLS_MAX];
         struct notarb_token *token = &out[count];
         if (!token_look(table, pick->ids[i], &token->token, pools) ||
-            !token_has_data(&token->token) || token->token.state.score < min_score)
+            !token_has_data(&token->token) || token->token.state.score < min_score ||
+            (token->token.flags & TOKEN_QUARANTINED)) /* its figures are not renewed */
             continue;
         choose_pools(table, pools, token);
         count += token->pool_count > 0;

@@ -19,6 +19,15 @@ static void beat(instant now)
     mine.next = instant_add(now, mine.period);
 }
 
+bool pulse_thread_start(const struct pulse_thread *thread, pthread_t *out)
+{
+    page_beat(thread->page, thread->beat, clock_now(), duration_us(0));
+    if (pthread_create(out, NULL, thread->run, thread->argument) == 0)
+        return true;
+    page_beat_end(thread->page, thread->beat);
+    return false;
+}
+
 void pulse_begin(struct status_page *page, enum beat which, const struct options *options)
 {
     mine.page = page;

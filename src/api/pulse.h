@@ -11,9 +11,20 @@
 #define MOONWATCH_API_PULSE_H
 
 #include "page/status_page.h"
+#include <pthread.h>
 
 /* Loops over many tokens call pulse() each so many: well under a millisecond's work. */
 #define PULSE_EVERY 1024
+
+/* Starts a thread that calls pulse_begin(): it counts as one that must move already before it
+ * first does, so that one that never comes to run is missed. False: no threads. */
+struct pulse_thread {
+    struct status_page *page;
+    enum beat beat;
+    void *(*run)(void *argument);
+    void *argument;
+};
+bool pulse_thread_start(const struct pulse_thread *thread, pthread_t *out);
 
 /* The calling thread beats from now on. */
 void pulse_begin(struct status_page *page, enum beat beat, const struct options *options);

@@ -4,16 +4,17 @@
 #include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/control_client.h"
 #include "cli/incident_view.h"
 #include "cli/status_view.h"
+#include "supervisor/control_client.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE      duration_s(10)
-#define LONG_PATIENCE duration_s(45) /* a refresh waits for the upstream, a setting for the disk   \
-                                      */
+#define PATIENCE duration_s(10)
+#define LONG_PATIENCE                                                                              \
+    duration_s(45) /* a refresh waits for the upstream, a setting for the disk                     \
+                    */
 
 struct ctl {
     struct options options;

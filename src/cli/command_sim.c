@@ -76,6 +76,8 @@ static int write_result(const struct sim_setup *setup, const struct sim_result *
     json_put_int(&json, "events", (int64_t)result->events);
     json_put_int(&json, "actions", (int64_t)result->actions);
     json_put_int(&json, "refused_over_limit", (int64_t)result->refused);
+    json_put_int(&json, "deaths", (int64_t)result->deaths);
+    json_put_int(&json, "restarts", (int64_t)result->restarts);
     json_put_int(&json, "activated", (int64_t)result->stats.activated);
     json_put_int(&json, "demoted", (int64_t)result->stats.demoted);
     json_put_int(&json, "archived", (int64_t)result->stats.archived);

@@ -243,15 +243,20 @@ token_id token_table_find(const struct token_table *table, const struct address 
     return chain_search(table, id, mint);
 }
 
+/* Who is found is the right one, whatever moves meanwhile: its mint matches. Only that nobody is
+ * there must be looked at again while a bucket is split. A writer that died over a split thus hides
+ * the tokens of one bucket at most. */
 token_id token_table_find_shared(const struct token_table *table, const struct address *mint)
 {
     for (int i = 0; i < READ_ATTEMPTS; i++) {
         uint32_t before = atomic_load_explicit(&table->index_sequence, memory_order_acquire);
         token_id id = token_table_find(table, mint);
+        if (id != TOKEN_NONE)
+            return id;
         atomic_thread_fence(memory_order_acquire);
         uint32_t after = atomic_load_explicit(&table->index_sequence, memory_order_relaxed);
         if (before == after && before % 2 == 0)
-            return id;
+            break;
     }
     return TOKEN_NONE;
 }

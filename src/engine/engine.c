@@ -100,7 +100,7 @@ static void note_failure(struct engine *engine, const struct feed_answer *answer
         instant_diff(now, engine->failure_told_at).us < FAILURE_TOLD_EVERY.us)
         return;
     engine->failure_told_at = now;
-    log_warning("feed", "requests fail; their tokens stay in front, the lanes rest and try again",
+    log_warning("feed", "requests fail; their tokens stay in front and are asked for again",
                 LOG_STRING("outcome", outcome), LOG_INT("status", answer->http_status),
                 LOG_STRING("detail", detail),
                 LOG_INT("failed_in_a_row", engine->failures_in_a_row));
@@ -167,7 +167,9 @@ static void on_setting_durable(void *context, uint64_t tag)
 static void on_snapshot_durable(void *context, int64_t snapshot_id)
 {
     struct engine *engine = context;
-    atomic_store(&engine->page->newest_snapshot, (uint64_t)snapshot_id);
+    /* One that was lost and made again may be older than others. */
+    if ((uint64_t)snapshot_id > atomic_load(&engine->page->newest_snapshot))
+        atomic_store(&engine->page->newest_snapshot, (uint64_t)snapshot_id);
 }
 
 static void on_history_deleted(void *context, uint64_t run)
@@ -202,8 +204,9 @@ static void on_store_beat(void *context)
     is_armed = true;
     page_beat(engine->page, BEAT_STORE_THREAD, clock_now(),
               duration_s(engine->options.store_deadline_sec));
-    while (fault_armed(engine->faults, FAULT_HANG_STORE) != 0)
-        continue;
+    if (fault_take(engine->faults, FAULT_HANG_STORE))
+        for (;;)
+            continue;
 }
 
 void engine_store_callbacks(struct engine *engine, struct writer_callbacks *out)

@@ -25,6 +25,7 @@ struct engine {
     struct feed *feed;
     struct source *source;
     struct faults *faults;     /* NULL but under a drill */
+    uint32_t start_kind;       /* enum start_kind: what the supervisor advises */
     struct exporter *exporter; /* NULL: no file is wanted */
     uv_timer_t deadline_timer;
     uv_timer_t second_timer;
@@ -80,10 +81,6 @@ void engine_reply(struct engine *engine, const struct reply *reply);
 
 /* commands.c */
 void engine_on_commands(uv_poll_t *poll, int status, int events);
-
-/* restore.c: fills the table and the settings; the report for the core's start. */
-enum err engine_restore(struct engine *engine, struct store *store,
-                        struct store_load_report *report) MUST_CHECK;
 
 /* publish.c */
 void engine_publish(struct engine *engine);

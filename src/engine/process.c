@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/parts.h"
+#include "engine/restore.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,14 +16,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LOGGER         "engine"
-#define FIRST_CAPACITY 1024
-#define DRAIN_LIMIT    duration_s(4)    /* of the five seconds that a stop may take */
-#define DRAIN_BEAT     duration_s(6)    /* the loop does not turn while the store's thread drains */
-#define EXPORT_LIMIT   duration_ms(500) /* an export takes milliseconds, or it hangs */
-#define STOP_STEP_MS   2
-#define BEATS          5  /* in the time that a heartbeat may take */
-#define LOOK_BELOW_MS  50 /* a beat at least as often, so that a fault is noticed */
+#define LOGGER        "engine"
+#define DRAIN_LIMIT   duration_s(4)    /* of the five seconds that a stop may take */
+#define DRAIN_BEAT    duration_s(6)    /* the loop does not turn while the store's thread drains */
+#define EXPORT_LIMIT  duration_ms(500) /* an export takes milliseconds, or it hangs */
+#define STOP_STEP_MS  2
+#define BEATS         5  /* in the time that a heartbeat may take */
+#define LOOK_BELOW_MS 50 /* a beat at least as often, so that a fault is noticed */
 
 void engine_report(enum report_kind kind, const char *why)
 {
@@ -84,11 +84,6 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* ---- timers ---- */
 
-static void on_second(uv_timer_t *timer)
-{
-    engine_on_second(timer->data);
-}
-
 static void leak(uint64_t mebibytes)
 {
     for (uint64_t i = 0; i < mebibytes; i++) {
@@ -98,15 +93,22 @@ static void leak(uint64_t mebibytes)
     }
 }
 
-/* Faults of a drill strike here: in the loop, a few times a second. */
+static void on_second(uv_timer_t *timer)
+{
+    struct engine *engine = timer->data;
+    engine_on_second(engine);
+    leak(fault_armed(engine->faults, FAULT_LEAK));
+}
+
+/* Faults of a drill strike here: in the loop, a few times a second. Each but the leak befalls one
+ * engine only, and not the one that replaces it. */
 static void suffer(struct engine *engine)
 {
     if (fault_take(engine->faults, FAULT_CRASH))
         abort();
-    while (fault_armed(engine->faults, FAULT_HANG) != 0)
-        continue;
-    if (fault_armed(engine->faults, FAULT_LEAK) != 0)
-        leak(fault_armed(engine->faults, FAULT_LEAK));
+    if (fault_take(engine->faults, FAULT_HANG))
+        for (;;)
+            continue;
 }
 
 static void on_beat(uv_timer_t *timer)
@@ -119,58 +121,102 @@ static void on_beat(uv_timer_t *timer)
 
 /* ---- the start ---- */
 
-static bool attach_table(struct engine *engine)
+/* A table that fails its header's checks is attached all the same, to be emptied. */
+static bool attach_table(struct engine *engine, struct restore *restore)
 {
     enum table_fault fault;
     enum err err = table_memory_attach(&engine->memory, FD_TABLE, &fault);
-    if (err == OK && token_table_count(engine->memory.table) == 0)
-        return true;
+    if (err == ERR_CORRUPT)
+        restore->report.why_cold = table_fault_text(fault);
     if (err == OK || err == ERR_CORRUPT)
-        err = table_memory_reset(&engine->memory, FIRST_CAPACITY);
-    if (err != OK)
-        log_error(LOGGER, "the token table can't be mapped", LOG_STRING("error", err_text(err)));
-    return err == OK;
+        return true;
+    log_error(LOGGER, "the token table can't be mapped", LOG_STRING("error", err_text(err)));
+    return false;
+}
+
+static bool is_warm_possible(const struct engine *engine, struct restore *restore)
+{
+    const struct token_table *table = engine->memory.table;
+    if (table == NULL || token_table_count(table) == 0)
+        return false;
+    if (engine->start_kind != START_COLD)
+        return true;
+    restore->report.why_cold = "the engine before lived for less than a minute";
+    return false;
+}
+
+/* From the table that is there, or else from the store. */
+static enum err restore_tokens(struct engine *engine, struct store *store, struct restore *restore)
+{
+    enum err err = ERR_CORRUPT;
+    if (is_warm_possible(engine, restore))
+        err = engine_restore_warm(engine, store, restore);
+    if (err != ERR_CORRUPT)
+        return err;
+    if (restore->report.why_cold != NULL)
+        engine_report(REPORT_COLD, restore->report.why_cold);
+    err = engine_restore_cold(engine, store, restore);
+    if (err != ERR_CORRUPT)
+        return err;
+    /* Everything readable is loaded; the writer replaces the file when it meets the damage. */
+    log_error("store", "the database is damaged; going on with what could be read",
+              LOG_STRING("cause", store_message(store)));
+    return OK;
+}
+
+static void tell_restored(struct engine *engine, const struct restore *restore, instant began)
+{
+    const struct store_load_report *report = &restore->load;
+    bool is_warm = restore->report.kind == RESTORE_WARM;
+    page_add(engine->page, is_warm ? COUNTER_WARM_STARTS : COUNTER_COLD_STARTS, 1);
+    page_set(engine->page, GAUGE_GENERATION, (double)report->generation);
+    atomic_store(&engine->page->newest_snapshot, (uint64_t)report->last_snapshot_id);
+    restore_log(&restore->report);
+    if (is_warm)
+        return;
+    log_info("store", "loaded", LOG_INT("tokens", report->tokens),
+             LOG_INT("replayed", report->replayed), LOG_INT("rows_refused", report->rows_refused),
+             LOG_INT("holes", report->holes), LOG_INT("states_refused", report->states_refused),
+             LOG_DOUBLE("seconds", duration_to_s(instant_diff(clock_now(), began))));
+}
+
+static bool start_writer(struct engine *engine, struct store *store, struct restore *restore)
+{
+    struct writer_callbacks callbacks;
+    engine_store_callbacks(engine, &callbacks);
+    engine->writer =
+        writer_start(store, engine->memory.table, &engine->loop, &engine->options, &callbacks);
+    if (engine->writer == NULL) {
+        log_error("store", "no memory for the store's thread");
+        return false;
+    }
+    engine_catch_up(engine, restore);
+    return true;
 }
 
 static bool open_store(struct engine *engine)
 {
     char why[512] = "";
-    struct store_load_report report = {0};
-    struct store *store = store_open(engine->options.db, why);
+    struct restore restore = {0};
+    if (!attach_table(engine, &restore))
+        return false;
+    struct store *store =
+        store_open_after(engine->options.db, (pid_t)engine->page->unawaited_pid, why);
     if (store == NULL) {
         log_error("store", why, LOG_STRING("db", engine->options.db));
         return false;
     }
     engine_note_stage(engine, STAGE_STORE);
     instant began = clock_now();
-    enum err err = engine_restore(engine, store, &report);
-    if (err == ERR_CORRUPT) {
-        /* Everything readable is loaded; the writer replaces the file when it meets the damage. */
-        log_error("store", "the database is damaged; going on with what could be read",
-                  LOG_STRING("cause", store_message(store)));
-    } else if (err != OK) {
+    enum err err = restore_tokens(engine, store, &restore);
+    if (err != OK)
         log_error("store", "cannot load the tokens", LOG_STRING("error", err_text(err)),
                   LOG_STRING("cause", store_message(store)));
-        store_close(store);
-        return false;
-    }
-    log_info("store", "loaded", LOG_INT("tokens", report.tokens),
-             LOG_INT("replayed", report.replayed), LOG_INT("rows_refused", report.rows_refused),
-             LOG_INT("holes", report.holes), LOG_INT("states_refused", report.states_refused),
-             LOG_DOUBLE("seconds", duration_to_s(instant_diff(clock_now(), began))));
-    page_set(engine->page, GAUGE_GENERATION, (double)report.generation);
-    atomic_store(&engine->page->newest_snapshot, (uint64_t)report.last_snapshot_id);
-    engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
-                             report.last_snapshot_id, clock_now());
-    core_start_alone(engine->core, NULL);
-    engine_note_stage(engine, STAGE_LANES);
-    struct writer_callbacks callbacks;
-    engine_store_callbacks(engine, &callbacks);
-    engine->writer =
-        writer_start(store, engine->memory.table, &engine->loop, &engine->options, &callbacks);
-    if (engine->writer != NULL)
+    engine_note_stage(engine, STAGE_TABLE);
+    if (err == OK)
+        tell_restored(engine, &restore, began);
+    if (err == OK && start_writer(engine, store, &restore))
         return true;
-    log_error("store", "no memory for the store's thread");
     store_close(store);
     return false;
 }
@@ -251,7 +297,7 @@ static bool start(struct engine *engine)
         log_error(LOGGER, "no memory to start with");
         return false;
     }
-    if (!attach_table(engine) || !engine_export_start(engine) || !open_store(engine))
+    if (!engine_export_start(engine) || !open_store(engine))
         return false;
     engine_publish_options(engine);
     page_set(engine->page, GAUGE_START_TIME, (double)clock_now().us / 1e6);
@@ -300,6 +346,7 @@ static bool await_go(struct engine *engine)
     while (true) {
         ssize_t size = recvmsg(FD_LINK, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (size == (ssize_t)sizeof command && command.kind == COMMAND_GO) {
+            engine->start_kind = command.start;
             engine->faults = take_faults(&message);
             return true;
         }

@@ -1,9 +1,98 @@
-/* From the store into the token table. */
-#include "engine/parts.h"
+/* What an engine starts from. See the header. */
+#include "engine/restore.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "core/score.h"
+#include "engine/parts.h"
+#include "engine/row_pipe.h"
+#include <stdlib.h>
 #include <string.h>
+
+#define LOGGER         "restore"
+#define FIRST_CAPACITY 1024
+
+struct stopwatch {
+    struct restore_report *report;
+    instant began;
+};
+
+static struct stopwatch stopwatch_start(struct restore *restore)
+{
+    return (struct stopwatch){&restore->report, clock_now()};
+}
+
+static void stopwatch_lap(struct stopwatch *watch, enum restore_stage stage)
+{
+    instant now = clock_now();
+    watch->report->stage_ms[stage] += duration_to_s(instant_diff(now, watch->began)) * 1e3;
+    watch->began = now;
+}
+
+const char *restore_stage_name(enum restore_stage stage)
+{
+    static const char *const names[] = {
+#define X(code, name) [code] = name,
+        RESTORE_STAGE_LIST(X)
+#undef X
+    };
+    return stage < RESTORE_STAGE_COUNT ? names[stage] : "?";
+}
+
+/* ---- rows ---- */
+
+static size_t convert_pools(struct token_table *table, const struct store_token *row,
+                            struct pool pools[POOLS_MAX])
+{
+    size_t count = row->token.pool_count;
+    for (size_t i = 0; i < count; i++) {
+        pools[i] = row->pools[i].pool;
+        pools[i].dex = token_table_dex(table, row->pools[i].dex);
+        pools[i].quote = token_table_quote(table, row->pools[i].quote);
+        pools[i].flags = pool_flags_for(row->pools[i].dex, row->pools[i].quote);
+    }
+    return count;
+}
+
+/* Into its slot, whatever is there; it is in the store as it is here. Which of its snapshots is,
+ * the slot says still: its row can be ahead of that. */
+static bool take_row(struct token_table *table, const struct store_token *row)
+{
+    struct pool pools[POOLS_MAX];
+    struct token fresh = row->token;
+    fresh.flags = TOKEN_DURABLE;
+    fresh.pool_count = (uint8_t)convert_pools(table, row, pools);
+    fresh.state.metrics.primary_dex = token_table_dex(table, row->primary_dex);
+    return token_table_replace(table, row->id, &fresh, pools);
+}
+
+static bool on_setting(void *context, const char *name, const char *value)
+{
+    struct engine *engine = context;
+    char why[OPTION_MESSAGE_SIZE];
+    enum option_id id = option_find(name);
+    bool known = id != OPTION_COUNT && (option_row(id)->flags & OPTION_SETTING);
+    if (!known || options_set(&engine->options, name, value, OPTION_FROM_STORE, why) != OK)
+        log_warning("settings", "a stored setting is not valid; its default is used",
+                    LOG_STRING("name", name), LOG_STRING("value", value));
+    return true;
+}
+
+static void init_core(struct engine *engine, int64_t last_snapshot_id)
+{
+    engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
+                             last_snapshot_id, clock_now());
+}
+
+static void note_store(struct engine *engine, const struct store *store, uint64_t is_behind)
+{
+    struct table_store note;
+    store_identify(store, &note);
+    note.is_behind = is_behind;
+    token_table_set_store(engine->memory.table, &note);
+}
+
+/* ---- cold ---- */
 
 /* Room for `id` and what comes before it. */
 static bool make_room(struct engine *engine)
@@ -20,58 +109,228 @@ static bool fill_holes(struct engine *engine, token_id id)
     return true;
 }
 
-static size_t convert_pools(struct token_table *table, const struct store_token *row,
-                            struct pool pools[POOLS_MAX])
-{
-    size_t count = row->token.pool_count;
-    for (size_t i = 0; i < count; i++) {
-        pools[i] = row->pools[i].pool;
-        pools[i].dex = token_table_dex(table, row->pools[i].dex);
-        pools[i].quote = token_table_quote(table, row->pools[i].quote);
-        pools[i].flags = pool_flags_for(row->pools[i].dex, row->pools[i].quote);
-    }
-    return count;
-}
-
-static bool on_token(void *context, const struct store_token *row)
+static bool put_token(void *context, const struct store_token *row)
 {
     struct engine *engine = context;
     struct token_table *table = engine->memory.table;
     if (!fill_holes(engine, row->id) || !make_room(engine))
         return false;
-    token_id id = token_table_add(table, &row->token.mint);
-    if (id != row->id)
+    if (token_table_add(table, &row->token.mint) != row->id || !take_row(table, row))
         return false;
-    struct pool pools[POOLS_MAX];
-    struct token *draft = token_write_begin(table, id);
-    struct token fresh = row->token;
-    fresh.flags = TOKEN_DURABLE;
-    fresh.pool_count = 0;
-    fresh.pool_first = draft->pool_first;
-    fresh.pool_class = draft->pool_class;
-    fresh.state.metrics.primary_dex = token_table_dex(table, row->primary_dex);
-    *draft = fresh;
-    bool fits = token_draft_set_pools(table, pools, convert_pools(table, row, pools));
-    token_write_end(table, id);
-    return fits;
-}
-
-static bool on_setting(void *context, const char *name, const char *value)
-{
-    struct engine *engine = context;
-    char why[OPTION_MESSAGE_SIZE];
-    enum option_id id = option_find(name);
-    bool known = id != OPTION_COUNT && (option_row(id)->flags & OPTION_SETTING);
-    if (!known || options_set(&engine->options, name, value, OPTION_FROM_STORE, why) != OK)
-        log_warning("settings", "a stored setting is not valid; its default is used",
-                    LOG_STRING("name", name), LOG_STRING("value", value));
+    token_mark_stored_snapshot(table, row->id, row->token.state.snapshot_id);
     return true;
 }
 
-enum err engine_restore(struct engine *engine, struct store *store,
-                        struct store_load_report *report)
+struct loading {
+    struct engine *engine;
+    struct row_pipe *pipe; /* NULL: without */
+};
+
+static bool on_token(void *context, const struct store_token *row)
+{
+    const struct loading *loading = context;
+    return loading->pipe != NULL ? row_pipe_push(loading->pipe, row)
+                                 : put_token(loading->engine, row);
+}
+
+static bool on_setting_loaded(void *context, const char *name, const char *value)
+{
+    const struct loading *loading = context;
+    return on_setting(loading->engine, name, value);
+}
+
+static enum err load_all(struct engine *engine, struct store *store,
+                         struct store_load_report *report)
+{
+    struct loading loading = {engine, row_pipe_create(put_token, engine)};
+    const struct store_loader loader = {
+        .context = &loading, .on_token = on_token, .on_setting = on_setting_loaded};
+    enum err err = store_load(store, &loader, report);
+    if (loading.pipe != NULL && !row_pipe_destroy(loading.pipe) &&
+        (err == OK || err == ERR_CORRUPT))
+        err = ERR_NO_MEMORY;
+    return err;
+}
+
+/* A table that was inherited and is not believed: those who read it go on with the new one. */
+static enum err empty_table(struct engine *engine)
+{
+    if (engine->memory.table != NULL && token_table_count(engine->memory.table) == 0)
+        return OK;
+    return table_memory_reset(&engine->memory, FIRST_CAPACITY);
+}
+
+enum err engine_restore_cold(struct engine *engine, struct store *store, struct restore *restore)
+{
+    struct stopwatch watch = stopwatch_start(restore);
+    restore->report.kind = RESTORE_COLD;
+    enum err err = empty_table(engine);
+    if (err == OK)
+        err = load_all(engine, store, &restore->load);
+    stopwatch_lap(&watch, RESTORE_LOAD);
+    if (err != OK && err != ERR_CORRUPT)
+        return err;
+    init_core(engine, restore->load.last_snapshot_id);
+    enum err placed = warm_begin(&restore->warm, engine->memory.table, engine->core);
+    if (placed != OK)
+        return placed;
+    warm_place(&restore->warm);
+    warm_finish(&restore->warm);
+    note_store(engine, store, 0);
+    stopwatch_lap(&watch, RESTORE_LANES);
+    return err;
+}
+
+/* ---- warm ---- */
+
+static enum err go_cold(struct restore *restore, const char *why)
+{
+    warm_finish(&restore->warm);
+    restore->report.why_cold = why;
+    return ERR_CORRUPT;
+}
+
+/* Is it the store that this table was written to, and none that was put in its place? */
+static bool is_known_store(const struct engine *engine, const struct store *store,
+                           struct restore *restore)
+{
+    struct table_store then, now;
+    store_identify(store, &now);
+    if (!token_table_store(engine->memory.table, &then))
+        return false;
+    bool is_same = then.identity == now.identity && then.generation < now.generation;
+    bool is_empty = restore->load.last_token == TOKEN_NONE;
+    restore->report.is_store_rewritten =
+        (is_same ? then.is_behind != 0 : is_empty) && token_table_count(engine->memory.table) > 0;
+    return is_same || is_empty;
+}
+
+struct repair {
+    struct token_table *table;
+    token_id ids[BAD_SLOTS_MAX]; /* rising */
+    bool is_restored[BAD_SLOTS_MAX];
+    size_t count;
+};
+
+static int compare_ids(const void *a, const void *b)
+{
+    const token_id *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static bool on_missing(void *context, const struct store_token *row)
+{
+    struct repair *repair = context;
+    const token_id *place =
+        bsearch(&row->id, repair->ids, repair->count, sizeof row->id, compare_ids);
+    if (place == NULL || !take_row(repair->table, row))
+        return false;
+    repair->is_restored[place - repair->ids] = true;
+    return true;
+}
+
+/* A bad slot without a row never was durable, so nobody was told that it exists. */
+static bool take_repaired(struct restore *restore, const struct repair *repair)
+{
+    atomic_store(&restore->warm.check.bad_count, 0);
+    for (size_t i = 0; i < repair->count; i++) {
+        if (!repair->is_restored[i])
+            token_table_make_hole(repair->table, repair->ids[i]);
+        if (!warm_take(&restore->warm, repair->ids[i]))
+            return false;
+        restore->report.slots_restored += repair->is_restored[i];
+        restore->report.holes_made += !repair->is_restored[i];
+    }
+    return true;
+}
+
+static enum err repair_slots(struct engine *engine, struct store *store, struct restore *restore)
+{
+    struct table_check *check = &restore->warm.check;
+    struct repair repair = {.table = engine->memory.table, .count = atomic_load(&check->bad_count)};
+    const struct store_loader loader = {.context = &repair, .on_token = on_missing};
+    if (repair.count == 0)
+        return OK;
+    warm_repair(&restore->warm);
+    if (restore->warm.fault != TABLE_SOUND)
+        return go_cold(restore, table_fault_text(restore->warm.fault));
+    memcpy(repair.ids, check->bad, repair.count * sizeof *repair.ids);
+    qsort(repair.ids, repair.count, sizeof *repair.ids, compare_ids);
+    if (store_load_some(store, repair.ids, repair.count, &loader) != OK)
+        return go_cold(restore, "the rows of its damaged slots can't be read");
+    if (!take_repaired(restore, &repair))
+        return go_cold(restore, "a damaged slot could not be restored");
+    return OK;
+}
+
+static void on_snapshot(void *context, int64_t snapshot_id, token_id token)
+{
+    struct engine *engine = context;
+    if (token <= token_table_count(engine->memory.table))
+        token_mark_stored_snapshot(engine->memory.table, token, snapshot_id);
+}
+
+static enum err resume(struct engine *engine, struct store *store, struct restore *restore)
 {
     const struct store_loader loader = {
-        .context = engine, .on_token = on_token, .on_setting = on_setting};
-    return store_load(store, &loader, report);
+        .context = engine, .on_setting = on_setting, .on_snapshot = on_snapshot};
+    enum err err = store_resume(store, &loader, &restore->load);
+    if (err == ERR_CORRUPT) {
+        /* The tokens are in memory; the writer replaces the file when it meets the damage. */
+        log_error("store", "the database is damaged; going on with what is in memory",
+                  LOG_STRING("cause", store_message(store)));
+        return OK;
+    }
+    return err;
+}
+
+enum err engine_restore_warm(struct engine *engine, struct store *store, struct restore *restore)
+{
+    struct stopwatch watch = stopwatch_start(restore);
+    *restore = (struct restore){.report.kind = RESTORE_WARM};
+    enum err err = resume(engine, store, restore);
+    stopwatch_lap(&watch, RESTORE_SETTINGS);
+    if (err != OK)
+        return err;
+    if (!is_known_store(engine, store, restore))
+        return go_cold(restore, "it was not written to this database");
+    init_core(engine, restore->load.last_snapshot_id);
+    err = warm_begin(&restore->warm, engine->memory.table, engine->core);
+    if (err != OK)
+        return err;
+    warm_check(&restore->warm);
+    stopwatch_lap(&watch, RESTORE_SLOTS);
+    err = repair_slots(engine, store, restore);
+    stopwatch_lap(&watch, RESTORE_REPAIR);
+    if (err != OK)
+        return err;
+    warm_link(&restore->warm);
+    stopwatch_lap(&watch, RESTORE_LANES);
+    if (restore->warm.fault != TABLE_SOUND)
+        return go_cold(restore, table_fault_text(restore->warm.fault));
+    note_store(engine, store, restore->report.is_store_rewritten);
+    restore->report.slots_checked = token_table_count(engine->memory.table);
+    restore->report.behind = atomic_load(&restore->warm.check.behind_count);
+    restore->report.is_index_rebuilt = restore->warm.is_index_rebuilt;
+    return OK;
+}
+
+void restore_log(const struct restore_report *report)
+{
+    const double *ms = report->stage_ms;
+    if (report->kind == RESTORE_COLD) {
+        log_info(LOGGER, "started cold: everything was read from the store",
+                 LOG_STRING("why", report->why_cold != NULL ? report->why_cold
+                                                            : "there was no table to take over"),
+                 LOG_DOUBLE("load_ms", ms[RESTORE_LOAD]),
+                 LOG_DOUBLE("lanes_ms", ms[RESTORE_LANES]));
+        return;
+    }
+    log_info(LOGGER, "started warm: the tokens were in memory",
+             LOG_INT("slots_checked", report->slots_checked),
+             LOG_INT("slots_restored", report->slots_restored),
+             LOG_INT("holes_made", report->holes_made), LOG_INT("behind", report->behind),
+             LOG_DOUBLE("settings_ms", ms[RESTORE_SETTINGS]),
+             LOG_DOUBLE("slots_ms", ms[RESTORE_SLOTS]), LOG_DOUBLE("repair_ms", ms[RESTORE_REPAIR]),
+             LOG_DOUBLE("lanes_ms", ms[RESTORE_LANES]));
 }

@@ -43,12 +43,22 @@ static void place_sound_ones(struct warm *warm, token_id first, token_id last)
             core_place(warm->core, id, id);
 }
 
+static token_id last_of_piece(const struct warm *warm, token_id first)
+{
+    token_id end = token_table_count(warm->table);
+    return end - first < SLOTS_A_PIECE ? end : first + SLOTS_A_PIECE - 1;
+}
+
+static void in_pieces(struct warm *warm, parallel_work *work)
+{
+    uint64_t count = token_table_count(warm->table);
+    parallel_do((uint32_t)((count + SLOTS_A_PIECE - 1) / SLOTS_A_PIECE), work, warm);
+}
+
 static void check_piece(void *context, uint32_t worker, uint32_t piece)
 {
     struct warm *warm = context;
-    token_id end = token_table_count(warm->table);
-    token_id first = piece * SLOTS_A_PIECE + 1;
-    token_id last = end - first < SLOTS_A_PIECE ? end : first + SLOTS_A_PIECE - 1;
+    token_id first = piece * SLOTS_A_PIECE + 1, last = last_of_piece(warm, first);
     if (atomic_load(&warm->check.bad_count) > BAD_SLOTS_MAX)
         return; /* it will not be believed anyway */
     if (table_check_slots(&warm->check, worker, first, last))
@@ -59,8 +69,7 @@ static void check_piece(void *context, uint32_t worker, uint32_t piece)
 
 void warm_check(struct warm *warm)
 {
-    uint64_t count = token_table_count(warm->table);
-    parallel_do((uint32_t)((count + SLOTS_A_PIECE - 1) / SLOTS_A_PIECE), check_piece, warm);
+    in_pieces(warm, check_piece);
 }
 
 void warm_repair(struct warm *warm)
@@ -109,6 +118,21 @@ void warm_link(struct warm *warm)
     parallel_do(PIECE_FIRST_OF_INDEX + index_pieces, link_piece, warm);
     warm->is_index_rebuilt = table_repair_index(&warm->check);
     core_start(warm->core, atomic_load(&warm->check.newest_snapshot));
+}
+
+static void place_piece(void *context, uint32_t worker, uint32_t piece)
+{
+    struct warm *warm = context;
+    (void)worker;
+    token_id first = piece * SLOTS_A_PIECE + 1;
+    core_place(warm->core, first, last_of_piece(warm, first));
+}
+
+void warm_place(struct warm *warm)
+{
+    in_pieces(warm, place_piece);
+    parallel_do(PIECE_RUNS, link_piece, warm);
+    core_start(warm->core, 0);
 }
 
 void warm_finish(struct warm *warm)

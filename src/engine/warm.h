@@ -36,6 +36,8 @@ void warm_repair(struct warm *warm); /* unless `fault`: the table can be written
 /* A slot that was bad and has been replaced. False: it is bad still. */
 bool warm_take(struct warm *warm, token_id id);
 void warm_link(struct warm *warm); /* look at `fault` afterwards */
+/* Instead, of a table that was just filled: places every token, sorts, and nothing else. */
+void warm_place(struct warm *warm);
 void warm_finish(struct warm *warm);
 
 #endif

@@ -44,8 +44,7 @@
 #define START_STAGE_LIST(X)                                                                        \
     X(STAGE_GO, "told to go")                                                                      \
     X(STAGE_STORE, "store open")                                                                   \
-    X(STAGE_TABLE, "table filled")                                                                 \
-    X(STAGE_LANES, "lanes in order")                                                               \
+    X(STAGE_TABLE, "tokens in their lanes")                                                        \
     X(STAGE_UPSTREAMS, "upstreams set up")                                                         \
     X(STAGE_READY, "ready")
 

@@ -19,6 +19,19 @@ enum inherited_fd {
     FD_INHERITED_END
 };
 
+/* X(code, name) */
+#define START_KIND_LIST(X)                                                                         \
+    X(START_NONE, "none") /* not started again: told to end */                                     \
+    X(START_WARM, "warm") /* takes the token table over */                                         \
+    X(START_COLD, "cold") /* loads the store */
+
+enum start_kind {
+#define X(code, name) code,
+    START_KIND_LIST(X)
+#undef X
+        START_KIND_COUNT
+};
+
 /* Child to supervisor, over FD_LINK (SOCK_SEQPACKET); replies to commands go the same way and are
  * told apart by their size. */
 enum report_kind {

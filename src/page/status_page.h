@@ -223,6 +223,7 @@ struct status_page {
     struct page_beat beats[BEAT_COUNT];
     _Atomic uint64_t incident; /* number of the newest; 0 none */
     _Atomic uint64_t is_paused;
+    _Atomic uint64_t unawaited_pid; /* an engine that was killed and does not die; 0 none */
     _Atomic uint64_t counters[COUNTER_COUNT];
     _Atomic uint64_t gauges[GAUGE_COUNT]; /* doubles as bits */
     struct page_group groups[PAGE_GROUPS];

@@ -704,6 +704,27 @@ static void find_last_token(struct load *load)
     sqlite3_finalize(statement);
 }
 
+/* What can't be read is not told: a chain of history may then begin anew. */
+static void tell_newest_snapshots(struct load *load)
+{
+    sqlite3_stmt *statement = NULL;
+    if (load->loader->on_snapshot == NULL ||
+        sqlite3_prepare_v2(load->s->db,
+                           "SELECT id,token_id FROM snapshot WHERE id > ?1 AND id <= ?2"
+                           " ORDER BY id",
+                           -1, &statement, NULL) != SQLITE_OK)
+        return;
+    sqlite3_bind_int64(statement, 1, load->report->last_snapshot_id - STORE_SNAPSHOTS_MAX);
+    sqlite3_bind_int64(statement, 2, load->report->last_snapshot_id);
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        int64_t token = sqlite3_column_int64(statement, 1);
+        if (token >= 1 && token <= UINT32_MAX)
+            load->loader->on_snapshot(load->loader->context, sqlite3_column_int64(statement, 0),
+                                      (token_id)token);
+    }
+    sqlite3_finalize(statement);
+}
+
 enum err sqlite_resume(struct store *store, const struct store_loader *loader,
                        struct store_load_report *report)
 {
@@ -713,6 +734,7 @@ enum err sqlite_resume(struct store *store, const struct store_loader *loader,
     load->s->is_log_unread = true;
     find_last_snapshot(load);
     find_last_token(load);
+    tell_newest_snapshots(load);
     return load_end(load, load_settings(load));
 }
 

@@ -5,7 +5,7 @@
 
 struct scheme {
     const char *prefix;
-    struct store *(*open)(const char *path, char why[STORE_MESSAGE_SIZE]);
+    struct store *(*open)(const char *path, pid_t unawaited, char why[STORE_MESSAGE_SIZE]);
     struct store_reader *(*reader_open)(const char *path, char why[STORE_MESSAGE_SIZE]);
 };
 
@@ -25,10 +25,15 @@ static const struct scheme *scheme_find(const char *url, char why[STORE_MESSAGE_
     return NULL;
 }
 
-struct store *store_open(const char *url, char why[512])
+struct store *store_open_after(const char *url, pid_t unawaited, char why[512])
 {
     const struct scheme *scheme = scheme_find(url, why);
-    return scheme == NULL ? NULL : scheme->open(url + strlen(scheme->prefix), why);
+    return scheme == NULL ? NULL : scheme->open(url + strlen(scheme->prefix), unawaited, why);
+}
+
+struct store *store_open(const char *url, char why[512])
+{
+    return store_open_after(url, 0, why);
 }
 
 enum err store_load(struct store *store, const struct store_loader *loader,

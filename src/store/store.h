@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "core/token_table.h"
+#include <sys/types.h>
 
 struct store;
 
@@ -68,7 +69,13 @@ struct store_loader {
     void *context;
     bool (*on_token)(void *context, const struct store_token *token); /* in order of ids */
     bool (*on_setting)(void *context, const char *name, const char *value);
+    /* With store_resume(), or NULL: the newest snapshots, rising; those of the last transaction are
+     * among them, after which a death may have kept the writer from noting them. */
+    void (*on_snapshot)(void *context, int64_t snapshot_id, token_id token);
 };
+
+/* In one transaction. */
+#define STORE_SNAPSHOTS_MAX 1024
 
 /* What a load found. A row that fails its checks (lengths, ranges, finite numbers, a mint that is
  * none, one that stands twice) is left where it is, counted and logged, never believed.
@@ -89,6 +96,9 @@ struct store_load_report {
 /* Opens or makes the database behind `url` ("sqlite:PATH") and migrates its schema. NULL with a
  * sentence in `why` when it can't be. One writer at a time: a second one is told ERR_BUSY. */
 struct store *store_open(const char *url, char why[512]);
+/* The same after an engine, process `unawaited`, that was killed and does not die: the lock that it
+ * holds does not count. Should it ever wake, its generation keeps it from writing. */
+struct store *store_open_after(const char *url, pid_t unawaited, char why[512]);
 /* Once, before the first write. ERR_CORRUPT after having delivered all that could be read. */
 enum err store_load(struct store *store, const struct store_loader *loader,
                     struct store_load_report *report) MUST_CHECK;

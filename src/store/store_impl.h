@@ -54,7 +54,7 @@ struct store_reader {
 };
 
 /* `path` is the URL without its scheme. */
-struct store *sqlite_store_open(const char *path, char why[STORE_MESSAGE_SIZE]);
+struct store *sqlite_store_open(const char *path, pid_t unawaited, char why[STORE_MESSAGE_SIZE]);
 struct store_reader *sqlite_reader_open(const char *path, char why[STORE_MESSAGE_SIZE]);
 
 #endif

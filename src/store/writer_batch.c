@@ -153,6 +153,8 @@ static enum err write_token(struct writer *writer, size_t n)
     if (hash == token_stored_pools(writer->table, batch->tokens[n]))
         return OK;
     batch->pool_hashes[n] = hash;
+    /* Until the commit is known: after a death in between, the store has either list. */
+    token_mark_stored_pools(writer->table, batch->tokens[n], 0);
     batch->rows_written += writer->row.token.pool_count;
     return writer_tolerate(writer, store_put_pools(writer->store, &writer->row));
 }

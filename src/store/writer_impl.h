@@ -16,7 +16,7 @@
  * in the milliseconds and a new token never waits long behind it. */
 #define BATCH_ADDITIONS_MAX 2048
 #define BATCH_SETTINGS_MAX  128
-#define BATCH_ROWS_MAX      1024
+#define BATCH_ROWS_MAX      STORE_SNAPSHOTS_MAX
 #define BATCH_TOKENS_MAX    8192
 
 #define CHECKPOINT_ROWS_MAX 2048

@@ -299,7 +299,7 @@ void heal_on_death(struct supervisor *supervisor, instant now)
 
 /* Whatever a lost engine shares is left to it: should it ever wake, its socket to us is closed, and
  * the store refuses its generation. Who else works with that gets what the next engine does. */
-static void renew_world(struct supervisor *supervisor)
+static void renew_world(struct supervisor *supervisor, pid_t lost)
 {
     dismiss_standby(supervisor);
     if (!world_renew(&supervisor->world)) {
@@ -307,6 +307,7 @@ static void renew_world(struct supervisor *supervisor)
                   LOG_STRING("error", strerror(errno)));
         return;
     }
+    atomic_store(&supervisor->world.page->unawaited_pid, (uint64_t)lost);
     watch_forget(supervisor->world.page, PROCESS_API); /* it beats on the old page */
     life_tell_to_end(supervisor, &supervisor->api.child, API_DRAIN_LIMIT);
 }
@@ -318,9 +319,10 @@ static void leave_behind(struct supervisor *supervisor, struct ward *ward, insta
               LOG_STRING("process", process_name(ward->child.process)),
               LOG_INT("pid", ward->child.pid));
     ward->death.cause = INCIDENT_UNAWAITABLE;
+    pid_t lost = ward->child.pid;
     child_abandon(&ward->child);
     if (is_engine(ward) && !supervisor->is_stopping)
-        renew_world(supervisor);
+        renew_world(supervisor, lost);
     on_gone(supervisor, ward, now);
 }
 

@@ -18,25 +18,13 @@
 #include "base/options.h"
 #include "base/prng.h"
 #include "base/time.h"
+#include "page/inherited.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 #define RESTART_JITTER   0.2 /* share of a wait that chance adds at most */
 #define RESTART_MINUTES  61  /* a death counts for an hour, and at most a minute more */
 #define RESTART_COLD_SEC 60  /* lived shorter than this: the next start is cold */
-
-/* X(code, name) */
-#define START_KIND_LIST(X)                                                                         \
-    X(START_NONE, "none") /* not started again: told to end */                                     \
-    X(START_WARM, "warm") /* takes the token table over */                                         \
-    X(START_COLD, "cold") /* loads the store */
-
-enum start_kind {
-#define X(code, name) code,
-    START_KIND_LIST(X)
-#undef X
-        START_KIND_COUNT
-};
 
 struct restart_limits {
     duration backoff_min, backoff_max;

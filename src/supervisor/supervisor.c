@@ -97,6 +97,8 @@ static void watch_memory(struct supervisor *supervisor, instant now)
     struct page_process *engine = &supervisor->world.page->processes[PROCESS_ENGINE];
     struct page_process *api = &supervisor->world.page->processes[PROCESS_API];
     const struct child *child = &supervisor->engine.child;
+    atomic_store(&supervisor->world.page->processes[PROCESS_SUPERVISOR].resident_bytes,
+                 memory_resident(getpid()));
     atomic_store(&api->resident_bytes, memory_resident(supervisor->api.child.pid));
     uint64_t resident = memory_resident(child->pid);
     atomic_store(&engine->resident_bytes, resident);
@@ -113,10 +115,24 @@ static void reap_others(const struct supervisor *supervisor)
     child_reap_others(ours, sizeof ours / sizeof ours[0]);
 }
 
+/* The engine clears and releases; what it changed is written within a second. */
+static void keep_suspects(struct supervisor *supervisor)
+{
+    const struct suspects *suspects = &supervisor->world.page->suspects;
+    uint64_t digest = 0;
+    for (size_t i = 0; i < SUSPECTS_MAX; i++)
+        digest = digest * 31 + atomic_load(&suspects->rows[i].state);
+    if (digest != supervisor->suspects_digest)
+        (void)state_dir_save_suspects(&supervisor->state_dir, suspects);
+    supervisor->suspects_digest = digest;
+}
+
 static void on_second(struct supervisor *supervisor, instant now)
 {
     struct world *world = &supervisor->world;
     supervisor->second_at = instant_add(now, duration_s(1));
+    if (supervisor->faults != NULL)
+        clock_mislead(duration_us((int64_t)fault_armed(supervisor->faults, FAULT_CLOCK)));
     if (clock_discipline()) {
         page_add(world->page, COUNTER_CLOCK_STEPS, 1);
         flight_record(&world->page->flight, now,
@@ -133,6 +149,7 @@ static void on_second(struct supervisor *supervisor, instant now)
     atomic_store(&world->page->processes[PROCESS_API].deaths_last_hour,
                  restart_policy_deaths(&supervisor->api.policy, now));
     watch_memory(supervisor, now);
+    keep_suspects(supervisor);
     control_on_second(&supervisor->control, now);
     reap_others(supervisor);
 }

@@ -104,6 +104,7 @@ static int wait_for_api(void)
 {
     int status;
     assert_int_equal(waitpid(api_pid, &status, 0), api_pid);
+    api_pid = 0;
     close(link_fd);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
@@ -305,12 +306,22 @@ static void write_until_killed(void)
     }
 }
 
-static void kill_a_writer(unsigned after_us)
+/* Splits buckets of the index all the time. */
+static void add_until_killed(void)
+{
+    for (uint32_t number = 1000000;; number++) {
+        struct address mint = world_mint(number);
+        if (!token_table_is_short(world.memory.table, 8))
+            token_table_add(world.memory.table, &mint);
+    }
+}
+
+static void kill_a_writer(void (*writes)(void), unsigned after_us)
 {
     fflush(stdout);
     pid_t writer = fork();
     if (writer == 0)
-        write_until_killed();
+        writes();
     usleep(after_us);
     kill(writer, SIGKILL);
     waitpid(writer, NULL, 0);
@@ -333,13 +344,23 @@ static unsigned count_torn(void)
 }
 
 /* Nobody mends a table here, so each writer gets one of its own. */
-static void renew_table(void)
+static void renew_table(uint32_t capacity)
 {
     int error;
     table_memory_finish(&world.memory);
-    assert_true(table_memory_init(&world.memory, 1024, &error));
+    assert_true(table_memory_init(&world.memory, capacity, &error));
     for (uint32_t i = 1; i <= 2 * WRITTEN; i++)
         world_add(&world, i, TOKEN_ACTIVE, 0.9);
+}
+
+/* How many of them are found by their mints. */
+static unsigned count_found(void)
+{
+    unsigned found = 0;
+    for (token_id id = 1; id <= WRITTEN; id++)
+        found += token_table_find_shared(world.memory.table,
+                                         &token_slot(world.memory.table, id)->mint) == id;
+    return found;
 }
 
 static void test_writer_dies(void **state)
@@ -347,9 +368,9 @@ static void test_writer_dies(void **state)
     (void)state;
     unsigned torn = 0;
     for (unsigned i = 0; i < DEATHS; i++) {
-        renew_table();
+        renew_table(1024);
         start_well();
-        kill_a_writer(1000 + 137 * i);
+        kill_a_writer(write_until_killed, 1000 + 137 * i);
         assert_get("/tokens?limit=100", 200, "\"meta\":{\"total\":40,");
         torn += count_torn();
         assert_get("/tokens.csv", 200, "mint_address,");
@@ -358,6 +379,20 @@ static void test_writer_dies(void **state)
         assert_int_equal(stop_api(SIGTERM), API_DONE);
     }
     assert_in_range(torn, 1, DEATHS);
+}
+
+/* Whoever is in another bucket is still found. */
+static void test_adder_dies(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < DEATHS; i++) {
+        renew_table(100000);
+        start_well();
+        kill_a_writer(add_until_killed, 2000 + 137 * i);
+        assert_in_range(count_found(), WRITTEN - 2, WRITTEN);
+        assert_get("/tokens?limit=100", 200, "\"items\":[{");
+        assert_int_equal(stop_api(SIGTERM), API_DONE);
+    }
 }
 
 /* ---- the whole ---- */
@@ -385,6 +420,15 @@ static int start(void **state)
     return 0;
 }
 
+/* What a test that failed has left running. */
+static int end_api(void **state)
+{
+    (void)state;
+    if (api_pid > 0)
+        stop_api(SIGKILL);
+    return 0;
+}
+
 static int stop(void **state)
 {
     (void)state;
@@ -398,10 +442,14 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_serves),          cmocka_unit_test(test_beats),
-        cmocka_unit_test(test_supervisor_dies), cmocka_unit_test(test_replaced),
-        cmocka_unit_test(test_stops_cleanly),   cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_writer_dies),
+        cmocka_unit_test_teardown(test_serves, end_api),
+        cmocka_unit_test_teardown(test_beats, end_api),
+        cmocka_unit_test_teardown(test_supervisor_dies, end_api),
+        cmocka_unit_test_teardown(test_replaced, end_api),
+        cmocka_unit_test_teardown(test_stops_cleanly, end_api),
+        cmocka_unit_test_teardown(test_refuses, end_api),
+        cmocka_unit_test_teardown(test_writer_dies, end_api),
+        cmocka_unit_test_teardown(test_adder_dies, end_api),
     };
     return cmocka_run_group_tests_name("process", tests, start, stop);
 }

@@ -221,10 +221,11 @@ void world_start_at(struct world *world, const char *api_token, const char *list
     start_parts(world, store_url);
 }
 
-void world_start_in(struct world *world, const char *state_dir)
+void world_start_with(struct world *world, const char *state_dir, int64_t heartbeat_deadline_ms)
 {
     make_parts(world);
     snprintf(world->options.state_dir, sizeof world->options.state_dir, "%s", state_dir);
+    world->options.heartbeat_deadline_ms = heartbeat_deadline_ms;
     start_parts(world, "sqlite:none");
 }
 

@@ -38,8 +38,8 @@ struct world {
 void world_start(struct world *world, const char *api_token);
 void world_start_at(struct world *world, const char *api_token, const char *listen,
                     const char *store_url);
-/* With a state folder, for incidents. */
-void world_start_in(struct world *world, const char *state_dir);
+/* With a state folder, for incidents; "" for none. */
+void world_start_with(struct world *world, const char *state_dir, int64_t heartbeat_deadline_ms);
 void world_stop(struct world *world);
 
 /* Puts the default options and a healthy engine on the page. */

@@ -206,6 +206,45 @@ static void a_token_that_is_too_old(void **state)
     expect_content(); /* archived ones have no right to be fresh */
 }
 
+static const struct action *find_screening(const struct actions *actions)
+{
+    for (size_t i = 0; i < actions->count; i++)
+        if (actions->items[i].kind == ACTION_FETCH && actions->items[i].fetch.lane == LANE_SCREEN)
+            return &actions->items[i];
+    fail_msg("nobody is screened");
+    return NULL;
+}
+
+static void a_suspect_with_others(void **state)
+{
+    (void)state;
+    static struct actions actions;
+    static uint8_t suspected[TOKENS + 1], quarantined[TOKENS + 1];
+    instant later = instant_add(NOW, duration_s(50));
+    struct event event = {.kind = EVENT_TIME, .now = later};
+    core_step(world.core, &event, &actions);
+    const struct action *screening = find_screening(&actions);
+    assert_int_equal(screening->fetch.count, TOKENS);
+    world.oracle.suspected = suspected;
+    world.oracle.quarantined = quarantined;
+    oracle_on_action(&world.oracle, screening, later);
+    expect_content();
+    suspected[2] = 1;
+    oracle_on_action(&world.oracle, screening, later);
+    expect_complaint("token 2 is suspect and sent with 2 others");
+    suspected[2] = 0;
+    quarantined[3] = 1;
+    oracle_on_action(&world.oracle, screening, later);
+    expect_complaint("token 3 is sent, but in quarantine");
+    oracle_on_table(&world.oracle, later);
+    expect_complaint("token 3 is taken for ordinary");
+    oracle_on_ages(&world.oracle, later, duration_s(45));
+    expect_complaint("token 1 is 50.0 s old");
+    quarantined[1] = quarantined[2] = 1; /* they have no right to be fresh */
+    oracle_on_ages(&world.oracle, later, duration_s(45));
+    expect_content();
+}
+
 static void the_first_complaint_stays(void **state)
 {
     (void)state;
@@ -228,6 +267,7 @@ int main(void)
         TEST(a_torn_slot),
         TEST(an_answer_of_the_future),
         TEST(a_token_that_is_too_old),
+        TEST(a_suspect_with_others),
         TEST(the_first_complaint_stays),
     };
     return cmocka_run_group_tests_name("sim.oracle", tests, NULL, NULL);

@@ -93,11 +93,64 @@ static void an_outage_costs_nobody_its_place(void **state)
     }
 }
 
+/* It kills with the others of its request, and once more alone; then it is known. */
+static void a_poisonous_token_kills_twice(void **state)
+{
+    (void)state;
+    static const token_id poisons[] = {ACTIVE / 2, ACTIVE + MONITORING / 2};
+    for (size_t i = 0; i < sizeof poisons / sizeof *poisons; i++) {
+        struct sim_setup setup = {.seed = 1,
+                                  .hours = MINUTES(10),
+                                  .tokens = ACTIVE + MONITORING,
+                                  .active = ACTIVE,
+                                  .hours_old = 7,
+                                  .poison = poisons[i],
+                                  .poison_from_s = 120};
+        struct sim_result result = run(&setup);
+        print_message("# token %u: %d deaths; on time: hot %.4f, cold %.4f\n", poisons[i],
+                      (int)result.deaths, result.on_time[GROUP_HOT], result.on_time[GROUP_COLD]);
+        assert_int_equal(result.deaths, 2);
+        assert_int_equal(result.stats.quarantined, 1);
+        assert_int_equal(result.stats.suspects, 0);
+        assert_true(result.on_time[GROUP_HOT] >= 0.98);
+        assert_true(result.on_time[GROUP_COLD] >= 0.98);
+    }
+}
+
+/* Exports hang for four minutes: the tokens are none the worse for it. */
+static void a_job_that_hangs_costs_nobody_anything(void **state)
+{
+    (void)state;
+    char why[OPTION_MESSAGE_SIZE];
+    struct options options;
+    options_init(&options);
+    assert_int_equal(options_set(&options, "job_deadline_sec", "20", OPTION_FROM_COMMAND_LINE, why),
+                     OK);
+    struct sim_setup setup = {.seed = 1,
+                              .hours = MINUTES(10),
+                              .tokens = ACTIVE + MONITORING,
+                              .active = ACTIVE,
+                              .hours_old = 7,
+                              .stuck_from_s = 60,
+                              .stuck_to_s = 300,
+                              .options = &options};
+    struct sim_result result = run(&setup);
+    print_message("# %d restarts; on time: hot %.4f, cold %.4f\n", (int)result.restarts,
+                  result.on_time[GROUP_HOT], result.on_time[GROUP_COLD]);
+    /* Three overruns of 20 s each, from the third on one restart. */
+    assert_in_range(result.restarts, 3, 4);
+    assert_true(result.on_time[GROUP_HOT] >= 0.98);
+    assert_true(result.on_time[GROUP_COLD] >= 0.98);
+    assert_true(result.stats.jobs[JOB_EXPORT].runs >= 50); /* since the last restart */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_everybody_on_time_within_the_limits),
         cmocka_unit_test(an_outage_costs_nobody_its_place),
+        cmocka_unit_test(a_poisonous_token_kills_twice),
+        cmocka_unit_test(a_job_that_hangs_costs_nobody_anything),
     };
     return cmocka_run_group_tests_name("sim.scenarios", tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@ static struct sim_result run(uint64_t seed, double hours, unsigned faults)
 static void holds_whatever_happens(void **state)
 {
     (void)state;
-    uint64_t injected = 0, activated = 0, demoted = 0;
+    uint64_t injected = 0, activated = 0, demoted = 0, deaths = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         struct sim_result result = run(seed, 1, ALL_FAULTS);
         if (result.verdict[0] != 'o' || result.verdict[1] != 'k')
@@ -29,10 +29,12 @@ static void holds_whatever_happens(void **state)
         injected += result.faults_injected;
         activated += result.stats.activated;
         demoted += result.stats.demoted;
+        deaths += result.deaths;
         assert_true(result.simulated_s >= 3600);
     }
     /* The runs are not idle ones. */
     assert_true(injected > SEEDS * 5);
+    assert_true(deaths > SEEDS);
     assert_true(activated > SEEDS * 100 && demoted > SEEDS * 50);
 }
 

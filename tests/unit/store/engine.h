@@ -110,7 +110,7 @@ static inline void engine_start(struct engine *engine, struct store_load_report 
                                          on_state,
                                          on_history_deleted,
                                          NULL};
-    struct store_loader loader = {engine, restore_token, ignore_setting};
+    struct store_loader loader = {engine, restore_token, ignore_setting, NULL};
     int error;
     assert_true(table_memory_init(&engine->memory, 8192, &error));
     struct store *store = open_or_fail(engine->place.url);

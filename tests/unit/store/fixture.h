@@ -158,7 +158,7 @@ static inline enum err kept_load(struct store *store, struct kept *kept)
     *kept = (struct kept){0};
     kept->tokens = calloc(KEPT_TOKENS_MAX, sizeof *kept->tokens);
     assert_non_null(kept->tokens);
-    struct store_loader loader = {kept, keep_token, keep_setting};
+    struct store_loader loader = {kept, keep_token, keep_setting, NULL};
     return store_load(store, &loader, &kept->report);
 }
 

@@ -67,7 +67,7 @@ static void work(struct engine *engine, int64_t n)
 static _Noreturn void be_child(struct engine *engine)
 {
     struct store_load_report report;
-    struct store_loader loader = {engine, restore_token, ignore_setting};
+    struct store_loader loader = {engine, restore_token, ignore_setting, NULL};
     struct writer_callbacks callbacks = {
         .context = engine, .on_token_durable = say_token, .on_snapshot_durable = say_snapshot};
     int error;

@@ -186,7 +186,7 @@ static void some_tokens_come_as_all_would(void **state)
     append(store, 9, 4);
     assert_int_equal(store_commit(store), OK);
     kept.tokens = calloc(KEPT_TOKENS_MAX, sizeof *kept.tokens);
-    struct store_loader loader = {&kept, keep_token, keep_setting};
+    struct store_loader loader = {&kept, keep_token, keep_setting, NULL};
     assert_int_equal(store_load_some(store, ids, sizeof ids / sizeof *ids, &loader), OK);
     assert_int_equal(kept.last, 3000000);
     for (token_id id = 1; id <= 101; id++)
@@ -197,6 +197,35 @@ static void some_tokens_come_as_all_would(void **state)
     }
     assert_int_equal(store_load_some(store, NULL, 0, &loader), OK);
     kept_finish(&kept);
+    store_close(store);
+}
+
+static void note_snapshot(void *context, int64_t id, token_id token)
+{
+    int64_t *sum = context;
+    *sum += id * 1000 + token;
+}
+
+static void a_resumption_tells_the_newest_snapshots(void **state)
+{
+    struct world *world = *state;
+    struct store_load_report report;
+    int64_t sum = 0, expected = 0;
+    struct store *store = open_loaded(state);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    for (int64_t id = 1; id <= 3000; id++) {
+        struct store_snapshot snapshot = {.id = id, .token = (token_id)(id % 7 + 1)};
+        assert_int_equal(store_put_snapshot(store, &snapshot), OK);
+        if (id > 3000 - STORE_SNAPSHOTS_MAX)
+            expected += id * 1000 + snapshot.token;
+    }
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    store = open_or_fail(world->url);
+    struct store_loader loader = {.context = &sum, .on_snapshot = note_snapshot};
+    assert_int_equal(store_resume(store, &loader, &report), OK);
+    assert_int_equal(report.last_snapshot_id, 3000);
+    assert_int_equal(sum, expected);
     store_close(store);
 }
 
@@ -219,7 +248,7 @@ static void a_resumption_reads_no_tokens(void **state)
     append_and_commit(store, 5, 1);
     store_close(store);
     store = open_or_fail(world->url);
-    struct store_loader loader = {&kept, keep_token, keep_setting};
+    struct store_loader loader = {&kept, keep_token, keep_setting, NULL};
     assert_int_equal(store_resume(store, &loader, &kept.report), OK);
     assert_int_equal(kept.last, TOKEN_NONE);
     assert_int_equal(kept.setting_count, 1);
@@ -586,6 +615,7 @@ int main(void)
         ROW(newest_of_the_log_wins),
         ROW(some_tokens_come_as_all_would),
         ROW(a_resumption_reads_no_tokens),
+        ROW(a_resumption_tells_the_newest_snapshots),
         ROW(a_store_is_known_again),
         ROW(a_checkpoint_is_not_undone_by_the_log),
         ROW(a_checkpoint_restores_a_row_that_was_lost),

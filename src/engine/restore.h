@@ -1,0 +1,67 @@
+/*
+ * What an engine starts from: the table that its predecessor left (WARM), or the store (COLD).
+ *
+ *     engine_restore_warm()   checks every slot of an attached table, takes bad ones from the
+ * store, settings always; ERR_CORRUPT with `why_cold`: go cold engine_restore_cold()   empties the
+ * table where it was inherited, and loads everything engine_catch_up()       after writer_start():
+ * what the store does not have yet is written
+ *
+ * Both leave engine->core ready to step. The report is for the log and for the incident.
+ *
+ * A table is believed when its header and all but BAD_SLOTS_MAX of its slots are sound, and when
+ * the store is the one it was written to. Where that store is empty now (its file was deleted), or
+ * a new one had not been filled, everything is written to it from the table.
+ */
+#ifndef MOONWATCH_ENGINE_RESTORE_H
+#define MOONWATCH_ENGINE_RESTORE_H
+
+#include "engine/warm.h"
+#include "store/store.h"
+
+struct engine;
+
+enum restore_kind { RESTORE_COLD, RESTORE_WARM };
+
+#define RESTORE_STAGE_LIST(X)                                                                      \
+    X(RESTORE_SETTINGS, "settings")                                                                \
+    X(RESTORE_SLOTS, "slots")   /* warm: checked and placed */                                     \
+    X(RESTORE_REPAIR, "repair") /* warm: bad slots taken from the store */                         \
+    X(RESTORE_LOAD, "load")     /* cold: rows, log and settings */                                 \
+    X(RESTORE_LANES, "lanes")   /* sorted; warm: and the index checked */
+
+enum restore_stage {
+#define X(code, name) code,
+    RESTORE_STAGE_LIST(X)
+#undef X
+        RESTORE_STAGE_COUNT
+};
+
+const char *restore_stage_name(enum restore_stage stage);
+
+struct restore_report {
+    enum restore_kind kind;
+    const char *why_cold; /* static; NULL: warm, or nothing was inherited */
+    uint32_t slots_checked;
+    uint32_t slots_restored; /* from the store */
+    uint32_t holes_made;     /* bad slots without a row: never durable, never acknowledged */
+    uint32_t behind;         /* tokens that the store did not have as they are */
+    bool is_index_rebuilt;
+    bool is_store_rewritten; /* from the table, all of it */
+    double stage_ms[RESTORE_STAGE_COUNT];
+};
+
+struct restore {
+    struct restore_report report;
+    struct store_load_report load;
+    struct warm warm;
+};
+
+enum err engine_restore_warm(struct engine *engine, struct store *store,
+                             struct restore *restore) MUST_CHECK;
+/* Keeps `why_cold`. ERR_CORRUPT after all that could be read: the core is ready all the same. */
+enum err engine_restore_cold(struct engine *engine, struct store *store,
+                             struct restore *restore) MUST_CHECK;
+void engine_catch_up(struct engine *engine, struct restore *restore);
+void restore_log(const struct restore_report *report);
+
+#endif
