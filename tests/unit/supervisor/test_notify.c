@@ -23,7 +23,7 @@ static void listen_at(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(path);
-    snprintf(address_text, sizeof address_text, "%s", path);
+    memcpy(address_text, path, length + 1);
     memcpy(address.sun_path, path, length);
     if (path[0] == '@')
         address.sun_path[0] = '\0';
