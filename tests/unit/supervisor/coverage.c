@@ -1,5 +1,6 @@
-/* Under coverage gcc puts a function of its own in the place of execv(), which writes the counts and
- * takes them for written from then on. After a vfork, they are the parent's: its would end there. */
+/* Under coverage gcc puts a function of its own in the place of execv(), which writes the counts
+ * and takes them for written from then on. After a vfork, they are the parent's: its would end
+ * there. */
 #include <sys/syscall.h>
 #include <unistd.h>
 
