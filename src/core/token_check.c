@@ -171,7 +171,10 @@ static void derive_columns(struct token_table *table, token_id id)
     if (token_column_status(table, id) != token->status)
         token_set_columns(table, id, token);
     float score = token_column_score(table, id), right = token_score_for_column(token);
-    if (memcmp(&score, &right, sizeof score) != 0)
+    uint32_t there, wanted; /* compared as bits: a score that is not known is a NaN */
+    memcpy(&there, &score, sizeof there);
+    memcpy(&wanted, &right, sizeof wanted);
+    if (there != wanted)
         token_set_columns(table, id, token);
 }
 
