@@ -92,9 +92,12 @@ static void on_second(uv_timer_t *timer)
 /* Little by little: what takes its time to get memory must not look like a hang. */
 static void leak(const struct engine *engine)
 {
+    static void *volatile lost; /* a compiler may leave out what nobody can see */
     size_t size = (size_t)((fault_armed(engine->faults, FAULT_LEAK) << 20) *
                            uv_timer_get_repeat(&engine->beat_timer) / 1000);
-    void *lost = size > 0 ? malloc(size) : NULL;
+    if (size == 0)
+        return;
+    lost = malloc(size);
     if (lost != NULL)
         memset(lost, 1, size);
 }
@@ -403,10 +406,22 @@ static uint32_t drain(struct engine *engine)
     return unwritten;
 }
 
+/* Only now: until everything was written, whoever told us to stop once more (as the kernel does when
+ * our supervisor dies) would have ended us in the middle of it. */
+static void close_signals(struct engine *engine)
+{
+    for (int i = 0; i < 2; i++) {
+        int number = engine->signals[i].signum;
+        uv_close((uv_handle_t *)&engine->signals[i], NULL);
+        signal(number, SIG_IGN);
+    }
+}
+
 /* What the writer had to close, and exports that end soon. False: a thread of ours hangs. */
 static bool finish_turns(struct engine *engine)
 {
     instant deadline = instant_add(clock_now(), EXPORT_LIMIT);
+    close_signals(engine);
     while (!exporter_is_idle(engine->exporter) && instant_before(clock_now(), deadline)) {
         uv_run(&engine->loop, UV_RUN_NOWAIT);
         uv_sleep(STOP_STEP_MS);
