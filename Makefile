@@ -7,6 +7,7 @@ help:
 	@echo 'make run      build and run against the bundled market; http://127.0.0.1:$(PORT) (PORT=… for another)'
 	@echo 'make build    build/moonwatch and build/moonwatch-market'
 	@echo 'make test     build and run every test, plainly and under sanitizers'
+	@echo 'make bench    what bench/ measures, as a table and as build/bench.json; QUICK=1: in under three minutes'
 	@echo 'make lint     formatting, both compilers, clang-tidy, shellcheck, the purity of src/core'
 	@echo 'make format   clang-format over all sources'
 	@echo
@@ -26,6 +27,13 @@ run: build
 test:
 	@tools/setup run
 	@tools/test
+
+.PHONY: bench
+bench:
+	@tools/setup run bench
+	@tools/configure build --buildtype=release
+	@ninja -C build moonwatch moonwatch-market bench/moonwatch-bench bench/bench-worker
+	@build/bench/moonwatch-bench $(if $(QUICK),--quick) --out build/bench.json
 
 .PHONY: lint
 lint:

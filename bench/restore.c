@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/prng.h"
 #include "engine/parts.h"
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,10 +200,15 @@ static void measure(void)
     close(fd);
 }
 
-static int remove_entry(const char *path, const struct stat *file, int type, struct FTW *place)
+static void remove_database(const char *folder)
 {
-    (void)file, (void)type, (void)place;
-    return remove(path);
+    static const char *const files[] = {"", "-wal", "-shm", ".lock"};
+    char path[512];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/bench.db%s", folder, files[i]);
+        unlink(path);
+    }
+    rmdir(folder);
 }
 
 int main(int argc, char **argv)
@@ -223,5 +227,6 @@ int main(int argc, char **argv)
     require(status == 0, "no database");
     printf("%u tokens\n", tokens);
     measure();
-    return nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : 1;
+    remove_database(folder);
+    return 0;
 }

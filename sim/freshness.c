@@ -123,7 +123,7 @@ static bool make_population(struct run *run)
         double age = prng_unit(&prng) * token->target_s;
         lanes_place(&run->lanes, id, tier, token->weight, at(-age));
     }
-    lanes_sort(&run->lanes, count, NULL);
+    lanes_sort(&run->lanes, count, at(0), NULL);
     return true;
 }
 

@@ -234,8 +234,7 @@ static enum arguments_result take_flag(struct parse *parse, const char *word)
     snprintf(name, sizeof name, "%.*s",
              (int)(equals == NULL ? strlen(word) : (size_t)(equals - word)), word);
     for (size_t i = 0; i < parse->spec->count; i++)
-        if (!is_operand(&parse->spec->rows[i]) &&
-            strcmp(parse->spec->rows[i].name, name) == 0)
+        if (!is_operand(&parse->spec->rows[i]) && strcmp(parse->spec->rows[i].name, name) == 0)
             return set_own(parse, i, attached);
     return set_shared(parse, name, attached);
 }
@@ -292,9 +291,8 @@ static enum arguments_result check_required(const struct parse *parse)
     for (size_t i = 0; i < parse->spec->count; i++) {
         const struct argument *row = &parse->spec->rows[i];
         if (row->need == ARGUMENT_REQUIRED && (parse->given >> i & 1) == 0)
-            return is_operand(row)
-                       ? wrong(parse, "%s is missing", row->name)
-                       : wrong(parse, "--%s %s is missing", row->name, row->value_name);
+            return is_operand(row) ? wrong(parse, "%s is missing", row->name)
+                                   : wrong(parse, "--%s %s is missing", row->name, row->value_name);
     }
     return ARGUMENTS_OK;
 }

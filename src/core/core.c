@@ -49,7 +49,7 @@ size_t core_scratch_size(const struct token_table *table)
 void core_sort(struct core *core, enum link_family family, void *scratch)
 {
     lanes_sort(family == LINKS_PRICE ? &core->price : &core->discover,
-               token_table_count(core->table), scratch);
+               token_table_count(core->table), core->now, scratch);
 }
 
 void core_start(struct core *core, int64_t newest_snapshot)

@@ -305,13 +305,18 @@ uint32_t lanes_count(const struct lanes *lanes, unsigned group)
     return count;
 }
 
-static void advance_due(const struct lanes *lanes, struct lane_fifo *fifo, instant due_before)
+/* The latest stamp that has reached its target. */
+static instant due_before(const struct lanes *lanes, unsigned group, instant now)
 {
-    if (due_before.us <= fifo->due_before.us)
+    return (instant){now.us - lanes->groups[group].target.us - 1};
+}
+
+static void advance_due(const struct lanes *lanes, struct lane_fifo *fifo, instant latest)
+{
+    if (latest.us <= fifo->due_before.us)
         return;
-    fifo->due_before = due_before;
-    while (fifo->due_cursor != TOKEN_NONE &&
-           lanes->links[fifo->due_cursor].stamp.us <= due_before.us) {
+    fifo->due_before = latest;
+    while (fifo->due_cursor != TOKEN_NONE && lanes->links[fifo->due_cursor].stamp.us <= latest.us) {
         fifo->due_count++;
         fifo->due_cursor = lanes->links[fifo->due_cursor].next;
     }
@@ -320,10 +325,10 @@ static void advance_due(const struct lanes *lanes, struct lane_fifo *fifo, insta
 uint32_t lanes_count_due(struct lanes *lanes, unsigned group, instant now)
 {
     uint32_t count = 0;
-    instant due_before = {now.us - lanes->groups[group].target.us - 1};
+    instant latest = due_before(lanes, group, now);
     for (unsigned i = 0; i < LANE_CLASSES; i++) {
         struct lane_fifo *fifo = &lanes->fifos[group * LANE_CLASSES + i];
-        advance_due(lanes, fifo, due_before);
+        advance_due(lanes, fifo, latest);
         count += fifo->due_count;
     }
     return count;
@@ -366,11 +371,27 @@ void lanes_place_nowhere(struct lanes *lanes, token_id id)
     lanes->fifo_of[id] = 0;
 }
 
-/* Behind all others; the FIFO's counts of those that are due begin when all are there. */
+/* Nobody is counted as due; those that append() brings are, up to `now`. */
+static void begin_due(struct lanes *lanes, instant now)
+{
+    for (unsigned i = 0; i < LANE_FIFOS; i++) {
+        struct lane_fifo *fifo = &lanes->fifos[i];
+        fifo->due_before = due_before(lanes, i / LANE_CLASSES, now);
+        fifo->due_count = 0;
+        fifo->due_cursor = TOKEN_NONE;
+    }
+}
+
+/* Behind all others. Who is due is counted on the way: for a million, another walk through their
+ * links would keep the first request waiting. */
 static void append(struct lanes *lanes, token_id id)
 {
     unsigned index = lanes->fifo_of[id] - 1U;
     struct lane_fifo *fifo = &lanes->fifos[index];
+    if (lanes->links[id].stamp.us <= fifo->due_before.us)
+        fifo->due_count++;
+    else if (fifo->due_cursor == TOKEN_NONE)
+        fifo->due_cursor = id;
     lanes->links[id].prev = fifo->tail;
     lanes->links[id].next = TOKEN_NONE;
     *(fifo->tail == TOKEN_NONE ? &fifo->head : &lanes->links[fifo->tail].next) = id;
@@ -415,6 +436,7 @@ static token_id sort_chain(struct lane_link *links, token_id chain)
     return all;
 }
 
+/* Who is due is counted later, when somebody asks. */
 static void sort_chains(struct lanes *lanes, token_id last)
 {
     for (token_id id = 1; id <= last; id++)
@@ -429,6 +451,9 @@ static void sort_chains(struct lanes *lanes, token_id last)
             prev = id;
         }
         fifo->tail = prev;
+        fifo->due_before = NOT_COUNTED;
+        fifo->due_count = 0;
+        fifo->due_cursor = fifo->head;
     }
 }
 
@@ -517,13 +542,9 @@ size_t lanes_scratch_size(token_id last)
     return 2 * sizeof(uint64_t) * (size_t)last;
 }
 
-void lanes_sort(struct lanes *lanes, token_id last, void *scratch)
+void lanes_sort(struct lanes *lanes, token_id last, instant now, void *scratch)
 {
+    begin_due(lanes, now);
     if (!sort_array(lanes, last, scratch))
         sort_chains(lanes, last);
-    for (unsigned i = 0; i < LANE_FIFOS; i++) {
-        lanes->fifos[i].due_before = NOT_COUNTED;
-        lanes->fifos[i].due_count = 0;
-        lanes->fifos[i].due_cursor = lanes->fifos[i].head;
-    }
 }

@@ -104,8 +104,9 @@ bool lanes_move(struct lanes *lanes, token_id id, unsigned group, double weight)
 void lanes_place(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp);
 void lanes_place_nowhere(struct lanes *lanes, token_id id);
 
-/* `scratch`: lanes_scratch_size() bytes, or NULL, which takes ten times as long for a million. */
-void lanes_sort(struct lanes *lanes, token_id last, void *scratch);
+/* `scratch`: lanes_scratch_size() bytes, or NULL, which takes ten times as long for a million. With
+ * it those that are due at `now` are counted on the way. */
+void lanes_sort(struct lanes *lanes, token_id last, instant now, void *scratch);
 size_t lanes_scratch_size(token_id last);
 
 void lanes_remove(struct lanes *lanes, token_id id);

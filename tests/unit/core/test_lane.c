@@ -278,7 +278,12 @@ static void sort_and_check(void *scratch, int64_t oldest_us)
         lanes_place(&lanes, id, 0, id % 3, ago(20 + (double)prng_below(&prng, 50)));
     lanes_place(&lanes, 1, 0, 1, (instant){oldest_us});
     lanes_place_nowhere(&lanes, 2);
-    lanes_sort(&lanes, TOKENS_FEW, scratch);
+    lanes_sort(&lanes, TOKENS_FEW, ago(20), scratch);
+    uint32_t due = 0;
+    for (token_id id = 1; id <= TOKENS_FEW; id++)
+        due += lanes_holds(&lanes, id) && lanes.links[id].stamp.us < ago(20 + 15).us;
+    assert_in_range(due, 1, TOKENS_FEW - 2);
+    assert_int_equal(lanes_count_due(&lanes, 0, ago(20)), due);
     assert_int_equal(lanes_count_due(&lanes, 0, NOW), TOKENS_FEW - 1);
     assert_int_equal(lanes_oldest(&lanes, 0).us, oldest_us);
     uint32_t seen = 0;
@@ -324,10 +329,10 @@ static void nobody_is_sorted_too(void **state)
 {
     (void)state;
     uint64_t scratch[2];
-    lanes_sort(&lanes, 0, scratch);
+    lanes_sort(&lanes, 0, NOW, scratch);
     assert_int_equal(lanes_count(&lanes, 0), 0);
     lanes_place(&lanes, 1, 0, 1, ago(20));
-    lanes_sort(&lanes, 1, scratch);
+    lanes_sort(&lanes, 1, NOW, scratch);
     EXPECT(pick(30), 1);
 }
 
