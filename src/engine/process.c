@@ -38,7 +38,6 @@ static void finish_loop(struct engine *engine)
     uv_close((uv_handle_t *)&engine->deadline_timer, NULL);
     uv_close((uv_handle_t *)&engine->second_timer, NULL);
     uv_close((uv_handle_t *)&engine->beat_timer, NULL);
-    uv_close((uv_handle_t *)&engine->signal, NULL);
     for (int i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&engine->command_polls[i], NULL);
     uv_stop(&engine->loop); /* the writer still has a handle: it is stopped after the loop */
@@ -406,22 +405,19 @@ static uint32_t drain(struct engine *engine)
     return unwritten;
 }
 
-/* Only now: until everything was written, whoever told us to stop once more (as the kernel does when
- * our supervisor dies) would have ended us in the middle of it. */
-static void close_signals(struct engine *engine)
+/* Only now: until everything is written, whoever tells us to stop once more (as the kernel does when
+ * our supervisor dies) must not end us in the middle of it. */
+static void close_signal(struct engine *engine)
 {
-    for (int i = 0; i < 2; i++) {
-        int number = engine->signals[i].signum;
-        uv_close((uv_handle_t *)&engine->signals[i], NULL);
-        signal(number, SIG_IGN);
-    }
+    uv_close((uv_handle_t *)&engine->signal, NULL);
+    signal(SIGTERM, SIG_IGN);
 }
 
 /* What the writer had to close, and exports that end soon. False: a thread of ours hangs. */
 static bool finish_turns(struct engine *engine)
 {
     instant deadline = instant_add(clock_now(), EXPORT_LIMIT);
-    close_signals(engine);
+    close_signal(engine);
     while (!exporter_is_idle(engine->exporter) && instant_before(clock_now(), deadline)) {
         uv_run(&engine->loop, UV_RUN_NOWAIT);
         uv_sleep(STOP_STEP_MS);
