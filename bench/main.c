@@ -1,6 +1,7 @@
 /* The driver: bench [--quick] [--minutes N] [--out FILE] [--moonwatch PROGRAM] [NAME…]. */
 #include "bench/bench.h"
 #include "bench/process.h"
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,21 +103,49 @@ static void find_programs(struct bench *bench)
     snprintf(bench->folder, PATH_MAX, "%s", path_in(folder, "run"));
 }
 
+/* Seconds in which something had to wait for a CPU, ever (pressure stall information); NaN: the
+ * kernel does not say. */
+static double cpu_wait_s(void)
+{
+    unsigned long long us = 0;
+    FILE *file = fopen("/proc/pressure/cpu", "r");
+    bool is_known = file != NULL && fscanf(file, "some %*s %*s %*s total=%llu", &us) == 1;
+    if (file != NULL)
+        fclose(file);
+    return is_known ? (double)us / 1e6 : NAN;
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* How much a figure is worth: on a busy machine times are the machine's. */
+static void tell_pressure(double took_s, double waited_s)
+{
+    printf("(%.0f s", took_s);
+    if (!isnan(waited_s))
+        printf("; in %.0f %% of it something waited for a CPU", 100 * waited_s / took_s);
+    puts(")");
+    fflush(stdout);
+}
+
 static void run(struct bench *bench, const struct benchmark *benchmark)
 {
-    struct timespec from, to;
     size_t first = bench->report.count;
     remove_folder(bench->folder);
     if (!make_folder(bench->folder))
         exit(1);
     printf("\n%s: %s\n", benchmark->name, benchmark->sentence);
     fflush(stdout);
-    clock_gettime(CLOCK_MONOTONIC, &from);
+    double began_s = now_s(), waited_s = cpu_wait_s();
     benchmark->run(bench);
-    clock_gettime(CLOCK_MONOTONIC, &to);
+    double took_s = now_s() - began_s;
+    waited_s = cpu_wait_s() - waited_s;
     report_print(&bench->report, first);
-    printf("(%ld s)\n", (long)(to.tv_sec - from.tv_sec));
-    fflush(stdout);
+    tell_pressure(took_s, waited_s);
     remove_folder(bench->folder);
 }
 
