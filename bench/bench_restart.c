@@ -3,7 +3,8 @@
  *
  * In a round every supervisor is started anew, so that each death is its first; all of them idle
  * side by side until their workers are older than any of them punishes, and are killed in turn,
- * the bare one's and ours next to each other. Rounds begin at another peer each.
+ * the bare one's and ours next to each other. Rounds begin at another peer each. Idle CPUs are kept
+ * awake meanwhile: it is the supervisors that are compared.
  *
  * The second measurement kills the worker a tenth of a second after its start, the first time.
  */
@@ -134,6 +135,7 @@ void bench_restart(struct bench *bench)
     race = (struct race){.bench = bench};
     for (int peer = 0; peer < PEER_COUNT; peer++)
         race.missing[peer] = peer_missing(peer_row(peer));
+    cpus_keep_awake();
     for (int round = 0; round < bench_rounds(bench, ROUNDS_FULL, ROUNDS_QUICK); round++)
         run_round(round);
     report_all("restart");
@@ -141,4 +143,5 @@ void bench_restart(struct bench *bench)
         for (int peer = 0; peer < PEER_COUNT; peer++)
             kill_young((peer + round) % PEER_COUNT);
     report_all("restart_young");
+    cpus_let_sleep();
 }

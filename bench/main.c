@@ -11,6 +11,7 @@
 
 #define NAMES_MAX       16
 #define DEFAULT_MINUTES 30
+#define LOOK_MS         500
 
 enum when { ALWAYS, ASKED_FOR };
 
@@ -103,16 +104,32 @@ static void find_programs(struct bench *bench)
     snprintf(bench->folder, PATH_MAX, "%s", path_in(folder, "run"));
 }
 
-/* Seconds in which something had to wait for a CPU, ever (pressure stall information); NaN: the
- * kernel does not say. */
-static double cpu_wait_s(void)
+struct cpu_time {
+    unsigned long long busy, idle; /* ticks of all CPUs */
+};
+
+/* Time at the least priority (nice) is nobody's in whose way we are. */
+static struct cpu_time read_cpu_time(void)
 {
-    unsigned long long us = 0;
-    FILE *file = fopen("/proc/pressure/cpu", "r");
-    bool is_known = file != NULL && fscanf(file, "some %*s %*s %*s total=%llu", &us) == 1;
-    if (file != NULL)
+    unsigned long long user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0;
+    FILE *file = fopen("/proc/stat", "r");
+    if (file != NULL) {
+        if (fscanf(file, "cpu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &wait,
+                   &irq) != 6)
+            user = system = irq = 0;
         fclose(file);
-    return is_known ? (double)us / 1e6 : NAN;
+    }
+    return (struct cpu_time){.busy = user + system + irq, .idle = nice + idle + wait};
+}
+
+/* How much the figures are worth: what takes long on a busy machine may be the machine. */
+static double others_busy_percent(void)
+{
+    struct cpu_time before = read_cpu_time();
+    sleep_ms(LOOK_MS);
+    struct cpu_time after = read_cpu_time();
+    double busy = (double)(after.busy - before.busy), idle = (double)(after.idle - before.idle);
+    return busy + idle > 0 ? 100 * busy / (busy + idle) : NAN;
 }
 
 static double now_s(void)
@@ -120,16 +137,6 @@ static double now_s(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* How much a figure is worth: on a busy machine times are the machine's. */
-static void tell_pressure(double took_s, double waited_s)
-{
-    printf("(%.0f s", took_s);
-    if (!isnan(waited_s))
-        printf("; in %.0f %% of it something waited for a CPU", 100 * waited_s / took_s);
-    puts(")");
-    fflush(stdout);
 }
 
 static void run(struct bench *bench, const struct benchmark *benchmark)
@@ -140,12 +147,12 @@ static void run(struct bench *bench, const struct benchmark *benchmark)
         exit(1);
     printf("\n%s: %s\n", benchmark->name, benchmark->sentence);
     fflush(stdout);
-    double began_s = now_s(), waited_s = cpu_wait_s();
+    double busy_percent = others_busy_percent(), began_s = now_s();
     benchmark->run(bench);
     double took_s = now_s() - began_s;
-    waited_s = cpu_wait_s() - waited_s;
     report_print(&bench->report, first);
-    tell_pressure(took_s, waited_s);
+    printf("(%.0f s; others kept the CPUs %.0f %% busy before it)\n", took_s, busy_percent);
+    fflush(stdout);
     remove_folder(bench->folder);
 }
 
