@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bench/process.h"
-#include "cli/control_client.h"
+#include "supervisor/control_client.h"
 #include "supervisor/supervisor.h"
 #include <fcntl.h>
 #include <signal.h>

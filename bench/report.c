@@ -65,13 +65,14 @@ enum figure_verdict figure_verdict(const struct figure *figure)
 }
 
 /* "≤ 25 ms", "≤ 1.5 ×" or "". */
-static void format_bar(const struct figure *figure, char out[32])
+#define BAR_SIZE 48
+static void format_bar(const struct figure *figure, char out[BAR_SIZE])
 {
     out[0] = '\0';
     if (figure->bar_kind == BAR_VALUE_MOST)
-        snprintf(out, 32, "≤ %g %s", figure->bar, figure->unit);
+        snprintf(out, BAR_SIZE, "≤ %g %s", figure->bar, figure->unit);
     if (figure->bar_kind == BAR_RATIO_MOST)
-        snprintf(out, 32, "≤ %g ×", figure->bar);
+        snprintf(out, BAR_SIZE, "≤ %g ×", figure->bar);
 }
 
 /* ---- the table ---- */
@@ -103,7 +104,7 @@ static void print_figure(const struct figure *figure)
 {
     static const char *const verdicts[] = {
         [VERDICT_NONE] = "", [VERDICT_HOLDS] = "holds", [VERDICT_FAILS] = "DOES NOT HOLD"};
-    char text[128], bar[32];
+    char text[128], bar[BAR_SIZE];
     print_cell(figure->name, 34);
     print_value(figure);
     text[0] = '\0';
@@ -135,7 +136,7 @@ static void put_text_or_null(struct json *json, const char *key, const char *tex
 
 static void write_figure(struct json *json, const struct figure *figure)
 {
-    char bar[32];
+    char bar[BAR_SIZE];
     enum figure_verdict verdict = figure_verdict(figure);
     format_bar(figure, bar);
     json_object_open(json, NULL);

@@ -72,7 +72,6 @@ static void take_signals(struct process *process)
     sigset_t wanted;
     sigemptyset(&wanted);
     sigaddset(&wanted, SIGTERM);
-    sigaddset(&wanted, SIGINT);
     pthread_sigmask(SIG_BLOCK, &wanted, NULL);
     process->signals = signalfd(-1, &wanted, SFD_CLOEXEC);
     signal(SIGPIPE, SIG_IGN); /* a client that hangs up is an error of that write */

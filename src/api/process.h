@@ -4,7 +4,7 @@
  *
  * It does not need the engine to live: when that one dies, page and table stay mapped, lists are
  * served with their ages, and commands wait for the next engine (engine_link.h). It needs its
- * supervisor: the end of FD_LINK, like SIGTERM and SIGINT, ends it, with what it had begun to
+ * supervisor: the end of FD_LINK, like SIGTERM, ends it, with what it had begun to
  * answer answered. The listening socket stays open in the supervisor, so that clients who come
  * between two apis wait a moment and are served by the next.
  */
@@ -12,11 +12,13 @@
 #define MOONWATCH_API_PROCESS_H
 
 #include "base/options.h"
+#include "page/inherited.h"
 
 enum api_exit {
     API_DONE = 0,
-    API_FAILED = 1,  /* no memory, threads…; another try may do */
-    API_REFUSED = 2, /* what it inherited is of another version; another try would not do */
+    API_FAILED = 1, /* no memory, threads…; another try may do */
+    API_REFUSED =
+        EXIT_REFUSED, /* what it inherited is of another version; another try would not do */
 };
 
 /* Reports REPORT_READY once it answers, or REPORT_REFUSED with the reason. An enum api_exit. */

@@ -19,6 +19,7 @@
  */
 static struct clock_line own_line;
 static struct clock_line *line = &own_line;
+static _Atomic int64_t wall_error_us; /* 0 but in a drill */
 
 static int64_t read_clock_us(clockid_t id)
 {
@@ -29,7 +30,8 @@ static int64_t read_clock_us(clockid_t id)
 
 static int64_t wall_minus_boot_us(void)
 {
-    return read_clock_us(CLOCK_REALTIME) - read_clock_us(CLOCK_BOOTTIME);
+    return read_clock_us(CLOCK_REALTIME) - read_clock_us(CLOCK_BOOTTIME) +
+           atomic_load_explicit(&wall_error_us, memory_order_relaxed);
 }
 
 static int64_t clamp(int64_t value, int64_t bound)
@@ -120,6 +122,11 @@ bool clock_discipline(void)
 
     atomic_store_explicit(&line->seen_us, new_target_us - offset_us, memory_order_relaxed);
     return llabs(new_target_us - old_target_us) > STEP_US;
+}
+
+void clock_mislead(duration error)
+{
+    atomic_store_explicit(&wall_error_us, error.us, memory_order_relaxed);
 }
 
 duration clock_process_cpu(void)

@@ -39,6 +39,9 @@ duration clock_offset(void);
  * for each step of more than a second, so that it can be logged and counted. */
 bool clock_discipline(void);
 
+/* For drills: this process reads the wall clock so much wrong from now on. */
+void clock_mislead(duration error);
+
 /* CPU time used by this process, for "CPU seconds per refresh". */
 duration clock_process_cpu(void);
 

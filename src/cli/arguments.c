@@ -50,6 +50,12 @@ static struct shown show(const char *text)
     return shown;
 }
 
+/* Has a word in its place, not a flag. */
+static bool is_operand(const struct argument *row)
+{
+    return row->type == ARGUMENT_OPERAND || row->type == ARGUMENT_WORDS;
+}
+
 static void swap_characters(char *text, char from, char to)
 {
     for (; *text != '\0'; text++)
@@ -82,7 +88,7 @@ static enum arguments_result unknown_flag(const struct parse *parse, const char 
 
     consider(&nearest, typed, "help");
     for (size_t i = 0; i < parse->spec->count; i++)
-        if (parse->spec->rows[i].type != ARGUMENT_OPERAND)
+        if (!is_operand(&parse->spec->rows[i]))
             consider(&nearest, typed, parse->spec->rows[i].name);
     if (parse->spec->options != NULL) {
         consider(&nearest, typed, "set");
@@ -228,16 +234,27 @@ static enum arguments_result take_flag(struct parse *parse, const char *word)
     snprintf(name, sizeof name, "%.*s",
              (int)(equals == NULL ? strlen(word) : (size_t)(equals - word)), word);
     for (size_t i = 0; i < parse->spec->count; i++)
-        if (parse->spec->rows[i].type != ARGUMENT_OPERAND &&
-            strcmp(parse->spec->rows[i].name, name) == 0)
+        if (!is_operand(&parse->spec->rows[i]) && strcmp(parse->spec->rows[i].name, name) == 0)
             return set_own(parse, i, attached);
     return set_shared(parse, name, attached);
+}
+
+static enum arguments_result take_one_of_words(struct parse *parse, size_t index, const char *word)
+{
+    struct argument_words *words = parse->spec->rows[index].target;
+    if (words->count == ARGUMENT_WORDS_MAX)
+        return wrong(parse, "more than %d words", ARGUMENT_WORDS_MAX);
+    parse->given |= UINT64_C(1) << index;
+    words->items[words->count++] = word;
+    return ARGUMENTS_OK;
 }
 
 static enum arguments_result take_operand(struct parse *parse, const char *word)
 {
     size_t operand = 0;
     for (size_t i = 0; i < parse->spec->count; i++) {
+        if (parse->spec->rows[i].type == ARGUMENT_WORDS)
+            return take_one_of_words(parse, i, word);
         if (parse->spec->rows[i].type != ARGUMENT_OPERAND || operand++ < parse->operands)
             continue;
         parse->operands++;
@@ -274,9 +291,8 @@ static enum arguments_result check_required(const struct parse *parse)
     for (size_t i = 0; i < parse->spec->count; i++) {
         const struct argument *row = &parse->spec->rows[i];
         if (row->need == ARGUMENT_REQUIRED && (parse->given >> i & 1) == 0)
-            return row->type == ARGUMENT_OPERAND
-                       ? wrong(parse, "%s is missing", row->name)
-                       : wrong(parse, "--%s %s is missing", row->name, row->value_name);
+            return is_operand(row) ? wrong(parse, "%s is missing", row->name)
+                                   : wrong(parse, "--%s %s is missing", row->name, row->value_name);
     }
     return ARGUMENTS_OK;
 }
@@ -342,7 +358,7 @@ static void help_own(FILE *out, const struct argument_spec *spec)
 
     for (size_t i = 0; i < spec->count; i++) {
         const struct argument *row = &spec->rows[i];
-        if (row->type == ARGUMENT_OPERAND)
+        if (is_operand(row))
             snprintf(flag, sizeof flag, "%s", row->name);
         else
             snprintf(flag, sizeof flag, "--%s %s", row->name,

@@ -22,11 +22,19 @@ enum argument_type {
     ARGUMENT_TEXT,    /* const char *: --name VALUE; points into argv */
     ARGUMENT_INTEGER, /* int64_t */
     ARGUMENT_REAL,    /* double */
-    ARGUMENT_OPERAND  /* const char *: a word without dashes, in the order of the rows */
+    ARGUMENT_OPERAND, /* const char *: a word without dashes, in the order of the rows */
+    ARGUMENT_WORDS    /* struct argument_words: all words that no operand before it took */
+};
+
+#define ARGUMENT_WORDS_MAX 64
+
+struct argument_words {
+    const char *items[ARGUMENT_WORDS_MAX];
+    size_t count;
 };
 
 struct argument {
-    const char *name; /* without dashes; of an operand, as the help shows it: FILE */
+    const char *name; /* without dashes; of operands and words, as the help shows it: FILE */
     enum argument_type type;
     const char *value_name; /* MINT, SECONDS…; NULL for a switch or an operand */
     const char *sentence;

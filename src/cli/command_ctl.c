@@ -4,9 +4,9 @@
 #include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/control_client.h"
 #include "cli/incident_view.h"
 #include "cli/status_view.h"
+#include "supervisor/control_client.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -168,10 +168,9 @@ static bool is_slot_sound(const struct token_table *table, token_id id)
 static void derive_columns(struct token_table *table, token_id id)
 {
     const struct token *token = &slot_of(table, id)->token;
-    if (token_column_status(table, id) != token->status)
-        token_set_columns(table, id, token);
     float score = token_column_score(table, id), right = token_score_for_column(token);
-    if (memcmp(&score, &right, sizeof score) != 0)
+    bool is_right = score == right || (isnan(score) && isnan(right));
+    if (!is_right || token_column_status(table, id) != token->status)
         token_set_columns(table, id, token);
 }
 

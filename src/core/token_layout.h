@@ -67,7 +67,7 @@ _Static_assert(REGION_COUNT <= TABLE_RANGES, "a range a region");
 /* A name counts once its list's count covers it: what a death left half written does not. */
 struct name_entry {
     char text[DEX_NAME_SIZE];
-    uint32_t check;
+    uint64_t check; /* wide, so that the texts stay aligned */
 };
 
 struct name_list {

@@ -204,8 +204,9 @@ static void on_store_beat(void *context)
     is_armed = true;
     page_beat(engine->page, BEAT_STORE_THREAD, clock_now(),
               duration_s(engine->options.store_deadline_sec));
-    while (fault_armed(engine->faults, FAULT_HANG_STORE) != 0)
-        continue;
+    if (fault_take(engine->faults, FAULT_HANG_STORE))
+        for (;;)
+            continue;
 }
 
 void engine_store_callbacks(struct engine *engine, struct writer_callbacks *out)

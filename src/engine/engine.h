@@ -10,6 +10,7 @@
  *   commands.c  what clients ask through the api
  *   restore.c   from the table that was left, or from the store, to a core that can step
  *   warm.c      a table that was left: checked, and placed in its lanes, by all cores
+ *   row_pipe.c  from the thread that reads rows to the one that puts them into the table
  *   catch_up.c  what the store does not have of such a table
  *   publish.c   from everywhere onto the status page, once a second
  *   export.c    the file for bots: what is in it; exporter.c writes it on another thread

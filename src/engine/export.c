@@ -37,6 +37,8 @@ bool engine_export_start(struct engine *engine)
     if (path[0] == '\0')
         return true;
     engine->exporter = exporter_create(&engine->loop, path, on_written, engine);
+    if (engine->exporter != NULL)
+        exporter_suffer(engine->exporter, engine->faults);
     return engine->exporter != NULL;
 }
 

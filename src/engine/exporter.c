@@ -2,6 +2,7 @@
 #include "engine/exporter.h"
 
 #include "base/options.h"
+#include "page/faults.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,7 @@ struct exporter {
     uv_loop_t *loop;
     exporter_done *on_done;
     void *context;
+    struct faults *faults; /* NULL but under a drill */
     bool is_stopped;
     uv_mutex_t gate; /* held while a file is put in place; only ever tried */
     struct slot slots[EXPORTS_MAX];
@@ -83,6 +85,9 @@ static int put_in_place(struct slot *slot)
 static void on_thread(uv_work_t *work)
 {
     struct slot *slot = work->data;
+    if (fault_take(slot->exporter->faults, FAULT_STUCK_EXPORT))
+        for (;;)
+            pause();
     slot->error = write_temporary(slot);
     if (slot->error == 0)
         slot->error = put_in_place(slot);
@@ -161,6 +166,11 @@ struct exporter *exporter_create(uv_loop_t *loop, const char *path, exporter_don
         snprintf(slot->temporary, sizeof slot->temporary, i == 0 ? "%s.new" : "%s.new%d", path, i);
     }
     return exporter;
+}
+
+void exporter_suffer(struct exporter *exporter, struct faults *faults)
+{
+    exporter->faults = faults;
 }
 
 void exporter_write(struct exporter *exporter, uint64_t run, struct json *json)

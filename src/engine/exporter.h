@@ -21,6 +21,7 @@
     2 /* half of the threads that libuv has: the others read files and look up names */
 
 struct exporter;
+struct faults;
 
 /* `error` is 0, or the errno of what failed. */
 typedef void exporter_done(void *context, uint64_t run, int error);
@@ -28,6 +29,9 @@ typedef void exporter_done(void *context, uint64_t run, int error);
 /* NULL: out of memory. */
 struct exporter *exporter_create(uv_loop_t *loop, const char *path, exporter_done *on_done,
                                  void *context);
+
+/* For drills: a run may be made to hang (page/faults.h). */
+void exporter_suffer(struct exporter *exporter, struct faults *faults);
 
 /* Takes over the text and leaves `json` empty. */
 void exporter_write(struct exporter *exporter, uint64_t run, struct json *json);

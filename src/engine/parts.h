@@ -30,7 +30,7 @@ struct engine {
     uv_timer_t deadline_timer;
     uv_timer_t second_timer;
     uv_timer_t beat_timer;
-    uv_signal_t signals[2];
+    uv_signal_t signal;
     uv_poll_t command_polls[2]; /* FD_COMMAND and FD_LINK */
     bool is_stopping;
     unsigned closing; /* parts whose handles are still to be closed */

@@ -23,7 +23,6 @@
 #define STOP_STEP_MS  2
 #define BEATS         5  /* in the time that a heartbeat may take */
 #define LOOK_BELOW_MS 50 /* a beat at least as often, so that a fault is noticed */
-#define EXIT_REFUSED  2  /* as for a wrong option: another try would not mend it */
 
 void engine_report(enum report_kind kind, const char *why)
 {
@@ -39,10 +38,9 @@ static void finish_loop(struct engine *engine)
     uv_close((uv_handle_t *)&engine->deadline_timer, NULL);
     uv_close((uv_handle_t *)&engine->second_timer, NULL);
     uv_close((uv_handle_t *)&engine->beat_timer, NULL);
-    for (int i = 0; i < 2; i++) {
-        uv_close((uv_handle_t *)&engine->signals[i], NULL);
+    uv_close((uv_handle_t *)&engine->signal, NULL);
+    for (int i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&engine->command_polls[i], NULL);
-    }
     uv_stop(&engine->loop); /* the writer still has a handle: it is stopped after the loop */
 }
 
@@ -73,23 +71,18 @@ void engine_begin_stop(struct engine *engine)
     on_part_closed(engine);
 }
 
+/* Asked twice is asked once: systemd, docker and timeout(1) may all tell whole groups of processes,
+ * and who wants it to end at once kills it. */
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct engine *engine = handle->data;
-    if (engine->is_stopping) {
-        log_warning(LOGGER, "asked again to stop; ending at once");
-        _exit(1);
-    }
+    if (engine->is_stopping)
+        return;
     log_info(LOGGER, "stopping: writing what is known", LOG_STRING("signal", strsignal(number)));
     engine_begin_stop(engine);
 }
 
 /* ---- timers ---- */
-
-static void on_second(uv_timer_t *timer)
-{
-    engine_on_second(timer->data);
-}
 
 static void leak(uint64_t mebibytes)
 {
@@ -100,15 +93,22 @@ static void leak(uint64_t mebibytes)
     }
 }
 
-/* Faults of a drill strike here: in the loop, a few times a second. */
+static void on_second(uv_timer_t *timer)
+{
+    struct engine *engine = timer->data;
+    engine_on_second(engine);
+    leak(fault_armed(engine->faults, FAULT_LEAK));
+}
+
+/* Faults of a drill strike here: in the loop, a few times a second. Each but the leak befalls one
+ * engine only, and not the one that replaces it. */
 static void suffer(struct engine *engine)
 {
     if (fault_take(engine->faults, FAULT_CRASH))
         abort();
-    while (fault_armed(engine->faults, FAULT_HANG) != 0)
-        continue;
-    if (fault_armed(engine->faults, FAULT_LEAK) != 0)
-        leak(fault_armed(engine->faults, FAULT_LEAK));
+    if (fault_take(engine->faults, FAULT_HANG))
+        for (;;)
+            continue;
 }
 
 static void on_beat(uv_timer_t *timer)
@@ -239,23 +239,32 @@ static bool start_upstreams(struct engine *engine)
     return true;
 }
 
+/* It came into the world with SIGTERM blocked, so that none was lost until now. */
+static void take_signals(struct engine *engine)
+{
+    sigset_t ended;
+    uv_signal_init(&engine->loop, &engine->signal);
+    engine->signal.data = engine;
+    uv_signal_start(&engine->signal, on_signal, SIGTERM);
+    sigemptyset(&ended);
+    sigaddset(&ended, SIGTERM);
+    pthread_sigmask(SIG_UNBLOCK, &ended, NULL);
+    /* A client or a peer that hangs up is an error of that write, not the end of us. */
+    signal(SIGPIPE, SIG_IGN);
+}
+
 static void start_handles(struct engine *engine)
 {
-    static const int numbers[2] = {SIGTERM, SIGINT};
     static const int channels[2] = {FD_COMMAND, FD_LINK};
     uv_timer_init(&engine->loop, &engine->deadline_timer);
     uv_timer_init(&engine->loop, &engine->second_timer);
     uv_timer_init(&engine->loop, &engine->beat_timer);
     engine->deadline_timer.data = engine->second_timer.data = engine->beat_timer.data = engine;
+    take_signals(engine);
     for (int i = 0; i < 2; i++) {
-        uv_signal_init(&engine->loop, &engine->signals[i]);
-        engine->signals[i].data = engine;
-        uv_signal_start(&engine->signals[i], on_signal, numbers[i]);
         uv_poll_init(&engine->loop, &engine->command_polls[i], channels[i]);
         engine->command_polls[i].data = engine;
     }
-    /* A client or a peer that hangs up is an error of that write, not the end of us. */
-    signal(SIGPIPE, SIG_IGN);
 }
 
 static void start_timers(struct engine *engine)

@@ -69,9 +69,13 @@ static void publish_jobs(struct engine *engine, const struct core_stats *stats)
 
 static void publish_healing(struct engine *engine, const struct core_stats *stats)
 {
+    /* The feed's deadlines, and the core's own for requests that the feed has lost. */
+    static const enum feed_outcome overrun[] = {FEED_CONNECT_TIMEOUT, FEED_FIRST_BYTE_TIMEOUT,
+                                                FEED_TIMEOUT, FEED_CANCELLED};
     uint64_t cancelled = 0, overruns = 0;
     for (int i = 0; i < LANE_KIND_COUNT; i++)
-        cancelled += stats->lanes[i].outcomes[FEED_CANCELLED];
+        for (size_t k = 0; k < sizeof overrun / sizeof overrun[0]; k++)
+            cancelled += stats->lanes[i].outcomes[overrun[k]];
     for (int i = 0; i < JOB_COUNT; i++)
         overruns += stats->jobs[i].overruns;
     put_counter(engine, COUNTER_REQUESTS_CANCELLED, cancelled);

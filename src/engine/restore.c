@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "core/score.h"
 #include "engine/parts.h"
+#include "engine/row_pipe.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,7 +109,7 @@ static bool fill_holes(struct engine *engine, token_id id)
     return true;
 }
 
-static bool on_token(void *context, const struct store_token *row)
+static bool put_token(void *context, const struct store_token *row)
 {
     struct engine *engine = context;
     struct token_table *table = engine->memory.table;
@@ -118,6 +119,37 @@ static bool on_token(void *context, const struct store_token *row)
         return false;
     token_mark_stored_snapshot(table, row->id, row->token.state.snapshot_id);
     return true;
+}
+
+struct loading {
+    struct engine *engine;
+    struct row_pipe *pipe; /* NULL: without */
+};
+
+static bool on_token(void *context, const struct store_token *row)
+{
+    const struct loading *loading = context;
+    return loading->pipe != NULL ? row_pipe_push(loading->pipe, row)
+                                 : put_token(loading->engine, row);
+}
+
+static bool on_setting_loaded(void *context, const char *name, const char *value)
+{
+    const struct loading *loading = context;
+    return on_setting(loading->engine, name, value);
+}
+
+static enum err load_all(struct engine *engine, struct store *store,
+                         struct store_load_report *report)
+{
+    struct loading loading = {engine, row_pipe_create(put_token, engine)};
+    const struct store_loader loader = {
+        .context = &loading, .on_token = on_token, .on_setting = on_setting_loaded};
+    enum err err = store_load(store, &loader, report);
+    if (loading.pipe != NULL && !row_pipe_destroy(loading.pipe) &&
+        (err == OK || err == ERR_CORRUPT))
+        err = ERR_NO_MEMORY;
+    return err;
 }
 
 /* A table that was inherited and is not believed: those who read it go on with the new one. */
@@ -130,13 +162,11 @@ static enum err empty_table(struct engine *engine)
 
 enum err engine_restore_cold(struct engine *engine, struct store *store, struct restore *restore)
 {
-    const struct store_loader loader = {
-        .context = engine, .on_token = on_token, .on_setting = on_setting};
     struct stopwatch watch = stopwatch_start(restore);
     restore->report.kind = RESTORE_COLD;
     enum err err = empty_table(engine);
     if (err == OK)
-        err = store_load(store, &loader, &restore->load);
+        err = load_all(engine, store, &restore->load);
     stopwatch_lap(&watch, RESTORE_LOAD);
     if (err != OK && err != ERR_CORRUPT)
         return err;

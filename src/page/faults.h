@@ -20,7 +20,8 @@
     X(FAULT_LEAK, "leak", "the engine takes so many MiB a second and never gives them back")       \
     X(FAULT_POISON, "poison", "the engine falls when it handles an answer about the mint")         \
     X(FAULT_STUCK_EXPORT, "stuck_export", "the export's thread waits without end")                 \
-    X(FAULT_NO_DEATH, "no_death", "the supervisor's kills do not arrive")
+    X(FAULT_NO_DEATH, "no_death", "the supervisor's kills do not arrive")                          \
+    X(FAULT_CLOCK, "clock", "the supervisor reads the wall clock so many us (signed) wrong")
 
 enum fault {
 #define X(code, name, what) code,

@@ -44,6 +44,10 @@ enum report_kind {
 
 #define REPORT_WHY_SIZE 120
 
+/* The exit status of a process that cannot work with what it inherited, or with its options:
+ * another try would not mend it. */
+#define EXIT_REFUSED 2
+
 struct report {
     uint32_t kind; /* enum report_kind */
     char why[REPORT_WHY_SIZE];

@@ -372,8 +372,27 @@ static enum err connect_file(struct sqlite_store *s)
 
 /* ---- transactions ---- */
 
+/* SQLite trusts what it has in its cache, so that a file that was written over could go unnoticed
+ * until the next start, and all of it be lost then. This asks the file itself; it takes 1 us. */
+static bool is_written_over(const struct sqlite_store *s)
+{
+    static const char magic[16] = "SQLite format 3";
+    char start[sizeof magic];
+    sqlite3_file *file = NULL;
+    int result = sqlite3_file_control(s->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (result != SQLITE_OK || file == NULL || file->pMethods == NULL)
+        return false;
+    result = file->pMethods->xRead(file, start, sizeof start, 0);
+    return result == SQLITE_IOERR_SHORT_READ ||
+           (result == SQLITE_OK && memcmp(start, magic, sizeof magic) != 0);
+}
+
 static enum err check_fate(struct sqlite_store *s)
 {
+    if (is_written_over(s)) {
+        s->damage_reports++;
+        return fail_with(s, ERR_CORRUPT, "was written over by somebody else while in use");
+    }
     switch (file_fate(s)) {
     case FILE_GONE:
         return fail_with(s, ERR_NOT_FOUND, "was deleted while in use");

@@ -232,24 +232,33 @@ static void beat(const struct writer *writer)
         writer->callbacks.on_beat(writer->callbacks.context);
 }
 
-/* True when it is time for a turn, false when the writer is to stop. */
+/* Under the mutex. False when it is time for a turn. */
+static bool wait_a_moment(struct writer *writer)
+{
+    const int64_t most_us = WAIT_MAX_MS * INT64_C(1000);
+    int64_t wait_us = instant_diff(next_turn(writer), clock_now()).us;
+    if (wait_us <= 0)
+        return false;
+    uv_cond_timedwait(&writer->wake, &writer->mutex,
+                      (uint64_t)(wait_us < most_us ? wait_us : most_us) * 1000);
+    return true;
+}
+
+/* True when it is time for a turn, false when the writer is to stop. Beats outside of the mutex:
+ * what hangs there must hang nobody else. */
 static bool wait_for_work(struct writer *writer)
 {
-    uv_mutex_lock(&writer->mutex);
-    while (!writer->is_stopping) {
+    bool is_stopping, is_waiting;
+    do {
         beat(writer);
-        take_requests(writer);
+        uv_mutex_lock(&writer->mutex);
+        is_stopping = writer->is_stopping;
+        if (!is_stopping)
+            take_requests(writer);
         take_rewrite(writer);
-        int64_t wait_us = instant_diff(next_turn(writer), clock_now()).us;
-        if (wait_us <= 0)
-            break;
-        int64_t most_us = WAIT_MAX_MS * INT64_C(1000);
-        uv_cond_timedwait(&writer->wake, &writer->mutex,
-                          (uint64_t)(wait_us < most_us ? wait_us : most_us) * 1000);
-    }
-    take_rewrite(writer);
-    bool is_stopping = writer->is_stopping;
-    uv_mutex_unlock(&writer->mutex);
+        is_waiting = !is_stopping && wait_a_moment(writer);
+        uv_mutex_unlock(&writer->mutex);
+    } while (is_waiting);
     return !is_stopping;
 }
 
@@ -277,8 +286,10 @@ static void drain(struct writer *writer)
     writer->is_idle = false;
     while (!writer->is_idle) {
         beat(writer);
-        settle(writer, turn(writer));
-        if (!instant_before(clock_now(), deadline))
+        enum err err = turn(writer);
+        settle(writer, err);
+        /* Fenced: what we know, the newer engine knows better, and no waiting changes that. */
+        if (err == ERR_FENCED || !instant_before(clock_now(), deadline))
             return;
         if (!instant_is_never(writer->retry_at))
             pause_until(writer->retry_at, deadline);

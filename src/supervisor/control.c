@@ -13,7 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 16
+#define BACKLOG   16
+#define ASKED_FOR "asked for by moonwatch ctl"
 
 /* Folders may lie deeper than an address is long; this way to them is short. */
 static bool address_of(int folder_fd, struct sockaddr_un *out)
@@ -69,7 +70,8 @@ void control_polls(const struct control *control, struct pollfd out[CONTROL_POLL
 {
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
         out[i] = (struct pollfd){.fd = control->clients[i].fd, .events = POLLIN};
-    out[CONTROL_CLIENTS_MAX] = (struct pollfd){.fd = control->fd, .events = POLLIN};
+    out[CONTROL_CLIENTS_MAX] =
+        (struct pollfd){.fd = control->rests ? -1 : control->fd, .events = POLLIN};
 }
 
 /* ---- replies ---- */
@@ -136,6 +138,15 @@ static void pass_on(struct supervisor *supervisor, struct control_client *client
         answer(client, RESULT_UNAVAILABLE, "the engine is not running; try again");
 }
 
+static void answer_restart(struct control_client *client, bool is_begun)
+{
+    if (is_begun)
+        answer(client, RESULT_DONE, "");
+    else
+        answer(client, RESULT_UNAVAILABLE,
+               "not now: the daemon is ending, or can't start a process; its log says which");
+}
+
 static void on_command(struct supervisor *supervisor, struct control_client *client,
                        struct command *command)
 {
@@ -144,12 +155,10 @@ static void on_command(struct supervisor *supervisor, struct control_client *cli
         answer_status(supervisor, client);
         return;
     case COMMAND_RESTART:
-        heal_restart(supervisor, "asked for by moonwatch ctl");
-        answer(client, RESULT_DONE, "");
+        answer_restart(client, heal_restart(supervisor, ASKED_FOR, INCIDENT_NOT_DRAINED));
         return;
     case COMMAND_EMERGENCY:
-        heal_emergency(supervisor, "asked for by moonwatch ctl");
-        answer(client, RESULT_DONE, "");
+        answer_restart(client, heal_emergency(supervisor, ASKED_FOR));
         return;
     case COMMAND_GO:
     case COMMAND_COUNT:
@@ -178,8 +187,11 @@ static void on_client(struct supervisor *supervisor, struct control_client *clie
 static void accept_client(struct control *control, instant now)
 {
     int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
+        /* Without descriptors it would stay readable, and the loop would turn without end. */
+        control->rests = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
         return;
+    }
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct control_client *client = &control->clients[i];
         if (client->fd >= 0)
@@ -203,8 +215,9 @@ void control_on_polls(struct supervisor *supervisor, const struct pollfd polls[C
         accept_client(control, now);
 }
 
-void control_shut_idle(struct control *control, instant now)
+void control_on_second(struct control *control, instant now)
 {
+    control->rests = false;
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct control_client *client = &control->clients[i];
         if (client->fd >= 0 &&

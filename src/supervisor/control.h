@@ -28,7 +28,8 @@ struct control_client {
 };
 
 struct control {
-    int fd; /* listening */
+    int fd;     /* listening */
+    bool rests; /* no descriptors: it accepts nobody until the next second */
     uint32_t serial;
     struct control_client clients[CONTROL_CLIENTS_MAX];
 };
@@ -45,6 +46,7 @@ void control_on_polls(struct supervisor *supervisor, const struct pollfd polls[C
                       instant now);
 /* The engine's reply to a command that was passed on. */
 void control_on_reply(struct control *control, const struct reply *reply);
-void control_shut_idle(struct control *control, instant now);
+/* Shuts out who is silent, and accepts again after a lack of descriptors. */
+void control_on_second(struct control *control, instant now);
 
 #endif

@@ -33,7 +33,7 @@
 /* X(code, name, what it did: %g signal, %x exit status, %d ms of silence and whose) */
 #define INCIDENT_CAUSE_LIST(X)                                                                     \
     X(INCIDENT_SIGNAL, "signal", "died of %g")                                                     \
-    X(INCIDENT_EXIT, "exit", "ended unasked with status %x")                                       \
+    X(INCIDENT_EXIT, "exit", "ended with status %x")                                               \
     X(INCIDENT_HANG, "hang", "did not move for %d")                                                \
     X(INCIDENT_STOPPED, "stopped", "was stopped from outside and did not move for %d")             \
     X(INCIDENT_OUT_OF_MEMORY, "out_of_memory",                                                     \

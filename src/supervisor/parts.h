@@ -10,6 +10,7 @@
 #include "supervisor/child.h"
 #include "supervisor/control.h"
 #include "supervisor/incident.h"
+#include "supervisor/life.h"
 #include "supervisor/memory.h"
 #include "supervisor/notify.h"
 #include "supervisor/restart_policy.h"
@@ -17,6 +18,8 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/watch.h"
 #include <limits.h>
+
+#define ARGUMENTS_MAX 256 /* of the command line: twice as many as there are options */
 
 /* What the children share, and what must be new when one of them cannot be awaited. */
 struct world {
@@ -31,11 +34,10 @@ struct world {
 struct ward {
     struct child child;
     struct restart_policy policy;
-    struct restart_verdict verdict; /* of the death before this start */
-    bool was_ready;                 /* ever */
-    bool is_killed;                 /* in PROCESS_DYING: not only asked for its last words */
-    bool is_doomed;                 /* `death` says why it is being killed */
-    struct incident_death death;
+    struct restart_verdict verdict;    /* of the death before this start */
+    bool was_ready;                    /* ever */
+    bool is_doomed;                    /* `death` says why it is being killed */
+    struct incident_death death;       /* the newest */
     instant died_at;                   /* the first of the deaths that `incident` tells of */
     uint32_t attempts;                 /* starts since then */
     char start_why[INCIDENT_WHY_SIZE]; /* of the newest start's kind; may be empty */
@@ -45,15 +47,17 @@ struct ward {
 struct supervisor {
     struct options options;
     struct supervisor_config config;
-    char program[PATH_MAX];
+    char program[PATH_MAX];  /* a path, so that a file that was replaced is what runs next */
+    const char *own_program; /* what we run ourselves, whatever lies at that path */
+    bool is_program_refused; /* what lies there cannot be started, or work with us */
     struct world world;
     struct listen_socket listening;
     struct state_dir state_dir;
     int signal_fd;
     struct ward engine, api;
-    struct child standby; /* an engine that will take over */
-    bool standby_is_ready;
-    bool is_api_stale; /* it is to be replaced when the engine has been */
+    struct child standby;            /* an engine that will take over */
+    enum incident_cause drain_cause; /* of an engine that does not end as it was told to */
+    bool is_api_stale;               /* it is to be replaced when the engine has been */
     struct faults *faults;
     struct watch watch;
     struct memory_watch memory;
@@ -82,11 +86,15 @@ void heal_on_report(struct supervisor *supervisor, const struct child *child,
                     const struct report *report);
 void heal_look(struct supervisor *supervisor, instant now); /* hangs, times that are over */
 instant heal_deadline(const struct supervisor *supervisor);
-void heal_restart(struct supervisor *supervisor, const char *why);   /* gracefully */
-void heal_emergency(struct supervisor *supervisor, const char *why); /* by force */
+/* Gracefully; `otherwise` is what it is called when the engine does not end in time. False: not
+ * now, since everything ends, or since no process can be started. */
+bool heal_restart(struct supervisor *supervisor, const char *why, enum incident_cause otherwise);
+/* By force. False: not now, since everything ends. */
+bool heal_emergency(struct supervisor *supervisor, const char *why) MUST_CHECK;
 void heal_stop(struct supervisor *supervisor);
 void heal_kill_all(struct supervisor *supervisor);
 bool heal_is_over(const struct supervisor *supervisor);
+void heal_finish(struct supervisor *supervisor); /* writes what nobody healed any more */
 
 /* control.c forwards what is for the engine; false: there is none. */
 bool supervisor_tell_engine(struct supervisor *supervisor, const struct command *command);

@@ -14,7 +14,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define LOGGER "supervisor"
+#define LOGGER          "supervisor"
+#define MESSAGES_A_TURN 64 /* of a child that reports without end; the others have their turn */
 
 /* What the loop waits for, by place. */
 enum {
@@ -31,7 +32,7 @@ static void on_signals(struct supervisor *supervisor)
     struct signalfd_siginfo info;
     while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP) {
-            heal_restart(supervisor, "asked for by SIGHUP");
+            heal_restart(supervisor, "asked for by SIGHUP", INCIDENT_NOT_DRAINED);
             continue;
         }
         if (supervisor->is_stopping) {
@@ -46,23 +47,38 @@ static void on_signals(struct supervisor *supervisor)
     }
 }
 
-/* Reports and replies of a child; a closed link is told by its pidfd, too. */
+union message {
+    struct report report;
+    struct reply reply;
+};
+
+static void on_message(struct supervisor *supervisor, const struct child *child,
+                       union message *message, size_t size)
+{
+    if (size == sizeof message->report) {
+        message->report.why[sizeof message->report.why - 1] = '\0';
+        heal_on_report(supervisor, child, &message->report);
+    } else if (size == sizeof message->reply) {
+        message->reply.message[sizeof message->reply.message - 1] = '\0';
+        control_on_reply(&supervisor->control, &message->reply);
+    }
+}
+
+/* Reports and replies of a child. An end that it has closed is closed here, too: what it does
+ * without, its pidfd and its heartbeat tell, and poll() would return at once for ever. */
 static void on_link(struct supervisor *supervisor, struct child *child)
 {
-    union {
-        struct report report;
-        struct reply reply;
-    } message;
-    while (child->link >= 0) {
+    union message message;
+    for (int i = 0; i < MESSAGES_A_TURN && child->link >= 0; i++) {
         ssize_t size = recv(child->link, &message, sizeof message, MSG_DONTWAIT);
-        if (size == (ssize_t)sizeof message.report) {
-            message.report.why[sizeof message.report.why - 1] = '\0';
-            heal_on_report(supervisor, child, &message.report);
-        } else if (size == (ssize_t)sizeof message.reply) {
-            control_on_reply(&supervisor->control, &message.reply);
-        } else {
+        if (size < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (size <= 0) {
+            close(child->link);
+            child->link = -1;
             return;
         }
+        on_message(supervisor, child, &message, (size_t)size);
     }
 }
 
@@ -88,7 +104,15 @@ static void watch_memory(struct supervisor *supervisor, instant now)
     atomic_store(&engine->resident_bytes, resident);
     if (child->state == PROCESS_RUNNING && supervisor->standby.pid == 0 &&
         memory_is_over(&supervisor->memory, child->pid, resident, now))
-        heal_restart(supervisor, "the engine grew beyond its memory limit");
+        heal_restart(supervisor, "the engine grew beyond its memory limit",
+                     INCIDENT_MEMORY_CEILING);
+}
+
+static void reap_others(const struct supervisor *supervisor)
+{
+    const pid_t ours[] = {supervisor->engine.child.pid, supervisor->standby.pid,
+                          supervisor->api.child.pid};
+    child_reap_others(ours, sizeof ours / sizeof ours[0]);
 }
 
 /* The engine clears and releases; what it changed is written within a second. */
@@ -107,6 +131,8 @@ static void on_second(struct supervisor *supervisor, instant now)
 {
     struct world *world = &supervisor->world;
     supervisor->second_at = instant_add(now, duration_s(1));
+    if (supervisor->faults != NULL)
+        clock_mislead(duration_us((int64_t)fault_armed(supervisor->faults, FAULT_CLOCK)));
     if (clock_discipline()) {
         page_add(world->page, COUNTER_CLOCK_STEPS, 1);
         flight_record(&world->page->flight, now,
@@ -124,7 +150,8 @@ static void on_second(struct supervisor *supervisor, instant now)
                  restart_policy_deaths(&supervisor->api.policy, now));
     watch_memory(supervisor, now);
     keep_suspects(supervisor);
-    control_shut_idle(&supervisor->control, now);
+    control_on_second(&supervisor->control, now);
+    reap_others(supervisor);
 }
 
 /* ---- the loop ---- */
@@ -184,6 +211,7 @@ static bool open_signals(struct supervisor *supervisor)
     sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* who ignores it, as our parent may have, can await no death */
     supervisor->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     return supervisor->signal_fd >= 0;
 }
@@ -192,7 +220,9 @@ static bool open_signals(struct supervisor *supervisor)
 static bool find_program(struct supervisor *supervisor)
 {
     static const char deleted[] = " (deleted)";
+    supervisor->own_program = "/proc/self/exe";
     if (supervisor->config.program != NULL) {
+        supervisor->own_program = supervisor->config.program;
         snprintf(supervisor->program, sizeof supervisor->program, "%s", supervisor->config.program);
         return true;
     }
@@ -237,6 +267,14 @@ static bool open_state_dir(struct supervisor *supervisor, char why[512])
            state_dir_lock(&supervisor->state_dir, duration_s(STATE_DIR_PATIENCE_SEC), why);
 }
 
+static bool arguments_fit(char *const *arguments)
+{
+    int count = 0;
+    while (count <= ARGUMENTS_MAX && arguments[count] != NULL)
+        count++;
+    return count <= ARGUMENTS_MAX;
+}
+
 static void map_faults(struct supervisor *supervisor)
 {
     if (supervisor->config.faults < 0)
@@ -251,6 +289,11 @@ static bool start_parts(struct supervisor *supervisor, char why[512])
     const struct options *options = &supervisor->options;
     if (!occupy_places() || !find_program(supervisor) || !open_signals(supervisor)) {
         snprintf(why, 512, "no descriptors to start with: %s", strerror(errno));
+        return false;
+    }
+    if (!arguments_fit(supervisor->config.arguments)) {
+        snprintf(why, 512, "more than %d arguments; put options into a file (--config)",
+                 ARGUMENTS_MAX);
         return false;
     }
     if (!open_state_dir(supervisor, why) || !open_listening(supervisor, why) ||
@@ -299,6 +342,7 @@ int supervisor_run(const struct supervisor_config *config)
         .state_dir = {.fd = -1, .incidents_fd = -1, .lock_fd = -1},
         .control = {.fd = -1},
         .signal_fd = -1,
+        .drain_cause = INCIDENT_NOT_DRAINED,
     };
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
         supervisor.control.clients[i].fd = -1;
@@ -310,6 +354,7 @@ int supervisor_run(const struct supervisor_config *config)
         heal_start(&supervisor);
         while (!heal_is_over(&supervisor))
             turn(&supervisor);
+        heal_finish(&supervisor);
     } else {
         log_error(LOGGER, why);
         supervisor.exit_status = 1;

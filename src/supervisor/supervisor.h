@@ -6,6 +6,8 @@
  *
  *   supervisor.c      its parts, its loop, its end
  *   heal.c            what each event in a child's life leads to: the healing steps 4 to 6
+ *   life.c            the states of a child, the ways between them, and what is done on these
+ *   death.c           what is made of a death: its cause, an incident, suspicion against tokens
  *   world.c           what the children share, and renewing it
  *   child.c           one process: start, signal, reap
  *   control.c         `moonwatch ctl`, over a UNIX socket

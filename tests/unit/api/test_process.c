@@ -200,7 +200,7 @@ static void test_beats(void **state)
     assert_int_not_equal(atomic_load(&world.page->beats[BEAT_API_HTTP].thread),
                          atomic_load(&world.page->beats[BEAT_API_LINK].thread));
     /* One that ends as it should is awaited by nobody. */
-    assert_int_equal(stop_api(SIGINT), API_DONE);
+    assert_int_equal(stop_api(SIGTERM), API_DONE);
     for (int beat = BEAT_API_HTTP; beat <= BEAT_API_LINK; beat++)
         assert_true(page_beat_age_s(world.page, (enum beat)beat, clock_now()) < 0);
 }

@@ -183,6 +183,7 @@ static _Noreturn void live(int voice, uint64_t seed)
     uint32_t told = 0, added = 0;
     struct writer_stats stats;
     prng_seed(&prng, seed);
+    acknowledged = 0; /* by this one */
     start_engine();
     for (int64_t n = newest_number() + 1;; n++) {
         if (added++ < TOKENS)

@@ -113,6 +113,37 @@ static void an_older_engine_may_not_write(void **state)
     store_close(store);
 }
 
+static enum err write_an_event(struct store *store)
+{
+    const struct store_event event = {.at = {1}, .kind = "zombie", .reason = "wakes up"};
+    enum err err = store_begin(store, STORE_RELAXED);
+    if (err == OK)
+        err = store_put_event(store, &event);
+    return err == OK ? store_commit(store) : err;
+}
+
+/* An engine that was killed and does not die holds the lock; the next one goes on without. When it
+ * wakes after all, it is the fence that keeps it from writing, and nothing else: with its
+ * generation back in force the same write goes through. */
+static void only_the_fence_stops_a_zombie(void **state)
+{
+    struct place *place = *state;
+    char why[512] = "";
+    static const char count[] = "SELECT count(*) FROM event WHERE kind='zombie'";
+    struct store *zombie = open_or_fail(place->url);
+    assert_null(store_open(place->url, why));
+    struct store *next = store_open_after(place->url, getpid(), why);
+    assert_non_null(next);
+    assert_int_equal(write_an_event(zombie), ERR_FENCED);
+    assert_int_equal(ask(place->path, count), 0);
+    change(place, "UPDATE meta SET value=value-1 WHERE name='generation'");
+    assert_int_equal(write_an_event(zombie), OK);
+    assert_int_equal(ask(place->path, count), 1);
+    assert_int_equal(write_an_event(next), ERR_FENCED);
+    store_close(zombie);
+    store_close(next);
+}
+
 struct damage {
     const char *name;
     const char *sql; /* done to row 7 of a filled database, after the log was emptied */
@@ -307,6 +338,7 @@ int main(void)
         ROW(a_missing_table_is_told_so),
         ROW(the_file_says_what_it_is),
         ROW(an_older_engine_may_not_write),
+        ROW(only_the_fence_stops_a_zombie),
         ROW(damaged_rows_cost_themselves),
         ROW(a_time_in_the_future_is_set_to_now),
         ROW(damaged_log_rows_fall_back),

@@ -366,7 +366,8 @@ static void the_table_says_what_is_stored(void **state)
     assert_int_not_equal(token_stored_pools(table, 2), 0);
     assert_int_equal(token_stored_snapshot(table, 2, 20), 9);
     assert_int_equal(token_stored_snapshot(table, 1, 20), 0);
-    token_write_end(table, (token_write_begin(table, 2), 2));
+    token_write_begin(table, 2);
+    token_write_end(table, 2);
     assert_false(token_is_stored(table, 2));
 }
 

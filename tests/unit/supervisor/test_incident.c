@@ -153,7 +153,7 @@ static void test_causes(void **state)
         {{.process = PROCESS_ENGINE, .cause = INCIDENT_SIGNAL, .signal = 200},
          "the engine died of signal 200; it was replaced after 14 ms (warm)"},
         {{.process = PROCESS_API, .cause = INCIDENT_EXIT, .exit_status = 3},
-         "the api ended unasked with status 3; it was replaced after 14 ms (warm)"},
+         "the api ended with status 3; it was replaced after 14 ms (warm)"},
         {{.process = PROCESS_ENGINE,
           .cause = INCIDENT_HANG,
           .beat = BEAT_STORE_THREAD,

@@ -1,5 +1,5 @@
 /* See control_client.h. */
-#include "cli/control_client.h"
+#include "supervisor/control_client.h"
 
 #include "page/state_dir.h"
 #include "supervisor/control.h"

@@ -1,6 +1,6 @@
-/* `moonwatch ctl`'s side of the control socket (supervisor/control.h). */
-#ifndef MOONWATCH_CLI_CONTROL_CLIENT_H
-#define MOONWATCH_CLI_CONTROL_CLIENT_H
+/* `moonwatch ctl`'s side of the control socket (control.h). */
+#ifndef MOONWATCH_SUPERVISOR_CONTROL_CLIENT_H
+#define MOONWATCH_SUPERVISOR_CONTROL_CLIENT_H
 
 #include "base/options.h"
 #include "base/time.h"
