@@ -1,6 +1,7 @@
 /* The driver: bench [--quick] [--minutes N] [--out FILE] [--moonwatch PROGRAM] [NAME…]. */
 #include "bench/bench.h"
 #include "bench/process.h"
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #define NAMES_MAX       16
 #define DEFAULT_MINUTES 30
+#define LOOK_MS         500
 
 enum when { ALWAYS, ASKED_FOR };
 
@@ -102,20 +104,54 @@ static void find_programs(struct bench *bench)
     snprintf(bench->folder, PATH_MAX, "%s", path_in(folder, "run"));
 }
 
+struct cpu_time {
+    unsigned long long busy, idle; /* ticks of all CPUs */
+};
+
+/* Time at the least priority (nice) is nobody's in whose way we are. */
+static struct cpu_time read_cpu_time(void)
+{
+    unsigned long long user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0;
+    FILE *file = fopen("/proc/stat", "r");
+    if (file != NULL) {
+        if (fscanf(file, "cpu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &wait,
+                   &irq) != 6)
+            user = system = irq = 0;
+        fclose(file);
+    }
+    return (struct cpu_time){.busy = user + system + irq, .idle = nice + idle + wait};
+}
+
+/* How much the figures are worth: what takes long on a busy machine may be the machine. */
+static double others_busy_percent(void)
+{
+    struct cpu_time before = read_cpu_time();
+    sleep_ms(LOOK_MS);
+    struct cpu_time after = read_cpu_time();
+    double busy = (double)(after.busy - before.busy), idle = (double)(after.idle - before.idle);
+    return busy + idle > 0 ? 100 * busy / (busy + idle) : NAN;
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static void run(struct bench *bench, const struct benchmark *benchmark)
 {
-    struct timespec from, to;
     size_t first = bench->report.count;
     remove_folder(bench->folder);
     if (!make_folder(bench->folder))
         exit(1);
     printf("\n%s: %s\n", benchmark->name, benchmark->sentence);
     fflush(stdout);
-    clock_gettime(CLOCK_MONOTONIC, &from);
+    double busy_percent = others_busy_percent(), began_s = now_s();
     benchmark->run(bench);
-    clock_gettime(CLOCK_MONOTONIC, &to);
+    double took_s = now_s() - began_s;
     report_print(&bench->report, first);
-    printf("(%ld s)\n", (long)(to.tv_sec - from.tv_sec));
+    printf("(%.0f s; others kept the CPUs %.0f %% busy before it)\n", took_s, busy_percent);
     fflush(stdout);
     remove_folder(bench->folder);
 }

@@ -17,6 +17,11 @@ pid_t process_run(const char *folder, const char *const argv[]);
 /* Kills a child and awaits its death. */
 void process_kill(pid_t pid);
 
+/* Keeps idle CPUs awake, by processes that run only when nobody else wants to: a virtual machine's
+ * CPU that has gone to sleep takes a millisecond to wake, which is the host's matter. */
+void cpus_keep_awake(void);
+void cpus_let_sleep(void);
+
 /* Is it on the PATH? */
 bool process_has_program(const char *name);
 

@@ -33,10 +33,12 @@ struct figure *report_add_sample(struct report *report, const char *name, const 
     return figure;
 }
 
-void report_add_missing(struct report *report, const char *name, const char *unit, const char *why)
+struct figure *report_add_missing(struct report *report, const char *name, const char *unit,
+                                  const char *why)
 {
     struct figure *figure = report_add(report, name, unit);
     snprintf(figure->note, sizeof figure->note, "%s", why);
+    return figure;
 }
 
 const struct figure *report_find(const struct report *report, const char *name)

@@ -44,7 +44,8 @@ struct figure *report_add(struct report *report, const char *name, const char *u
 struct figure *report_add_sample(struct report *report, const char *name, const char *unit,
                                  const struct sample *sample);
 /* Not measured here, and why. */
-void report_add_missing(struct report *report, const char *name, const char *unit, const char *why);
+struct figure *report_add_missing(struct report *report, const char *name, const char *unit,
+                                  const char *why);
 const struct figure *report_find(const struct report *report, const char *name);
 /* Sets `against` and the ratio, when both are measured. */
 void figure_compare(struct figure *figure, const struct report *report, const char *against);
