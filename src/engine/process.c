@@ -405,8 +405,8 @@ static uint32_t drain(struct engine *engine)
     return unwritten;
 }
 
-/* Only now: until everything is written, whoever tells us to stop once more (as the kernel does when
- * our supervisor dies) must not end us in the middle of it. */
+/* Only now: until everything is written, whoever tells us to stop once more (as the kernel does
+ * when our supervisor dies) must not end us in the middle of it. */
 static void close_signal(struct engine *engine)
 {
     uv_close((uv_handle_t *)&engine->signal, NULL);
