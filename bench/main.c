@@ -108,18 +108,23 @@ struct cpu_time {
     unsigned long long busy, idle; /* ticks of all CPUs */
 };
 
-/* Time at the least priority (nice) is nobody's in whose way we are. */
+/* The first line of /proc/stat: "cpu", then ticks of user, nice, system, idle, waiting for disks,
+ * interrupts. What is nice is in nobody's way. */
 static struct cpu_time read_cpu_time(void)
 {
-    unsigned long long user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0;
+    enum { USER, NICE, SYSTEM, IDLE, WAITING, INTERRUPTS, KINDS };
+    unsigned long long ticks[KINDS] = {0};
+    char line[256] = "";
     FILE *file = fopen("/proc/stat", "r");
-    if (file != NULL) {
-        if (fscanf(file, "cpu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &wait,
-                   &irq) != 6)
-            user = system = irq = 0;
+    if (file == NULL || fgets(line, sizeof line, file) == NULL)
+        line[0] = '\0';
+    if (file != NULL)
         fclose(file);
-    }
-    return (struct cpu_time){.busy = user + system + irq, .idle = nice + idle + wait};
+    char *at = line + strcspn(line, " ");
+    for (int i = 0; i < KINDS; i++)
+        ticks[i] = strtoull(at, &at, 10);
+    return (struct cpu_time){.busy = ticks[USER] + ticks[SYSTEM] + ticks[INTERRUPTS],
+                             .idle = ticks[NICE] + ticks[IDLE] + ticks[WAITING]};
 }
 
 /* How much the figures are worth: what takes long on a busy machine may be the machine. */

@@ -92,7 +92,7 @@ static void live_notifying(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const char *watchdog = getenv("WATCHDOG_USEC");
-    useconds_t every = watchdog == NULL ? 1000000 : (useconds_t)(strtoul(watchdog, NULL, 10) / 4);
+    useconds_t every = watchdog == NULL ? 1000000 : (useconds_t)strtol(watchdog, NULL, 10) / 4;
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     tell(fd, &address, "READY=1");
