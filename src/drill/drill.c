@@ -99,7 +99,8 @@ static _Noreturn void end(struct drill *drill, enum drill_verdict verdict)
     drill->result.took_s = now_s() - drill->began_s;
     if (drill->sandbox.mints != NULL)
         drill->result.acknowledged = population_acknowledged(drill);
-    (void)!write(drill->result_fd, &drill->result, sizeof drill->result);
+    const struct drill_result result = drill->result;
+    (void)!write(drill->result_fd, &result, sizeof result);
     _exit(0);
 }
 

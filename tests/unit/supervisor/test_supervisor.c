@@ -559,8 +559,8 @@ static void test_too_large(void **state)
 {
     (void)state;
     supervised()->options.memory_max_mb = 1; /* the page alone is half of it */
+    atomic_store(&engine()->at_end, FAKE_LINGER); /* it is seen to be so within its first second */
     supervised_start_and_up();
-    atomic_store(&engine()->at_end, FAKE_LINGER);
     expect_starts(PROCESS_ENGINE, 2);
     expect_said("over the memory ceiling");
     expect_incident(1, "the engine grew over its memory ceiling and did not end");
