@@ -244,6 +244,8 @@ static void tell_stretch(struct engine *engine)
 void engine_on_second(struct engine *engine)
 {
     instant now = clock_now();
+    if (engine->is_stopping)
+        return; /* feed and source are gone, or going */
     double lag = duration_to_s(instant_diff(now, engine->second_expected_at));
     page_set(engine->page, GAUGE_LOOP_LAG, lag < 0 ? 0 : lag);
     engine->second_expected_at = instant_add(now, duration_s(1));
