@@ -107,11 +107,15 @@ static void test_what_cannot_be_executed(void **state)
 static void start_without_room(void)
 {
     static char command[] = "exit 0";
-    const struct rlimit none = {0, 0};
+    struct rlimit before, none;
+    getrlimit(RLIMIT_NPROC, &before);
+    none = (struct rlimit){0, before.rlim_max};
     if (setrlimit(RLIMIT_NPROC, &none) != 0 || (getuid() == 0 && setuid(NOBODY) != 0))
         exit(3);
-    prctl(PR_SET_DUMPABLE, 1); /* a leak checker looks into us at our end */
-    exit(!start_command(command) && errno == EAGAIN && child.pid == 0 ? 0 : 1);
+    prctl(PR_SET_DUMPABLE, 1); /* a leak checker looks into us at our end, with a thread */
+    bool is_refused = !start_command(command) && errno == EAGAIN && child.pid == 0;
+    setrlimit(RLIMIT_NPROC, &before);
+    exit(is_refused ? 0 : 1);
 }
 
 static void test_no_room_for_a_process(void **state)
