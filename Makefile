@@ -8,6 +8,7 @@ help:
 	@echo 'make build    build/moonwatch and build/moonwatch-market'
 	@echo 'make test     build and run every test, plainly and under sanitizers'
 	@echo 'make bench    what bench/ measures, as a table and as build/bench.json; QUICK=1: in under three minutes'
+	@echo 'make cover    how much of what heals is run by its tests'
 	@echo 'make lint     formatting, both compilers, clang-tidy, shellcheck, the purity of src/core'
 	@echo 'make format   clang-format over all sources'
 	@echo
@@ -34,6 +35,11 @@ bench:
 	@tools/configure build --buildtype=release
 	@ninja -C build moonwatch moonwatch-market bench/moonwatch-bench bench/bench-worker
 	@build/bench/moonwatch-bench $(if $(QUICK),--quick) --out build/bench.json
+
+.PHONY: cover
+cover:
+	@tools/setup run cover
+	@tools/cover
 
 .PHONY: lint
 lint:

@@ -216,25 +216,17 @@ static bool open_signals(struct supervisor *supervisor)
     return supervisor->signal_fd >= 0;
 }
 
-/* Its path, so that a binary that was replaced is what the next child runs. */
+/* Its path, so that a file that was replaced is what the next child runs. */
 static bool find_program(struct supervisor *supervisor)
 {
-    static const char deleted[] = " (deleted)";
-    supervisor->own_program = "/proc/self/exe";
-    if (supervisor->config.program != NULL) {
-        supervisor->own_program = supervisor->config.program;
-        snprintf(supervisor->program, sizeof supervisor->program, "%s", supervisor->config.program);
-        return true;
-    }
-    ssize_t length =
-        readlink("/proc/self/exe", supervisor->program, sizeof supervisor->program - 1);
-    if (length <= 0)
-        return false;
-    supervisor->program[length] = '\0';
-    char *mark = strstr(supervisor->program, deleted);
-    if (mark != NULL && mark[sizeof deleted - 1] == '\0')
-        *mark = '\0';
-    return true;
+    const char *given = supervisor->config.program;
+    char *path = supervisor->program;
+    supervisor->own_program = given != NULL ? given : "/proc/self/exe";
+    if (given != NULL)
+        return snprintf(path, PATH_MAX, "%s", given) < PATH_MAX;
+    ssize_t length = readlink(supervisor->own_program, path, PATH_MAX - 1);
+    path[length > 0 ? length : 0] = '\0';
+    return length > 0;
 }
 
 static bool open_listening(struct supervisor *supervisor, char why[512])

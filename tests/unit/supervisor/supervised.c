@@ -3,6 +3,7 @@
 
 #include "folder.h"
 #include "supervisor/control.h"
+#include "supervisor/memory.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -70,6 +71,25 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
     return result;
 }
 
+bool __real_memory_was_killed(struct memory_watch *watch);
+bool __wrap_memory_was_killed(struct memory_watch *watch);
+bool __wrap_memory_was_killed(struct memory_watch *watch)
+{
+    return atomic_load(&it.injected->kernel_killed) != 0 || __real_memory_was_killed(watch);
+}
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...)
+{
+    va_list list;
+    va_start(list, flags);
+    mode_t mode = (flags & O_CREAT) != 0 ? va_arg(list, mode_t) : 0;
+    va_end(list);
+    bool is_descriptor = strncmp(path, "/proc/self/fd/", 14) == 0;
+    return is_descriptor && FAILS(open_errno) ? -1 : __real_open64(path, flags, mode);
+}
+
 int __real_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *wait,
                  const sigset_t *mask);
 int __wrap_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *wait,
@@ -133,6 +153,9 @@ void supervised_main(int argc, char *argv[])
 {
     if (argc < 2)
         abort();
+    const char *fake = getenv("FAKE_CHILD");
+    if (fake != NULL)
+        execv(fake, argv);
     fake_program = argv[1];
 }
 
@@ -206,13 +229,16 @@ static void become_supervisor(void)
     const struct supervisor_config config = {
         .options = &it.options,
         .arguments = it.many_arguments != NULL ? it.many_arguments : it.arguments,
-        .program = it.program != NULL ? it.program : fake_program,
+        .program = it.program == NULL      ? fake_program
+                   : it.program[0] == '\0' ? NULL
+                                           : it.program,
         .faults = it.faults >= 0 ? fcntl(it.faults, F_DUPFD_CLOEXEC, 100) : -1};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     int log = open(supervised_path("log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     dup2(log, STDERR_FILENO);
     for (int fd = STDERR_FILENO + 1; fd < 64; fd++)
         close(fd);
+    setenv("FAKE_CHILD", fake_program, 1);
     if (it.before != NULL)
         it.before();
     exit(supervisor_run(&config));

@@ -30,9 +30,10 @@
 
 /* The machine's failures, as the test orders them; seen by the supervisor's process. */
 struct injected {
-    _Atomic int socketpair_errno, accept_errno, pidfd_errno, memfd_errno, ppoll_errno;
-    _Atomic int for_times;    /* then the machine does as it can; 0: it does */
-    _Atomic int clock_step_s; /* of the wall clock */
+    _Atomic int socketpair_errno, accept_errno, pidfd_errno, memfd_errno, ppoll_errno, open_errno;
+    _Atomic int for_times;     /* then the machine does as it can; 0: it does */
+    _Atomic int clock_step_s;  /* of the wall clock */
+    _Atomic int kernel_killed; /* for want of memory */
     _Atomic long allocations;
 };
 
@@ -40,7 +41,7 @@ struct supervised {
     struct options options; /* may be changed before the start */
     struct fake_script *script;
     struct injected *injected;
-    const char *program;   /* NULL: the fake */
+    const char *program;   /* NULL: the fake; "": its own */
     char *arguments[2];    /* the fake's script */
     char **many_arguments; /* instead; or NULL */
     int faults;            /* descriptor; −1 */
@@ -49,7 +50,8 @@ struct supervised {
     struct status_page *page; /* read-only; stays mapped when the supervisor is gone */
 };
 
-/* Of a test program: takes the fake's path from its arguments. */
+/* Of a test program: takes the fake's path from its arguments. When a supervisor has started it as
+ * its own program, it becomes the fake. */
 void supervised_main(int argc, char *argv[]);
 
 /* For cmocka: a folder, a script without orders and options that are quick. */

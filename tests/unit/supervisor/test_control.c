@@ -3,12 +3,14 @@
 
 #include "folder.h"
 #include "supervisor/control.h"
+#include "supervisor/control_client.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define TOO_MANY (CONTROL_CLIENTS_MAX + 1)
@@ -163,6 +165,95 @@ static void test_no_descriptors_for_a_client(void **state)
     assert_int_equal(supervised_stop(), 0);
 }
 
+static void test_no_page_to_give(void **state)
+{
+    (void)state;
+    supervised_start_and_up();
+    atomic_store(&supervised()->injected->open_errno, EMFILE);
+    atomic_store(&supervised()->injected->for_times, 1);
+    struct reply reply = supervised_ask(COMMAND_STATUS);
+    assert_int_equal(reply.result, RESULT_UNAVAILABLE);
+    assert_string_equal(reply.message, "the status page can't be opened");
+    assert_int_equal(supervised_stop(), 0);
+}
+
+/* ---- who asks ---- */
+
+static const struct command status_wanted = {.kind = COMMAND_STATUS};
+static char why[CONTROL_WHY_SIZE];
+
+static void test_client(void **state)
+{
+    (void)state;
+    struct control_answer answer;
+    supervised_start_and_up();
+    int fd = control_connect(&supervised()->options, why);
+    assert_true(fd >= 0);
+    assert_true(control_ask(fd, &status_wanted, duration_s(10), &answer, why));
+    assert_int_equal(answer.reply.result, RESULT_DONE);
+    assert_true(answer.page_fd >= 0);
+    close(answer.page_fd);
+    assert_int_equal(kill(supervised()->pid, SIGKILL), 0);
+    assert_int_equal(supervised_wait(), -SIGKILL);
+    assert_false(control_ask(fd, &status_wanted, duration_s(10), &answer, why));
+    assert_non_null(strstr(why, "the daemon ended"));
+    close(fd);
+    /* Its socket is there still, and nobody listens. */
+    assert_int_equal(control_connect(&supervised()->options, why), -1);
+    assert_non_null(strstr(why, "no daemon runs with its state in"));
+}
+
+static void test_client_without_a_daemon(void **state)
+{
+    (void)state;
+    struct options *options = &supervised()->options;
+    assert_int_equal(control_connect(options, why), -1);
+    assert_non_null(strstr(why, "no daemon runs with its state in"));
+    snprintf(options->state_dir, sizeof options->state_dir, "%.200s", supervised_path("loop"));
+    assert_int_equal(symlink(options->state_dir, options->state_dir), 0);
+    assert_int_equal(control_connect(options, why), -1);
+    assert_non_null(strstr(why, "can't be reached"));
+}
+
+static void try_as_nobody(void)
+{
+    bool is_told = (getuid() != 0 || setuid(65534) == 0) &&
+                   control_connect(&supervised()->options, why) == -1 &&
+                   strstr(why, "belongs to somebody else") != NULL;
+    _exit(is_told ? 0 : 1);
+}
+
+static void test_client_of_somebody_else(void **state)
+{
+    (void)state;
+    int status;
+    supervised_start_and_up();
+    assert_int_equal(chmod(supervised_path("state"), 0), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        try_as_nobody();
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(chmod(supervised_path("state"), 0700), 0);
+    assert_int_equal(supervised_stop(), 0);
+}
+
+static void test_client_of_who_does_not_answer(void **state)
+{
+    (void)state;
+    struct control_answer answer;
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    assert_false(control_ask(pair[0], &status_wanted, duration_ms(1), &answer, why));
+    assert_non_null(strstr(why, "did not answer within"));
+    assert_int_equal(send(pair[1], "?", 1, 0), 1);
+    assert_false(control_ask(pair[0], &status_wanted, duration_s(10), &answer, why));
+    assert_non_null(strstr(why, "ended before it answered"));
+    close(pair[1]);
+    assert_false(control_ask(pair[0], &status_wanted, duration_s(10), &answer, why));
+    close(pair[0]);
+}
+
 /* ---- without a supervisor ---- */
 
 static void test_silent_clients(void **state)
@@ -188,7 +279,6 @@ static void test_no_socket(void **state)
 {
     (void)state;
     struct control control;
-    char why[512] = "";
     struct folder folder;
     folder_make(&folder);
     int fd = open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -214,6 +304,11 @@ int main(int argc, char *argv[])
         CASE(test_too_many),
         CASE(test_who_does_not_read),
         CASE(test_no_descriptors_for_a_client),
+        CASE(test_no_page_to_give),
+        CASE(test_client),
+        CASE(test_client_without_a_daemon),
+        CASE(test_client_of_somebody_else),
+        cmocka_unit_test(test_client_of_who_does_not_answer),
         cmocka_unit_test(test_silent_clients),
         cmocka_unit_test(test_no_socket),
     };

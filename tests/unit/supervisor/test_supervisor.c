@@ -335,14 +335,14 @@ static void test_tokens_in_hand(void **state)
 static void test_out_of_memory(void **state)
 {
     (void)state;
-    struct rlimit none = {0, 0};
     supervised_start_and_up();
-    /* Its incident can be told from one of a plain SIGKILL only with the kernel's help, which a
-     * test can't have; that it is asked is in test_memory.c. */
-    assert_int_equal(prlimit((pid_t)pid_of(PROCESS_ENGINE), RLIMIT_CORE, &none, NULL), 0);
-    assert_int_equal(kill((pid_t)pid_of(PROCESS_ENGINE), SIGKILL), 0);
+    order(PROCESS_ENGINE, FAKE_TERMINATE);
     expect_starts(PROCESS_ENGINE, 2);
     expect_incident(1, "died of SIGKILL");
+    atomic_store(&supervised()->injected->kernel_killed, 1);
+    order(PROCESS_ENGINE, FAKE_TERMINATE);
+    expect_starts(PROCESS_ENGINE, 3);
+    expect_incident(2, "was killed by the kernel, which was out of memory");
     assert_int_equal(supervised_stop(), 0);
 }
 
@@ -676,6 +676,50 @@ static void test_no_parts(void **state)
     expect_said("can't be made or opened");
 }
 
+static void leave_descriptors(rlim_t count)
+{
+    const struct rlimit few = {count, count};
+    setrlimit(RLIMIT_NOFILE, &few);
+}
+
+static void leave_too_few_for_children(void)
+{
+    leave_descriptors(FD_INHERITED_END - 2);
+}
+
+static void leave_too_few_for_signals(void)
+{
+    leave_descriptors(FD_INHERITED_END);
+}
+
+static void test_too_few_descriptors(void **state)
+{
+    (void)state;
+    supervised()->before = leave_too_few_for_children;
+    supervised_start();
+    assert_int_equal(supervised_wait(), 1);
+    expect_said("no descriptors to start with");
+    supervised()->before = leave_too_few_for_signals;
+    supervised_start();
+    assert_int_equal(supervised_wait(), 1);
+    expect_said("no descriptors to start with: Too many open files");
+}
+
+static void test_starts_itself(void **state)
+{
+    (void)state;
+    supervised()->program = "";
+    supervised_start_and_up();
+    order(PROCESS_ENGINE, FAKE_CRASH);
+    expect_starts(PROCESS_ENGINE, 2);
+    atomic_store(&engine()->status, EXIT_REFUSED); /* then by way of /proc/self/exe */
+    order_start(engine(), FAKE_EXIT, FAKE_GO_ON);
+    order(PROCESS_ENGINE, FAKE_CRASH);
+    expect_starts(PROCESS_ENGINE, 4);
+    atomic_store(&engine()->status, 0);
+    assert_int_equal(supervised_stop(), 0);
+}
+
 static void test_too_many_arguments(void **state)
 {
     static char word[] = "word";
@@ -845,7 +889,9 @@ static void test_children_that_talk_nonsense(void **state)
     expect_soon(strstr(supervised_log(), "no known kind") != NULL);
     order(PROCESS_API, FAKE_FLOOD);
     order(PROCESS_ENGINE, FAKE_FLOOD);
+    expect_soon(atomic_load(&api()->now) == FAKE_GO_ON);
     order_report(PROCESS_API, REPORT_READY, "again");
+    expect_soon(atomic_load(&engine()->now) == FAKE_GO_ON);
     order(PROCESS_ENGINE, FAKE_HANG_UP);
     expect_rest();
     assert_int_equal(supervised_ask(COMMAND_PAUSE).result, RESULT_UNAVAILABLE);
@@ -979,6 +1025,8 @@ int main(int argc, char *argv[])
         CASE(test_starts_that_fail_later),
         CASE(test_program_that_does_not_fit),
         CASE(test_no_parts),
+        CASE(test_too_few_descriptors),
+        CASE(test_starts_itself),
         CASE(test_too_many_arguments),
         CASE(test_engine_that_does_not_die),
         CASE(test_no_memory_for_a_new_world),
