@@ -249,8 +249,10 @@ void drill_end_fault(struct drill *drill, const char *format, ...)
 
 void drill_await_recovery(struct drill *drill, double seconds)
 {
-    if (!await(drill, &(struct drill_wait){is_well, seconds, ""}, FRESH_EVERY_MS))
+    if (!await(drill, &(struct drill_wait){is_well, seconds, ""}, FRESH_EVERY_MS)) {
+        population_show_stale(drill);
         drill_fail(drill, "not every token was refreshed within %g s of the fault's end", seconds);
+    }
     drill->result.recovered_s = now_s() - drill->ended_s;
     drill_say(drill, "recovered after %.3f s: every token was refreshed, and /ready says yes",
               drill->result.recovered_s);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "drill/drill.h"
 #include "drill/http.h"
+#include "drill/look.h"
 #include "drill/witness.h"
 #include <sqlite3.h>
 #include <stdio.h>
@@ -117,14 +118,19 @@ static bool read_list(struct drill *drill, on_record *call, void *context)
 
 struct freshness {
     uint32_t tokens, fresh;
+    struct record oldest; /* of those that are not */
 };
 
 static void count_fresh(struct drill *drill, const struct record *record, void *context)
 {
     struct freshness *freshness = context;
+    bool is_fresh = instant_before(drill->ended_at, record->fetched_at) ||
+                    strcmp(record->mint, drill->spared) == 0;
     freshness->tokens++;
-    freshness->fresh += instant_before(drill->ended_at, record->fetched_at) ||
-                        strcmp(record->mint, drill->spared) == 0;
+    freshness->fresh += is_fresh;
+    if (!is_fresh && (freshness->oldest.mint[0] == '\0' ||
+                      instant_before(record->fetched_at, freshness->oldest.fetched_at)))
+        freshness->oldest = *record;
 }
 
 bool population_is_fresh(struct drill *drill)
@@ -133,6 +139,19 @@ bool population_is_fresh(struct drill *drill)
     uint32_t acknowledged = population_acknowledged(drill);
     return read_list(drill, count_fresh, &freshness) && freshness.tokens >= acknowledged &&
            freshness.fresh == freshness.tokens;
+}
+
+void population_show_stale(struct drill *drill)
+{
+    struct freshness freshness = {0};
+    if (!read_list(drill, count_fresh, &freshness)) {
+        drill_say(drill, "the tokens can't be listed");
+        return;
+    }
+    double age_s = duration_to_s(instant_diff(look_now(drill), freshness.oldest.fetched_at));
+    drill_say(drill, "%u of %u tokens (%u acknowledged) are fresh; %s is %.1f s old",
+              freshness.fresh, freshness.tokens, population_acknowledged(drill),
+              freshness.oldest.mint, age_s);
 }
 
 struct search {

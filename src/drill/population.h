@@ -23,6 +23,8 @@ void population_import(struct drill *drill, unsigned from, unsigned count);
 uint32_t population_acknowledged(const struct drill *drill);
 /* Every acknowledged token, but for the spared one, has data from after the fault's end. */
 bool population_is_fresh(struct drill *drill);
+/* Says who is not. */
+void population_show_stale(struct drill *drill);
 /* When this one was fetched last: instant in microseconds, 0 never. */
 int64_t population_fetched_us(struct drill *drill, const char *mint);
 

@@ -38,7 +38,6 @@ static void finish_loop(struct engine *engine)
     uv_close((uv_handle_t *)&engine->deadline_timer, NULL);
     uv_close((uv_handle_t *)&engine->second_timer, NULL);
     uv_close((uv_handle_t *)&engine->beat_timer, NULL);
-    uv_close((uv_handle_t *)&engine->signal, NULL);
     for (int i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&engine->command_polls[i], NULL);
     uv_stop(&engine->loop); /* the writer still has a handle: it is stopped after the loop */
@@ -84,20 +83,22 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* ---- timers ---- */
 
-static void leak(uint64_t mebibytes)
-{
-    for (uint64_t i = 0; i < mebibytes; i++) {
-        char *lost = malloc(1 << 20);
-        if (lost != NULL)
-            memset(lost, 1, 1 << 20);
-    }
-}
-
 static void on_second(uv_timer_t *timer)
 {
-    struct engine *engine = timer->data;
-    engine_on_second(engine);
-    leak(fault_armed(engine->faults, FAULT_LEAK));
+    engine_on_second(timer->data);
+}
+
+/* Little by little: what takes its time to get memory must not look like a hang. */
+static void leak(const struct engine *engine)
+{
+    static void *volatile lost; /* a compiler may leave out what nobody can see */
+    size_t size = (size_t)((fault_armed(engine->faults, FAULT_LEAK) << 20) *
+                           uv_timer_get_repeat(&engine->beat_timer) / 1000);
+    if (size == 0)
+        return;
+    lost = malloc(size);
+    if (lost != NULL)
+        memset(lost, 1, size);
 }
 
 /* Faults of a drill strike here: in the loop, a few times a second. Each but the leak befalls one
@@ -109,6 +110,7 @@ static void suffer(struct engine *engine)
     if (fault_take(engine->faults, FAULT_HANG))
         for (;;)
             continue;
+    leak(engine);
 }
 
 static void on_beat(uv_timer_t *timer)
@@ -403,10 +405,19 @@ static uint32_t drain(struct engine *engine)
     return unwritten;
 }
 
+/* Only now: until everything is written, whoever tells us to stop once more (as the kernel does
+ * when our supervisor dies) must not end us in the middle of it. */
+static void close_signal(struct engine *engine)
+{
+    uv_close((uv_handle_t *)&engine->signal, NULL);
+    signal(SIGTERM, SIG_IGN);
+}
+
 /* What the writer had to close, and exports that end soon. False: a thread of ours hangs. */
 static bool finish_turns(struct engine *engine)
 {
     instant deadline = instant_add(clock_now(), EXPORT_LIMIT);
+    close_signal(engine);
     while (!exporter_is_idle(engine->exporter) && instant_before(clock_now(), deadline)) {
         uv_run(&engine->loop, UV_RUN_NOWAIT);
         uv_sleep(STOP_STEP_MS);

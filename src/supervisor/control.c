@@ -150,6 +150,10 @@ static void answer_restart(struct control_client *client, bool is_begun)
 static void on_command(struct supervisor *supervisor, struct control_client *client,
                        struct command *command)
 {
+    if (command->kind >= COMMAND_COUNT) {
+        answer(client, RESULT_INVALID, "no such command");
+        return;
+    }
     switch ((enum command_kind)command->kind) {
     case COMMAND_STATUS:
         answer_status(supervisor, client);
@@ -161,7 +165,6 @@ static void on_command(struct supervisor *supervisor, struct control_client *cli
         answer_restart(client, heal_emergency(supervisor, ASKED_FOR));
         return;
     case COMMAND_GO:
-    case COMMAND_COUNT:
         answer(client, RESULT_INVALID, "no such command");
         return;
     default:

@@ -243,9 +243,12 @@ static bool open_listening(struct supervisor *supervisor, char why[512])
     return listen_open(options->listen, options->api_token[0] != '\0', &supervisor->listening, why);
 }
 
-/* So that no descriptor of ours is where a child expects one of its own. */
-static bool occupy_places(void)
+/* So that no descriptor of ours is where a child expects one of its own: before any is opened. */
+static bool occupy_places(struct supervisor *supervisor)
 {
+    int *faults = &supervisor->config.faults;
+    if (*faults >= 0 && (*faults = fcntl(*faults, F_DUPFD_CLOEXEC, FD_INHERITED_END)) < 0)
+        return false;
     for (int place = FD_PAGE; place < FD_INHERITED_END; place++) {
         int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (fd < 0 || (fd != place && dup3(fd, place, O_CLOEXEC) < 0))
@@ -287,7 +290,7 @@ static void map_faults(struct supervisor *supervisor)
 static bool start_parts(struct supervisor *supervisor, char why[512])
 {
     const struct options *options = &supervisor->options;
-    if (!occupy_places() || !find_program(supervisor) || !open_signals(supervisor)) {
+    if (!find_program(supervisor) || !open_signals(supervisor)) {
         snprintf(why, 512, "no descriptors to start with: %s", strerror(errno));
         return false;
     }
@@ -349,14 +352,15 @@ int supervisor_run(const struct supervisor_config *config)
     child_init(&supervisor.engine.child, PROCESS_ENGINE);
     child_init(&supervisor.standby, PROCESS_ENGINE);
     child_init(&supervisor.api.child, PROCESS_API);
+    bool has_places = occupy_places(&supervisor);
     notify_init(&supervisor.notify, clock_now());
-    if (start_parts(&supervisor, why)) {
+    if (has_places && start_parts(&supervisor, why)) {
         heal_start(&supervisor);
         while (!heal_is_over(&supervisor))
             turn(&supervisor);
         heal_finish(&supervisor);
     } else {
-        log_error(LOGGER, why);
+        log_error(LOGGER, has_places ? why : "no descriptors to start with");
         supervisor.exit_status = 1;
     }
     finish_parts(&supervisor);

@@ -42,19 +42,26 @@ static int end(void **state)
     return munmap(shared, sizeof *shared);
 }
 
-/* A sanitizer reports falls itself. */
-static void skip_under_sanitizers(void)
-{
+/* A sanitizer reports falls itself: then nobody falls. cmocka's skip() would be a failure in TAP.
+ */
 #ifdef WITH_SANITIZER
-    skip();
+#define FALL(name) TEST(skipped_##name)
+#define FALL_CASE(name)                                                                            \
+    static void name(void **state);                                                                \
+    static void skipped_##name(void **state)                                                       \
+    {                                                                                              \
+        (void)state, (void)name;                                                                   \
+        print_message("# skipped: a sanitizer reports falls itself\n");                            \
+    }
+#else
+#define FALL(name) TEST(name)
+#define FALL_CASE(name)
 #endif
-}
 
 /* A child that arms itself and does `fall`; returns its wait status. */
 static int run(void (*fall)(void))
 {
     int status;
-    skip_under_sanitizers();
     pid_t pid = fork();
     if (pid == 0) {
         setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
@@ -399,7 +406,6 @@ static void test_sent_from_outside(void **state)
     (void)state;
     int status, ready[2];
     char byte;
-    skip_under_sanitizers();
     assert_int_equal(pipe(ready), 0);
     pid_t pid = fork();
     if (pid == 0) {
@@ -483,26 +489,44 @@ static void test_a_short_buffer(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+FALL_CASE(test_segv)
+FALL_CASE(test_abort)
+FALL_CASE(test_bus)
+FALL_CASE(test_fpe)
+FALL_CASE(test_ill)
+FALL_CASE(test_stack_overflow)
+FALL_CASE(test_a_call_to_nowhere)
+FALL_CASE(test_in_a_library)
+FALL_CASE(test_a_second_thread)
+FALL_CASE(test_stack_overflow_of_a_second_thread)
+FALL_CASE(test_without_memory)
+FALL_CASE(test_two_threads_at_once)
+FALL_CASE(test_sent_from_outside)
+FALL_CASE(test_no_report)
+#if defined(__x86_64__)
+FALL_CASE(test_a_fall_in_the_handler)
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_segv),
-        TEST(test_abort),
-        TEST(test_bus),
-        TEST(test_fpe),
-        TEST(test_ill),
-        TEST(test_stack_overflow),
-        TEST(test_a_call_to_nowhere),
-        TEST(test_in_a_library),
-        TEST(test_a_second_thread),
-        TEST(test_stack_overflow_of_a_second_thread),
-        TEST(test_without_memory),
-        TEST(test_two_threads_at_once),
+        FALL(test_segv),
+        FALL(test_abort),
+        FALL(test_bus),
+        FALL(test_fpe),
+        FALL(test_ill),
+        FALL(test_stack_overflow),
+        FALL(test_a_call_to_nowhere),
+        FALL(test_in_a_library),
+        FALL(test_a_second_thread),
+        FALL(test_stack_overflow_of_a_second_thread),
+        FALL(test_without_memory),
+        FALL(test_two_threads_at_once),
 #if defined(__x86_64__)
-        TEST(test_a_fall_in_the_handler),
+        FALL(test_a_fall_in_the_handler),
 #endif
-        TEST(test_sent_from_outside),
-        TEST(test_no_report),
+        FALL(test_sent_from_outside),
+        FALL(test_no_report),
         TEST(test_taken_once),
         TEST(test_frames_without_names),
         TEST(test_a_short_buffer),

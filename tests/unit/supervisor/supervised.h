@@ -1,0 +1,95 @@
+/*
+ * A real supervisor in a process of its own, over fake children (fake_child.h), looked at from
+ * outside: through the status page that its control socket hands out, its folder and its log.
+ */
+#ifndef MOONWATCH_TESTS_SUPERVISED_H
+#define MOONWATCH_TESTS_SUPERVISED_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "fake_child.h"
+#include "page/command.h"
+#include "page/faults.h"
+#include "supervisor/supervisor.h"
+#include <sys/types.h>
+
+#define TRACE_SIZE 8192
+
+/* Sanitizers take their time. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLOWNESS 4
+#else
+#define SLOWNESS 1
+#endif
+
+#define HEARTBEAT_MS (60 * SLOWNESS)
+
+/* The machine's failures, as the test orders them; seen by the supervisor's process. */
+struct injected {
+    _Atomic int socketpair_errno, accept_errno, pidfd_errno, memfd_errno, ppoll_errno;
+    _Atomic int for_times;    /* then the machine does as it can; 0: it does */
+    _Atomic int clock_step_s; /* of the wall clock */
+    _Atomic long allocations;
+};
+
+struct supervised {
+    struct options options; /* may be changed before the start */
+    struct fake_script *script;
+    struct injected *injected;
+    const char *program;   /* NULL: the fake */
+    char *arguments[2];    /* the fake's script */
+    char **many_arguments; /* instead; or NULL */
+    int faults;            /* descriptor; −1 */
+    void (*before)(void);  /* in the supervisor's process, before it is one; or NULL */
+    pid_t pid;
+    struct status_page *page; /* read-only; stays mapped when the supervisor is gone */
+};
+
+/* Of a test program: takes the fake's path from its arguments. */
+void supervised_main(int argc, char *argv[]);
+
+/* For cmocka: a folder, a script without orders and options that are quick. */
+int supervised_begin(void **state);
+int supervised_end(void **state);
+struct supervised *supervised(void);
+
+void supervised_start(void);        /* waits until its control socket answers */
+void supervised_look(void);         /* maps the page that its control socket hands out */
+void supervised_start_and_up(void); /* and engine and api run */
+int supervised_wait(void);          /* for its end; its exit status, or −signal */
+int supervised_stop(void);          /* SIGTERM, and its end */
+int supervised_control(void);       /* a socket to it */
+struct reply supervised_ask(enum command_kind kind);
+const char *supervised_path(const char *name);
+const char *supervised_log(void);
+/* What the newest incident says; "" none. `part` of it must be in there, or the test fails. */
+void expect_incident(uint64_t number, const char *part);
+
+struct fake_orders *orders_of(enum page_process_id process);
+void order(enum page_process_id process, enum fake_act act); /* now */
+uint64_t pid_of(enum page_process_id process);
+uint64_t counted(enum counter counter);
+
+/* Transitions of a process, as "absent>starting starting>running"; of the engine, a standby's are
+ * among them. */
+const char *trace_of(enum page_process_id process);
+void expect_trace(enum page_process_id process, const char *expected);
+
+/* Waits, with a bound that a sound program keeps on a busy machine. */
+#define expect_soon(condition)                                                                     \
+    do {                                                                                           \
+        for (int turns = 0; !(condition); turns++) {                                               \
+            if (turns > 15000 * SLOWNESS)                                                          \
+                fail_msg("does not come true: %s\n%s", #condition, supervised_log());              \
+            usleep(1000);                                                                          \
+        }                                                                                          \
+    } while (0)
+
+void expect_state(enum page_process_id process, enum process_state state);
+void expect_starts(enum page_process_id process, uint64_t starts); /* at work for that time */
+
+#endif

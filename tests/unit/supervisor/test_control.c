@@ -1,0 +1,221 @@
+/* Clients of the control socket, well behaved and not. */
+#include "supervised.h"
+
+#include "folder.h"
+#include "supervisor/control.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TOO_MANY (CONTROL_CLIENTS_MAX + 1)
+
+static void send_command(int fd, enum command_kind kind, uint64_t tag)
+{
+    struct command command = {.kind = kind, .tag = tag};
+    assert_int_equal(send(fd, &command, sizeof command, MSG_NOSIGNAL), sizeof command);
+}
+
+static struct reply receive(int fd)
+{
+    struct reply reply = {0};
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&waiting, 1, 10000), 1);
+    assert_int_equal(recv(fd, &reply, sizeof reply, 0), sizeof reply);
+    return reply;
+}
+
+static bool is_shut(int fd)
+{
+    char byte;
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    return poll(&waiting, 1, 10000) == 1 && recv(fd, &byte, 1, MSG_DONTWAIT) <= 0;
+}
+
+static void test_passes_on_and_back(void **state)
+{
+    (void)state;
+    supervised_start_and_up();
+    int one = supervised_control(), two = supervised_control();
+    for (int i = 0; i < 100; i++) {
+        send_command(one, COMMAND_REFRESH, 0);
+        send_command(two, COMMAND_REFRESH, 0);
+        assert_string_equal(receive(two).message, "as the fake says");
+        assert_string_equal(receive(one).message, "as the fake says");
+    }
+    /* Who goes away before his reply comes does no harm, nor does a reply that comes twice. */
+    send_command(one, COMMAND_REFRESH, 0);
+    close(one);
+    assert_int_equal(supervised_ask(COMMAND_PAUSE).result, RESULT_DONE);
+    send_command(two, COMMAND_REFRESH, 0);
+    assert_string_equal(receive(two).message, "as the fake says");
+    close(two);
+    assert_int_equal(supervised_stop(), 0);
+}
+
+static void test_is_for_the_owner_only(void **state)
+{
+    struct stat file;
+    (void)state;
+    supervised_start_and_up();
+    assert_int_equal(stat(supervised_path("state/" CONTROL_SOCKET), &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0600);
+    assert_int_equal(stat(supervised_path("state"), &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0700);
+    assert_int_equal(supervised_stop(), 0);
+    assert_int_not_equal(access(supervised_path("state/" CONTROL_SOCKET), F_OK), 0);
+}
+
+static void test_no_such_command(void **state)
+{
+    (void)state;
+    supervised_start_and_up();
+    assert_int_equal(supervised_ask(COMMAND_GO).result, RESULT_INVALID);
+    assert_int_equal(supervised_ask(COMMAND_COUNT).result, RESULT_INVALID);
+    assert_int_equal(supervised_ask((enum command_kind)4711).result, RESULT_INVALID);
+    assert_int_equal(supervised_stop(), 0);
+}
+
+static void test_wrong_sizes(void **state)
+{
+    (void)state;
+    static char large[sizeof(struct command) + 1];
+    const size_t sizes[] = {1, sizeof(struct command) - 1, sizeof large};
+    supervised_start_and_up();
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        int fd = supervised_control();
+        assert_int_equal(send(fd, large, sizes[i], MSG_NOSIGNAL), sizes[i]);
+        assert_true(is_shut(fd) || sizes[i] > sizeof(struct command));
+        close(fd);
+    }
+    assert_int_equal(supervised_stop(), 0);
+}
+
+static void test_no_engine(void **state)
+{
+    (void)state;
+    atomic_store(&orders_of(PROCESS_ENGINE)->at_go, FAKE_NEVER_READY);
+    atomic_store(&orders_of(PROCESS_ENGINE)->for_starts, 1);
+    supervised_start();
+    struct reply reply = supervised_ask(COMMAND_REFRESH);
+    assert_int_equal(reply.result, RESULT_UNAVAILABLE);
+    assert_string_equal(reply.message, "the engine is not running; try again");
+    assert_int_equal(supervised_stop(), 0);
+}
+
+static void test_too_many(void **state)
+{
+    (void)state;
+    int fds[TOO_MANY];
+    supervised_start_and_up();
+    for (int i = 0; i < TOO_MANY; i++)
+        fds[i] = supervised_control();
+    assert_string_equal(receive(fds[CONTROL_CLIENTS_MAX]).message,
+                        "too many are asking; try again");
+    assert_true(is_shut(fds[CONTROL_CLIENTS_MAX]));
+    /* A place is free again when one goes. */
+    close(fds[3]);
+    send_command(fds[0], COMMAND_REFRESH, 0);
+    receive(fds[0]);
+    fds[3] = supervised_control();
+    send_command(fds[3], COMMAND_REFRESH, 0);
+    assert_int_equal(receive(fds[3]).result, RESULT_DONE);
+    for (int i = 0; i < TOO_MANY; i++)
+        close(fds[i]);
+    assert_int_equal(supervised_stop(), 0);
+}
+
+/* Whose replies fill his socket is shut out. */
+static void test_who_does_not_read(void **state)
+{
+    (void)state;
+    struct command command = {.kind = COMMAND_GO};
+    supervised_start_and_up();
+    int fd = supervised_control();
+    for (int i = 0; i < 100000; i++)
+        if (send(fd, &command, sizeof command, MSG_NOSIGNAL) < 0)
+            break;
+    assert_true(errno == EPIPE || errno == ECONNRESET);
+    close(fd);
+    fd = supervised_control();
+    command.kind = COMMAND_STATUS;
+    for (int i = 0; i < 100000; i++)
+        if (send(fd, &command, sizeof command, MSG_NOSIGNAL) < 0)
+            break;
+    assert_true(errno == EPIPE || errno == ECONNRESET);
+    close(fd);
+    assert_int_equal(supervised_stop(), 0);
+}
+
+static void test_no_descriptors_for_a_client(void **state)
+{
+    (void)state;
+    supervised_start_and_up();
+    atomic_store(&supervised()->injected->accept_errno, EMFILE);
+    atomic_store(&supervised()->injected->for_times, 1);
+    assert_int_equal(supervised_ask(COMMAND_REFRESH).result, RESULT_DONE); /* a second later */
+    atomic_store(&supervised()->injected->accept_errno, ECONNABORTED);
+    atomic_store(&supervised()->injected->for_times, 1);
+    assert_int_equal(supervised_ask(COMMAND_REFRESH).result, RESULT_DONE);
+    assert_int_equal(supervised_stop(), 0);
+}
+
+/* ---- without a supervisor ---- */
+
+static void test_silent_clients(void **state)
+{
+    (void)state;
+    struct control control = {.fd = -1};
+    int pair[2];
+    instant now = {1000000000};
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        control.clients[i].fd = -1;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    control.clients[5] = (struct control_client){.fd = pair[0], .seen_at = now};
+    control_on_second(&control, instant_add(now, duration_s(CONTROL_IDLE_SEC)));
+    assert_int_equal(control.clients[5].fd, pair[0]);
+    control_on_second(&control, instant_add(now, duration_s(CONTROL_IDLE_SEC + 1)));
+    assert_int_equal(control.clients[5].fd, -1);
+    assert_true(is_shut(pair[1]));
+    close(pair[1]);
+    control_finish(&control, -1);
+}
+
+static void test_no_socket(void **state)
+{
+    (void)state;
+    struct control control;
+    char why[512] = "";
+    struct folder folder;
+    folder_make(&folder);
+    int fd = open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(mkdirat(fd, CONTROL_SOCKET, 0700),
+                     0); /* what can't be unlinked is in the way */
+    assert_false(control_init(&control, fd, why));
+    assert_non_null(strstr(why, "no control socket in the state folder"));
+    assert_int_equal(control.fd, -1);
+    close(fd);
+    folder_remove(&folder);
+}
+
+int main(int argc, char *argv[])
+{
+    supervised_main(argc, argv);
+#define CASE(name) cmocka_unit_test_setup_teardown(name, supervised_begin, supervised_end)
+    const struct CMUnitTest tests[] = {
+        CASE(test_passes_on_and_back),
+        CASE(test_is_for_the_owner_only),
+        CASE(test_no_such_command),
+        CASE(test_wrong_sizes),
+        CASE(test_no_engine),
+        CASE(test_too_many),
+        CASE(test_who_does_not_read),
+        CASE(test_no_descriptors_for_a_client),
+        cmocka_unit_test(test_silent_clients),
+        cmocka_unit_test(test_no_socket),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
