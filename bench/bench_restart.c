@@ -23,9 +23,9 @@
 #define NO_WAIT_MS        10 /* nobody who waits on purpose waits less */
 #define YOUNG_PATIENCE_MS 3000
 #define RATIO_BAR         1.5
-#define ROUNDS_FULL       20
+#define ROUNDS_FULL       12
 #define ROUNDS_QUICK      4
-#define YOUNG_FULL        15
+#define YOUNG_FULL        8
 #define YOUNG_QUICK       3
 
 struct race {
