@@ -558,7 +558,7 @@ static void test_stopped_while_the_standby_starts(void **state)
 static void test_too_large(void **state)
 {
     (void)state;
-    supervised()->options.memory_max_mb = 1; /* the page alone is half of it */
+    supervised()->options.memory_max_mb = 1;      /* the page alone is half of it */
     atomic_store(&engine()->at_end, FAKE_LINGER); /* it is seen to be so within its first second */
     supervised_start_and_up();
     expect_starts(PROCESS_ENGINE, 2);
