@@ -97,10 +97,11 @@ void drill_upstream_half(struct drill *drill)
                               .notice = {is_breaker_open, NOTICE_S, "the breaker is open"}});
 }
 
+/* Two seconds, since the page shows a second's end: rests of one could fall between two looks. */
 void drill_upstream_limits(struct drill *drill)
 {
     drill_upstream(drill,
-                   &(struct upstream_fault){.json = "{\"fault\":\"limit\",\"retry_after\":1}",
+                   &(struct upstream_fault){.json = "{\"fault\":\"limit\",\"retry_after\":2}",
                                             .says = "answers with 429",
                                             .notice = {is_resting, NOTICE_S, "the lanes rest"}});
 }
