@@ -24,9 +24,9 @@
 #define YOUNG_PATIENCE_MS 3000
 #define RATIO_BAR         1.5
 #define ROUNDS_FULL       12
-#define ROUNDS_QUICK      4
+#define ROUNDS_QUICK      3
 #define YOUNG_FULL        8
-#define YOUNG_QUICK       3
+#define YOUNG_QUICK       2
 
 struct race {
     struct bench *bench;
