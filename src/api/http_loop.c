@@ -62,14 +62,26 @@ static void turn(struct http_loop *loop, int most_ms)
     MHD_run(loop->parts.daemon);
 }
 
+/* Who had connected and whose request is still on its way is answered, too. */
+static bool is_drained(const struct http_loop *loop, instant lingers_until)
+{
+    if (*loop->parts.requests_open > 0)
+        return false;
+    return !instant_before(clock_now(), lingers_until) ||
+           MHD_get_daemon_info(loop->parts.daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+                   ->num_connections == 0;
+}
+
 static void drain(struct http_loop *loop)
 {
-    instant until = instant_add(clock_now(), duration_ms(HTTP_DRAIN_MS));
+    instant now = clock_now();
+    instant until = instant_add(now, duration_ms(HTTP_DRAIN_MS));
+    instant lingers_until = instant_add(now, duration_ms(HTTP_LINGER_MS));
     /* Taken out of the library, so that the next api on the same socket gets who comes now. */
     int listen_fd = MHD_quiesce_daemon(loop->parts.daemon);
     do
         turn(loop, DRAIN_TURN_MS);
-    while (*loop->parts.requests_open > 0 && instant_before(clock_now(), until));
+    while (!is_drained(loop, lingers_until) && instant_before(clock_now(), until));
     if (listen_fd >= 0)
         close(listen_fd);
 }

@@ -4,7 +4,8 @@
  * has a heartbeat. Without a thread of its own the library has no means either to be woken when a
  * connection is resumed: that is what http_loop_resume() is for.
  *
- * Its end: no new connections, what is being answered is answered, at most HTTP_DRAIN_MS long.
+ * Its end: no new connections; who has connected is waited for a moment, and what is being answered
+ * is answered, at most HTTP_DRAIN_MS long.
  * Whoever waits for the engine or a disk must have been given up before.
  */
 #ifndef MOONWATCH_API_HTTP_LOOP_H
@@ -13,7 +14,8 @@
 #include "page/status_page.h"
 #include <microhttpd.h>
 
-#define HTTP_DRAIN_MS 1000 /* of the five seconds that a stop may take */
+#define HTTP_DRAIN_MS  1000 /* of the five seconds that a stop may take */
+#define HTTP_LINGER_MS 50   /* between a connection and its request, on any machine near by */
 
 struct http_loop;
 
