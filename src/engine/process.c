@@ -253,6 +253,7 @@ static void take_signals(struct engine *engine)
     pthread_sigmask(SIG_UNBLOCK, &ended, NULL);
     /* A client or a peer that hangs up is an error of that write, not the end of us. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* so is a file that may not grow any more */
 }
 
 static void start_handles(struct engine *engine)
