@@ -108,9 +108,6 @@ static void act(enum fake_act what)
     case FAKE_TERMINATE:
         crash(SIGKILL);
         return;
-    case FAKE_DIE:
-        crash((int)word(&orders->status));
-        return;
     case FAKE_HANG:
     case FAKE_HANG_DEAFLY:
         hang(what == FAKE_HANG_DEAFLY);
@@ -132,9 +129,6 @@ static void act(enum fake_act what)
         return;
     case FAKE_FLOOD:
         flood();
-        return;
-    case FAKE_CLEAR:
-        suspect_clear(&page->suspects.rows[0]);
         return;
     case FAKE_HANG_UP:
         close(FD_LINK);
@@ -216,8 +210,6 @@ static void take_in_hand(void)
 {
     page->in_hand.mints[0].bytes[0] = 7;
     page->in_hand.request = 1;
-    if (orders->generation != 0)
-        page_set(page, GAUGE_GENERATION, orders->generation);
     atomic_store(&page->in_hand.count, word(&orders->in_hand));
 }
 
@@ -241,8 +233,7 @@ static void live(void)
     if (is_engine)
         await_go();
     beat();
-    if (is_engine)
-        take_in_hand();
+    take_in_hand();
     act((enum fake_act)at_go);
     if (at_go != FAKE_NEVER_READY)
         send_report(REPORT_READY);

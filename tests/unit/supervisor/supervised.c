@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -34,10 +33,6 @@ static bool fails_with(_Atomic int *number)
     int error = injected != NULL ? atomic_load(number) : 0;
     if (error == 0 || atomic_load(&injected->for_times) == 0)
         return false;
-    if (atomic_load(&injected->after_times) > 0) {
-        atomic_fetch_sub(&injected->after_times, 1);
-        return false;
-    }
     atomic_fetch_sub(&injected->for_times, 1);
     errno = error;
     return true;
@@ -50,13 +45,6 @@ int __wrap_socketpair(int domain, int type, int protocol, int fds[2]);
 int __wrap_socketpair(int domain, int type, int protocol, int fds[2])
 {
     return FAILS(socketpair_errno) ? -1 : __real_socketpair(domain, type, protocol, fds);
-}
-
-int __real_socket(int domain, int type, int protocol);
-int __wrap_socket(int domain, int type, int protocol);
-int __wrap_socket(int domain, int type, int protocol)
-{
-    return FAILS(socket_errno) ? -1 : __real_socket(domain, type, protocol);
 }
 
 int __real_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
@@ -253,12 +241,7 @@ static void become_supervisor(void)
     setenv("FAKE_CHILD", fake_program, 1);
     if (it.before != NULL)
         it.before();
-    int status = supervisor_run(&config);
-    struct rlimit files; /* what measures coverage needs some, too */
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    exit(status);
+    exit(supervisor_run(&config));
 }
 
 static int connect_to_control(void)

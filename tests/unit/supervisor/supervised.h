@@ -30,9 +30,7 @@
 
 /* The machine's failures, as the test orders them; seen by the supervisor's process. */
 struct injected {
-    _Atomic int socketpair_errno, accept_errno, pidfd_errno, memfd_errno, ppoll_errno, open_errno,
-        socket_errno;
-    _Atomic int after_times;   /* calls of its kind that do as they can before */
+    _Atomic int socketpair_errno, accept_errno, pidfd_errno, memfd_errno, ppoll_errno, open_errno;
     _Atomic int for_times;     /* then the machine does as it can; 0: it does */
     _Atomic int clock_step_s;  /* of the wall clock */
     _Atomic int kernel_killed; /* for want of memory */
@@ -87,7 +85,7 @@ void expect_trace(enum page_process_id process, const char *expected);
 #define expect_soon(condition)                                                                     \
     do {                                                                                           \
         for (int turns = 0; !(condition); turns++) {                                               \
-            if (turns > 15000 * SLOWNESS)                                                          \
+            if (turns > 60000 * SLOWNESS)                                                          \
                 fail_msg("does not come true: %s\n%s", #condition, supervised_log());              \
             usleep(1000);                                                                          \
         }                                                                                          \
