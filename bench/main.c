@@ -155,8 +155,11 @@ static void run(struct bench *bench, const struct benchmark *benchmark)
     double busy_percent = others_busy_percent(), began_s = now_s();
     benchmark->run(bench);
     double took_s = now_s() - began_s;
+    int left_over = process_kill_all();
     report_print(&bench->report, first);
     printf("(%.0f s; others kept the CPUs %.0f %% busy before it)\n", took_s, busy_percent);
+    if (left_over > 0)
+        printf("%d processes were left over, and are killed\n", left_over);
     fflush(stdout);
     remove_folder(bench->folder);
 }

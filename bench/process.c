@@ -83,6 +83,27 @@ void process_kill(pid_t pid)
     }
 }
 
+static pid_t first_child(void)
+{
+    char path[64], line[32] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return 0;
+    if (fgets(line, sizeof line, file) == NULL)
+        line[0] = '\0';
+    fclose(file);
+    return (pid_t)strtol(line, NULL, 10);
+}
+
+int process_kill_all(void)
+{
+    int count = 0;
+    for (pid_t pid; (pid = first_child()) > 0; count++)
+        process_kill(pid);
+    return count;
+}
+
 static struct {
     pid_t pids[CPU_SETSIZE];
     int count;

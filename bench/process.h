@@ -17,6 +17,10 @@ pid_t process_run(const char *folder, const char *const argv[]);
 /* Kills a child and awaits its death. */
 void process_kill(pid_t pid);
 
+/* Kills whatever children there still are, orphans included; returns how many. A benchmark that
+ * leaves some would slow down the next. */
+int process_kill_all(void);
+
 /* Keeps idle CPUs awake, by processes that run only when nobody else wants to: a virtual machine's
  * CPU that has gone to sleep takes a millisecond to wake, which is the host's matter. */
 void cpus_keep_awake(void);

@@ -12,13 +12,14 @@
 #include "bench/stamps.h"
 #include "page/inherited.h"
 #include "page/status_page.h"
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define BEAT_US     20000
+#define BEAT_MS     20
 #define PID_DIGITS  24
 #define S6_READY_FD 3 /* in the file notification-fd */
 
@@ -59,6 +60,15 @@ static void report(enum report_kind kind)
     (void)!send(FD_LINK, &message, sizeof message, MSG_NOSIGNAL);
 }
 
+/* Sleeps until the next beat. The link that ends says that the supervisor has, or wants us to; its
+ * signals are blocked, as it starts its children. */
+static void end_with_supervisor(void)
+{
+    struct pollfd link = {.fd = FD_LINK};
+    if (poll(&link, 1, BEAT_MS) != 0)
+        exit(0);
+}
+
 static uint64_t timeline_us(const struct status_page *page)
 {
     struct timespec t;
@@ -76,7 +86,7 @@ static void live_watched(enum beat beat)
     while (true) {
         atomic_store(&page->beats[beat].patience_us, 0);
         atomic_store(&page->beats[beat].at_us, timeline_us(page));
-        usleep(BEAT_US);
+        end_with_supervisor();
     }
 }
 
