@@ -124,11 +124,7 @@ void child_abandon(struct child *child)
 static bool await(pid_t pid, siginfo_t *info)
 {
     *info = (siginfo_t){0};
-    int result;
-    do
-        result = waitid(P_PID, (id_t)pid, info, WEXITED | WNOHANG);
-    while (result != 0 && errno == EINTR);
-    return result != 0 || info->si_pid != 0;
+    return waitid(P_PID, (id_t)pid, info, WEXITED | WNOHANG) != 0 || info->si_pid != 0;
 }
 
 bool child_reap(struct child *child)

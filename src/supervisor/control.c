@@ -17,25 +17,24 @@
 #define ASKED_FOR "asked for by moonwatch ctl"
 
 /* Folders may lie deeper than an address is long; this way to them is short. */
-static bool address_of(int folder_fd, struct sockaddr_un *out)
+static struct sockaddr_un address_in(int folder_fd)
 {
-    out->sun_family = AF_UNIX;
-    int length = snprintf(out->sun_path, sizeof out->sun_path, "/proc/self/fd/%d/" CONTROL_SOCKET,
-                          folder_fd);
-    return length > 0 && (size_t)length < sizeof out->sun_path;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" CONTROL_SOCKET,
+             folder_fd);
+    return address;
 }
 
 bool control_init(struct control *control, int folder_fd, char why[512])
 {
-    struct sockaddr_un address = {0};
+    struct sockaddr_un address = address_in(folder_fd);
     *control = (struct control){.fd = -1};
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
         control->clients[i].fd = -1;
     unlinkat(folder_fd, CONTROL_SOCKET, 0); /* of a supervisor that is dead: we hold its lock */
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     mode_t mask = umask(0177);
-    bool listens = fd >= 0 && address_of(folder_fd, &address) &&
-                   bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+    bool listens = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
                    listen(fd, BACKLOG) == 0;
     umask(mask);
     if (listens) {
@@ -177,8 +176,6 @@ static void on_client(struct supervisor *supervisor, struct control_client *clie
 {
     struct command command;
     ssize_t size = recv(client->fd, &command, sizeof command, MSG_DONTWAIT);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
     if (size != (ssize_t)sizeof command) {
         shut(client);
         return;
@@ -212,7 +209,7 @@ void control_on_polls(struct supervisor *supervisor, const struct pollfd polls[C
 {
     struct control *control = &supervisor->control;
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
-        if (polls[i].revents != 0 && control->clients[i].fd == polls[i].fd && polls[i].fd >= 0)
+        if (polls[i].revents != 0 && control->clients[i].fd == polls[i].fd) /* not shut since */
             on_client(supervisor, &control->clients[i], now);
     if (polls[CONTROL_CLIENTS_MAX].revents != 0)
         accept_client(control, now);

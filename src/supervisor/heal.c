@@ -309,6 +309,7 @@ static void renew_world(struct supervisor *supervisor, pid_t lost)
     }
     atomic_store(&supervisor->world.page->unawaited_pid, (uint64_t)lost);
     watch_forget(supervisor->world.page, PROCESS_API); /* it beats on the old page */
+    supervisor->is_api_stale = false;
     life_tell_to_end(supervisor, &supervisor->api.child, API_DRAIN_LIMIT);
 }
 
@@ -333,7 +334,7 @@ static void tell_address(const struct supervisor *supervisor)
 {
     const char *listen = supervisor->options.listen;
     const char *colon = strrchr(listen, ':');
-    int host = colon == NULL ? (int)strlen(listen) : (int)(colon - listen);
+    int host = (int)(colon - listen); /* without a port nothing would listen */
     char url[OPTION_TEXT_SIZE + 32];
     snprintf(url, sizeof url, "http://%.*s:%u", host, listen, supervisor->listening.port);
     log_info("api", "listening", LOG_INT("port", supervisor->listening.port),
@@ -515,7 +516,7 @@ static void look_at_standby(struct supervisor *supervisor, instant now)
     if (standby->state != PROCESS_DYING) {
         log_error(LOGGER, "the engine that was to take over does not get ready; it is killed");
         life_end_by_force(supervisor, standby, 0);
-    } else if (!life_press(supervisor, standby)) {
+    } else {
         child_abandon(standby); /* it had no word to go: there is nothing that it could write to */
         on_standby_gone(supervisor);
     }

@@ -66,7 +66,7 @@ bool life_spawn(struct supervisor *supervisor, struct child *child)
     static char name[] = "moonwatch";
     static char verbs[][8] = {[PROCESS_ENGINE] = "engine", [PROCESS_API] = "api"};
     char *argv[ARGUMENTS_MAX + 3] = {name, verbs[child->process]};
-    for (int i = 0; i < ARGUMENTS_MAX && supervisor->config.arguments[i] != NULL; i++)
+    for (int i = 0; supervisor->config.arguments[i] != NULL; i++) /* they fit: they were counted */
         argv[i + 2] = supervisor->config.arguments[i];
     const struct world *world = &supervisor->world;
     bool is_engine = child->process == PROCESS_ENGINE;

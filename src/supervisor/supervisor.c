@@ -71,7 +71,7 @@ static void on_link(struct supervisor *supervisor, struct child *child)
     union message message;
     for (int i = 0; i < MESSAGES_A_TURN && child->link >= 0; i++) {
         ssize_t size = recv(child->link, &message, sizeof message, MSG_DONTWAIT);
-        if (size < 0 && (errno == EAGAIN || errno == EINTR))
+        if (size < 0 && errno == EAGAIN)
             return;
         if (size <= 0) {
             close(child->link);

@@ -108,6 +108,9 @@ static void act(enum fake_act what)
     case FAKE_TERMINATE:
         crash(SIGKILL);
         return;
+    case FAKE_DIE:
+        crash((int)word(&orders->status));
+        return;
     case FAKE_HANG:
     case FAKE_HANG_DEAFLY:
         hang(what == FAKE_HANG_DEAFLY);
@@ -129,6 +132,9 @@ static void act(enum fake_act what)
         return;
     case FAKE_FLOOD:
         flood();
+        return;
+    case FAKE_CLEAR:
+        suspect_clear(&page->suspects.rows[0]);
         return;
     case FAKE_HANG_UP:
         close(FD_LINK);
@@ -210,6 +216,8 @@ static void take_in_hand(void)
 {
     page->in_hand.mints[0].bytes[0] = 7;
     page->in_hand.request = 1;
+    if (orders->generation != 0)
+        page_set(page, GAUGE_GENERATION, orders->generation);
     atomic_store(&page->in_hand.count, word(&orders->in_hand));
 }
 
@@ -233,7 +241,8 @@ static void live(void)
     if (is_engine)
         await_go();
     beat();
-    take_in_hand();
+    if (is_engine)
+        take_in_hand();
     act((enum fake_act)at_go);
     if (at_go != FAKE_NEVER_READY)
         send_report(REPORT_READY);

@@ -13,6 +13,7 @@ enum fake_act {
     FAKE_EXIT,        /* with `status` */
     FAKE_CRASH,       /* of a signal that a bug would send */
     FAKE_TERMINATE,   /* of SIGKILL */
+    FAKE_DIE,         /* of the signal `status` */
     FAKE_HANG,        /* beats no more */
     FAKE_HANG_DEAFLY, /* and is moved by no signal that can be ignored */
     FAKE_STOP,        /* as by SIGSTOP from outside */
@@ -22,6 +23,7 @@ enum fake_act {
     FAKE_REPORT_END,  /* sends `report`, and ends with `status` */
     FAKE_NONSENSE,    /* sends what no one understands */
     FAKE_FLOOD,       /* sends reports without end */
+    FAKE_CLEAR,       /* the engine: clears the first suspect */
     FAKE_HANG_UP,     /* closes its link and goes on */
 };
 
@@ -33,6 +35,7 @@ struct fake_orders {
     _Atomic uint32_t at_end;     /* told to end */
     _Atomic uint32_t status;     /* of its exits */
     _Atomic uint32_t in_hand;    /* the engine: one token is, while it lives */
+    double generation;           /* the engine: what it says; 0: nothing */
     struct report report;
     /* What it did. */
     _Atomic uint32_t starts, goes;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -33,6 +34,10 @@ static bool fails_with(_Atomic int *number)
     int error = injected != NULL ? atomic_load(number) : 0;
     if (error == 0 || atomic_load(&injected->for_times) == 0)
         return false;
+    if (atomic_load(&injected->after_times) > 0) {
+        atomic_fetch_sub(&injected->after_times, 1);
+        return false;
+    }
     atomic_fetch_sub(&injected->for_times, 1);
     errno = error;
     return true;
@@ -45,6 +50,13 @@ int __wrap_socketpair(int domain, int type, int protocol, int fds[2]);
 int __wrap_socketpair(int domain, int type, int protocol, int fds[2])
 {
     return FAILS(socketpair_errno) ? -1 : __real_socketpair(domain, type, protocol, fds);
+}
+
+int __real_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol)
+{
+    return FAILS(socket_errno) ? -1 : __real_socket(domain, type, protocol);
 }
 
 int __real_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
@@ -167,12 +179,13 @@ static void *share(size_t size, int fd)
     return memory;
 }
 
-static void make_script(void)
+/* Not in a file: who writes to one through a mapping can't be killed while the disk is busy. */
+static void make_script(char path[PATH_MAX])
 {
-    int fd = open(supervised_path("script"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_int_equal(ftruncate(fd, sizeof *it.script), 0);
-    it.script = share(sizeof *it.script, fd);
-    close(fd);
+    it.script_fd = memfd_create("script", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(it.script_fd, sizeof *it.script), 0);
+    it.script = share(sizeof *it.script, it.script_fd);
+    snprintf(path, PATH_MAX, "/proc/%d/fd/%d", (int)getpid(), it.script_fd);
 }
 
 int supervised_begin(void **state)
@@ -182,9 +195,8 @@ int supervised_begin(void **state)
     (void)state;
     folder_make(&folder);
     it = (struct supervised){.faults = -1, .arguments = {script}};
-    make_script();
+    make_script(script);
     it.injected = share(sizeof *it.injected, -1);
-    snprintf(script, sizeof script, "%s", supervised_path("script"));
     options_init(options);
     snprintf(options->state_dir, sizeof options->state_dir, "%.200s/state", folder.path);
     snprintf(options->listen, sizeof options->listen, "127.0.0.1:0");
@@ -204,6 +216,7 @@ int supervised_end(void **state)
     }
     status_page_detach(it.page);
     munmap(it.script, sizeof *it.script);
+    close(it.script_fd);
     munmap(it.injected, sizeof *it.injected);
     if (it.faults >= 0)
         close(it.faults);
@@ -241,7 +254,12 @@ static void become_supervisor(void)
     setenv("FAKE_CHILD", fake_program, 1);
     if (it.before != NULL)
         it.before();
-    exit(supervisor_run(&config));
+    int status = supervisor_run(&config);
+    struct rlimit files; /* what measures coverage needs some, too */
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    exit(status);
 }
 
 static int connect_to_control(void)

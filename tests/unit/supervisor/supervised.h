@@ -30,7 +30,9 @@
 
 /* The machine's failures, as the test orders them; seen by the supervisor's process. */
 struct injected {
-    _Atomic int socketpair_errno, accept_errno, pidfd_errno, memfd_errno, ppoll_errno, open_errno;
+    _Atomic int socketpair_errno, accept_errno, pidfd_errno, memfd_errno, ppoll_errno, open_errno,
+        socket_errno;
+    _Atomic int after_times;   /* calls of its kind that do as they can before */
     _Atomic int for_times;     /* then the machine does as it can; 0: it does */
     _Atomic int clock_step_s;  /* of the wall clock */
     _Atomic int kernel_killed; /* for want of memory */
@@ -40,6 +42,7 @@ struct injected {
 struct supervised {
     struct options options; /* may be changed before the start */
     struct fake_script *script;
+    int script_fd;
     struct injected *injected;
     const char *program;   /* NULL: the fake; "": its own */
     char *arguments[2];    /* the fake's script */
@@ -81,7 +84,8 @@ uint64_t counted(enum counter counter);
 const char *trace_of(enum page_process_id process);
 void expect_trace(enum page_process_id process, const char *expected);
 
-/* Waits, with a bound that a sound program keeps on a busy machine. */
+/* Waits, with a bound that a sound program keeps on a busy machine: one whose disk stands still for
+ * seconds, or whose kernel lets nobody end for half a minute. */
 #define expect_soon(condition)                                                                     \
     do {                                                                                           \
         for (int turns = 0; !(condition); turns++) {                                               \

@@ -110,11 +110,12 @@ static void start_without_room(void)
     struct rlimit before, none;
     getrlimit(RLIMIT_NPROC, &before);
     none = (struct rlimit){0, before.rlim_max};
-    if (setrlimit(RLIMIT_NPROC, &none) != 0 || (getuid() == 0 && setuid(NOBODY) != 0))
+    if (setrlimit(RLIMIT_NPROC, &none) != 0 || (getuid() == 0 && setresuid(NOBODY, NOBODY, 0) != 0))
         exit(3);
     prctl(PR_SET_DUMPABLE, 1); /* a leak checker looks into us at our end, with a thread */
     bool is_refused = !start_command(command) && errno == EAGAIN && child.pid == 0;
     setrlimit(RLIMIT_NPROC, &before);
+    (void)!setresuid(0, 0, 0);
     exit(is_refused ? 0 : 1);
 }
 
@@ -148,6 +149,7 @@ static void test_buried_by_somebody_else(void **state)
     static char command[] = "exit 4";
     assert_true(start_command(command));
     assert_int_equal(waitpid(child.pid, NULL, 0), child.pid);
+    assert_false(child_is_stopped(&child));
     assert_true(child_reap(&child));
     assert_int_equal(child.status_code, 0);
 }
@@ -170,6 +172,25 @@ static void test_others_are_buried(void **state)
     assert_int_equal(child.status, 4);
     child_reap_others(ours, 2);
     assert_int_equal(waitpid(stray, NULL, WNOHANG), -1);
+}
+
+/* More than are buried at once. */
+static void test_many_others(void **state)
+{
+    (void)state;
+    siginfo_t info;
+    pid_t strays[70];
+    for (size_t i = 0; i < 70; i++) {
+        strays[i] = fork();
+        if (strays[i] == 0)
+            _exit(0);
+    }
+    for (size_t i = 0; i < 70; i++)
+        assert_int_equal(waitid(P_PID, (id_t)strays[i], &info, WEXITED | WNOWAIT), 0);
+    child_reap_others(NULL, 0);
+    assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0); /* some are left */
+    child_reap_others(NULL, 0);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
 static void test_abandoned(void **state)
@@ -204,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_buried_by_somebody_else),
         cmocka_unit_test(test_others_are_buried),
+        cmocka_unit_test(test_many_others),
         cmocka_unit_test(test_abandoned),
     };
     return cmocka_run_group_tests(tests, occupy_places, NULL);

@@ -6,8 +6,10 @@
 #include "supervisor/control_client.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -37,9 +39,17 @@ static bool is_shut(int fd)
     return poll(&waiting, 1, 10000) == 1 && recv(fd, &byte, 1, MSG_DONTWAIT) <= 0;
 }
 
+/* The supervisor has taken all that was sent. */
+static bool nothing_waits_in(int fd)
+{
+    int bytes = 0;
+    return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes == 0;
+}
+
 static void test_passes_on_and_back(void **state)
 {
     (void)state;
+    supervised()->options.heartbeat_deadline_ms = 10000; /* it may be stopped for a while */
     supervised_start_and_up();
     int one = supervised_control(), two = supervised_control();
     for (int i = 0; i < 100; i++) {
@@ -48,9 +58,17 @@ static void test_passes_on_and_back(void **state)
         assert_string_equal(receive(two).message, "as the fake says");
         assert_string_equal(receive(one).message, "as the fake says");
     }
-    /* Who goes away before his reply comes does no harm, nor does a reply that comes twice. */
+    /* Who goes away before his reply comes does no harm, nor does a reply that comes twice, nor
+     * one to a question that was followed by another. */
+    pid_t engine = (pid_t)pid_of(PROCESS_ENGINE);
+    assert_int_equal(kill(engine, SIGSTOP), 0);
     send_command(one, COMMAND_REFRESH, 0);
+    send_command(two, COMMAND_REFRESH, 0);
+    send_command(two, COMMAND_REFRESH, 0);
     close(one);
+    expect_soon(nothing_waits_in(two));
+    assert_int_equal(kill(engine, SIGCONT), 0);
+    assert_string_equal(receive(two).message, "as the fake says");
     assert_int_equal(supervised_ask(COMMAND_PAUSE).result, RESULT_DONE);
     send_command(two, COMMAND_REFRESH, 0);
     assert_string_equal(receive(two).message, "as the fake says");
@@ -156,12 +174,33 @@ static void test_no_descriptors_for_a_client(void **state)
 {
     (void)state;
     supervised_start_and_up();
-    atomic_store(&supervised()->injected->accept_errno, EMFILE);
-    atomic_store(&supervised()->injected->for_times, 1);
-    assert_int_equal(supervised_ask(COMMAND_REFRESH).result, RESULT_DONE); /* a second later */
+    static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    for (int i = 0; i < 4; i++) {
+        atomic_store(&supervised()->injected->accept_errno, errors[i]);
+        atomic_store(&supervised()->injected->for_times, 1);
+        assert_int_equal(supervised_ask(COMMAND_REFRESH).result, RESULT_DONE); /* a second later */
+    }
     atomic_store(&supervised()->injected->accept_errno, ECONNABORTED);
     atomic_store(&supervised()->injected->for_times, 1);
     assert_int_equal(supervised_ask(COMMAND_REFRESH).result, RESULT_DONE);
+    assert_int_equal(supervised_stop(), 0);
+}
+
+/* An engine that takes no more is as good as none. */
+static void test_engine_that_does_not_read(void **state)
+{
+    (void)state;
+    supervised()->options.heartbeat_deadline_ms = 10000;
+    supervised_start_and_up();
+    int fd = supervised_control();
+    struct pollfd answered = {.fd = fd, .events = POLLIN};
+    pid_t engine = (pid_t)pid_of(PROCESS_ENGINE);
+    assert_int_equal(kill(engine, SIGSTOP), 0);
+    for (int i = 0; i < 10000 && poll(&answered, 1, 0) == 0; i++)
+        send_command(fd, COMMAND_REFRESH, 0);
+    assert_int_equal(receive(fd).result, RESULT_UNAVAILABLE);
+    assert_int_equal(kill(engine, SIGCONT), 0);
+    close(fd);
     assert_int_equal(supervised_stop(), 0);
 }
 
@@ -207,6 +246,10 @@ static void test_client_without_a_daemon(void **state)
 {
     (void)state;
     struct options *options = &supervised()->options;
+    assert_int_equal(control_connect(options, why), -1);
+    assert_non_null(strstr(why, "no daemon runs with its state in"));
+    close(open(supervised_path("file"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    snprintf(options->state_dir, sizeof options->state_dir, "%.200s", supervised_path("file/x"));
     assert_int_equal(control_connect(options, why), -1);
     assert_non_null(strstr(why, "no daemon runs with its state in"));
     snprintf(options->state_dir, sizeof options->state_dir, "%.200s", supervised_path("loop"));
@@ -287,6 +330,14 @@ static void test_no_socket(void **state)
     assert_false(control_init(&control, fd, why));
     assert_non_null(strstr(why, "no control socket in the state folder"));
     assert_int_equal(control.fd, -1);
+    atomic_store(&supervised()->injected->socket_errno, EMFILE);
+    atomic_store(&supervised()->injected->for_times, 1);
+    assert_false(control_init(&control, fd, why));
+    assert_non_null(strstr(why, "Too many open files"));
+    snprintf(supervised()->options.state_dir, sizeof folder.path, "%s", folder.path);
+    atomic_store(&supervised()->injected->for_times, 1);
+    assert_int_equal(control_connect(&supervised()->options, why), -1);
+    assert_non_null(strstr(why, "Too many open files"));
     close(fd);
     folder_remove(&folder);
 }
@@ -304,13 +355,14 @@ int main(int argc, char *argv[])
         CASE(test_too_many),
         CASE(test_who_does_not_read),
         CASE(test_no_descriptors_for_a_client),
+        CASE(test_engine_that_does_not_read),
         CASE(test_no_page_to_give),
         CASE(test_client),
         CASE(test_client_without_a_daemon),
         CASE(test_client_of_somebody_else),
         cmocka_unit_test(test_client_of_who_does_not_answer),
         cmocka_unit_test(test_silent_clients),
-        cmocka_unit_test(test_no_socket),
+        CASE(test_no_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,6 +181,9 @@ static void test_addresses(void **state)
         assert_int_equal(notify.fd, -1);
         assert_true(notify.next.us == INSTANT_FAR.us);
     }
+    atomic_store(&supervised()->injected->socket_errno, EMFILE);
+    atomic_store(&supervised()->injected->for_times, 1);
+    assert_int_equal(with("/nowhere", NULL, NULL).fd, -1);
     char name[64];
     snprintf(name, sizeof name, "@moonwatch-test-%d", (int)getpid());
     listen_at(name);
