@@ -160,17 +160,16 @@ static void report_all(void (*report_one)(int peer))
         report_one(peer);
     memset(race.samples, 0, sizeof race.samples);
 }
+
 void bench_restart(struct bench *bench)
 {
     race = (struct race){.bench = bench};
     for (int peer = 0; peer < PEER_COUNT; peer++)
         race.missing[peer] = peer_missing(peer_row(peer));
-    cpus_keep_awake();
     for (int round = 0; round < bench_rounds(bench, ROUNDS_FULL, ROUNDS_QUICK); round++)
         run_round(round);
     report_all(report_settled);
     for (int round = 0; round < bench_rounds(bench, YOUNG_FULL, YOUNG_QUICK); round++)
         run_young_round(round);
     report_all(report_young);
-    cpus_let_sleep();
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,45 +101,6 @@ int process_kill_all(void)
     for (pid_t pid; (pid = first_child()) > 0; count++)
         process_kill(pid);
     return count;
-}
-
-static struct {
-    pid_t pids[CPU_SETSIZE];
-    int count;
-} spinners;
-
-static void spin(int cpu)
-{
-    cpu_set_t only;
-    const struct sched_param none = {0};
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    CPU_ZERO(&only);
-    CPU_SET(cpu, &only);
-    if (sched_setaffinity(0, sizeof only, &only) != 0 ||
-        sched_setscheduler(0, SCHED_IDLE, &none) != 0)
-        _exit(1);
-    while (true)
-        continue;
-}
-
-void cpus_keep_awake(void)
-{
-    cpu_set_t ours;
-    if (spinners.count > 0 || sched_getaffinity(0, sizeof ours, &ours) != 0)
-        return;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        pid_t pid = CPU_ISSET(cpu, &ours) ? fork() : -1;
-        if (pid == 0)
-            spin(cpu);
-        if (pid > 0)
-            spinners.pids[spinners.count++] = pid;
-    }
-}
-
-void cpus_let_sleep(void)
-{
-    while (spinners.count > 0)
-        process_kill(spinners.pids[--spinners.count]);
 }
 
 bool process_has_program(const char *name)

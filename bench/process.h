@@ -21,11 +21,6 @@ void process_kill(pid_t pid);
  * leaves some would slow down the next. */
 int process_kill_all(void);
 
-/* Keeps idle CPUs awake, by processes that run only when nobody else wants to: a virtual machine's
- * CPU that has gone to sleep takes a millisecond to wake, which is the host's matter. */
-void cpus_keep_awake(void);
-void cpus_let_sleep(void);
-
 /* Is it on the PATH? */
 bool process_has_program(const char *name);
 
