@@ -58,23 +58,33 @@ void figure_compare(struct figure *figure, const struct report *report, const ch
     figure->ratio = figure->value / other->value;
 }
 
-enum figure_verdict figure_verdict(const struct figure *figure)
+static bool is_of_ratio(enum bar_kind kind)
 {
-    double judged = figure->bar_kind == BAR_RATIO_MOST ? figure->ratio : figure->value;
-    if (figure->bar_kind == BAR_NONE || isnan(judged))
-        return VERDICT_NONE;
-    return judged <= figure->bar ? VERDICT_HOLDS : VERDICT_FAILS;
+    return kind == BAR_RATIO_MOST || kind == BAR_RATIO_LEAST;
 }
 
-/* "≤ 25 ms", "≤ 1.5 ×" or "". */
+static bool is_least(enum bar_kind kind)
+{
+    return kind == BAR_VALUE_LEAST || kind == BAR_RATIO_LEAST;
+}
+
+enum figure_verdict figure_verdict(const struct figure *figure)
+{
+    double judged = is_of_ratio(figure->bar_kind) ? figure->ratio : figure->value;
+    if (figure->bar_kind == BAR_NONE || isnan(judged))
+        return VERDICT_NONE;
+    bool holds = is_least(figure->bar_kind) ? judged >= figure->bar : judged <= figure->bar;
+    return holds ? VERDICT_HOLDS : VERDICT_FAILS;
+}
+
+/* "≤ 25 ms", "≥ 0.5 ×" or "". */
 #define BAR_SIZE 48
 static void format_bar(const struct figure *figure, char out[BAR_SIZE])
 {
     out[0] = '\0';
-    if (figure->bar_kind == BAR_VALUE_MOST)
-        snprintf(out, BAR_SIZE, "≤ %g %s", figure->bar, figure->unit);
-    if (figure->bar_kind == BAR_RATIO_MOST)
-        snprintf(out, BAR_SIZE, "≤ %g ×", figure->bar);
+    if (figure->bar_kind != BAR_NONE)
+        snprintf(out, BAR_SIZE, "%s %g %s", is_least(figure->bar_kind) ? "≥" : "≤", figure->bar,
+                 is_of_ratio(figure->bar_kind) ? "×" : figure->unit);
 }
 
 /* ---- the table ---- */

@@ -18,6 +18,8 @@ enum bar_kind {
     BAR_NONE,
     BAR_VALUE_MOST, /* the value at most `bar` */
     BAR_RATIO_MOST, /* the ratio to `against` at most `bar` */
+    BAR_VALUE_LEAST,
+    BAR_RATIO_LEAST,
 };
 
 struct figure {
