@@ -222,6 +222,19 @@ static double key_for(const struct lanes *lanes, const struct lane_query *query,
     return group->rank == RANK_SPARE ? index * KEY_SPARE : index;
 }
 
+/* Asks for the memory of those behind a head before their turn comes: in a large table they lie
+ * anywhere, and a choice would wait for each. The head's own link has been read for its key, the
+ * next one's was asked for when the head before was taken. */
+static void look_ahead(const struct lanes *lanes, unsigned fifo)
+{
+    token_id head = lanes->fifos[fifo].head;
+    if (head == TOKEN_NONE)
+        return;
+    token_id next = lanes->links[head].next;
+    __builtin_prefetch(&lanes->links[next], 1);
+    __builtin_prefetch(&lanes->fifo_of[next], 1);
+}
+
 struct contest {
     uint8_t fifos[LANE_FIFOS];
     double keys[LANE_FIFOS];
@@ -274,6 +287,7 @@ size_t lanes_select(struct lanes *lanes, const struct lane_query *query, token_i
         out[selected++] = id;
         left -= cost < left ? cost : left;
         contest.keys[best] = key_for(lanes, query, fifo);
+        look_ahead(lanes, fifo);
     }
     return selected;
 }

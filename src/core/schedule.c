@@ -404,6 +404,8 @@ static bool end_trial(struct core *core, const struct request *request, enum fee
 static void take_answer(struct core *core, const struct request *request, const struct event *event)
 {
     struct sorted_answer sorted;
+    for (int i = 0; i < request->token_count; i++)
+        lanes_prefetch(follow_lanes(core, request->lane), request->tokens[i]);
     if (sort_answer(core, request, event, &sorted) > 0)
         core->lanes[request->lane].data_at = core->now;
     enum feed_outcome outcome =
