@@ -54,26 +54,6 @@ static void perform_fetch(struct engine *engine, const struct action *action)
                   LOG_STRING("error", err_text(err)));
 }
 
-static void perform_snapshot(struct engine *engine, const struct action *action)
-{
-    const struct token_table *table = engine->memory.table;
-    const struct token_state *state = &token_slot(table, action->snapshot.id)->state;
-    struct store_snapshot snapshot = {
-        .id = action->snapshot.snapshot_id,
-        .previous = action->snapshot.previous,
-        .token = action->snapshot.id,
-        .at = state->scored_at,
-        .score = state->score,
-        .score_raw = state->score_raw,
-        .raw = state->raw,
-        .smoothed = state->smoothed,
-        .metrics = state->metrics,
-    };
-    snprintf(snapshot.primary_dex, sizeof snapshot.primary_dex, "%s",
-             token_table_dex_name(table, state->metrics.primary_dex));
-    writer_add_snapshot(engine->writer, &snapshot);
-}
-
 static void perform_history(struct engine *engine, const struct action *action)
 {
     struct store_event event = {
@@ -144,7 +124,8 @@ void engine_perform(struct engine *engine, const struct action *action)
         writer_mark_dirty(engine->writer, action->save.id);
         return;
     case ACTION_SNAPSHOT:
-        perform_snapshot(engine, action);
+        writer_take_snapshot(engine->writer, action->snapshot.id, action->snapshot.snapshot_id,
+                             action->snapshot.previous);
         return;
     case ACTION_HISTORY:
         perform_history(engine, action);

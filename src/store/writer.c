@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/writer_impl.h"
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +12,12 @@
 /* While failing, a line in the log at each doubling and then one in so many tries (a minute). */
 #define LOG_EVERY_FAILURES 12
 
+instant writer_now(const struct writer *writer)
+{
+    const struct writer_callbacks *callbacks = &writer->callbacks;
+    return callbacks->now == NULL ? clock_now() : callbacks->now(callbacks->context);
+}
+
 /* ---- telling the engine ---- */
 
 /* Under the mutex. */
@@ -19,7 +26,8 @@ void writer_notify(struct writer *writer, enum notice_kind kind, int64_t id, uin
     struct notice notice = {kind, id, tag};
     if (!fifo_push(&writer->notices, &notice))
         abort(); /* an acknowledgement can't be made up for */
-    uv_async_send(&writer->async);
+    if (writer->has_thread)
+        uv_async_send(&writer->async);
 }
 
 static void deliver(struct writer *writer, const struct notice *notice)
@@ -101,7 +109,7 @@ static void on_failure(struct writer *writer, enum err err)
     const char *message = store_message(writer->store);
     duration wait = backoff(++writer->failures_in_a_row);
     log_failure(writer, message, wait);
-    writer->retry_at = instant_add(clock_now(), wait);
+    writer->retry_at = instant_add(writer_now(writer), wait);
     writer->is_reopen_wanted = writer->is_reopen_wanted || wants_reopen(writer, err);
     uv_mutex_lock(&writer->mutex);
     struct writer_stats *stats = &writer->stats;
@@ -185,7 +193,7 @@ static enum err turn(struct writer *writer)
     if (err == OK)
         err = write_batch(writer);
     if (err == OK)
-        err = checkpoint_step(writer, clock_now());
+        err = checkpoint_step(writer, writer_now(writer));
     if (err == OK && writer->history_running.is_wanted)
         err = history_step(writer);
     return err;
@@ -236,7 +244,7 @@ static void beat(const struct writer *writer)
 static bool wait_a_moment(struct writer *writer)
 {
     const int64_t most_us = WAIT_MAX_MS * INT64_C(1000);
-    int64_t wait_us = instant_diff(next_turn(writer), clock_now()).us;
+    int64_t wait_us = instant_diff(next_turn(writer), writer_now(writer)).us;
     if (wait_us <= 0)
         return false;
     uv_cond_timedwait(&writer->wake, &writer->mutex,
@@ -277,6 +285,12 @@ static void pause_until(instant t, instant deadline)
         uv_sleep((unsigned)ms);
 }
 
+/* Without a thread nobody's time passes while we try. */
+static bool may_go_on(const struct writer *writer, enum err err)
+{
+    return writer->has_thread ? instant_before(clock_now(), writer->stop_deadline) : err == OK;
+}
+
 /* Half of what is left of the time goes to a last checkpoint. */
 static void drain(struct writer *writer)
 {
@@ -289,12 +303,12 @@ static void drain(struct writer *writer)
         enum err err = turn(writer);
         settle(writer, err);
         /* Fenced: what we know, the newer engine knows better, and no waiting changes that. */
-        if (err == ERR_FENCED || !instant_before(clock_now(), deadline))
+        if (err == ERR_FENCED || !may_go_on(writer, err))
             return;
         if (!instant_is_never(writer->retry_at))
             pause_until(writer->retry_at, deadline);
     }
-    instant now = clock_now();
+    instant now = writer_now(writer);
     instant half = instant_add(now, duration_us(instant_diff(deadline, now).us / 2));
     if (!checkpoint_is_done(writer) && checkpoint_all(writer, half) != OK)
         store_rollback(writer->store); /* the log has it all: only the next start is slower */
@@ -309,18 +323,23 @@ static void mark_replayed(struct writer *writer)
             dirty_set_mark(writer->checkpoint.set, id);
 }
 
+static void end(struct writer *writer)
+{
+    drain(writer);
+    store_close(writer->store);
+    writer->store = NULL;
+}
+
 static void run(void *argument)
 {
     struct writer *writer = argument;
     mark_replayed(writer);
     while (wait_for_work(writer))
         settle(writer, turn(writer));
-    drain(writer);
-    store_close(writer->store);
-    writer->store = NULL;
+    end(writer);
 }
 
-/* ---- the engine's side ---- */
+/* ---- beginning and end ---- */
 
 static struct writer *allocate(void)
 {
@@ -364,8 +383,9 @@ static void on_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
-struct writer *writer_start(struct store *store, struct token_table *table, uv_loop_t *loop,
-                            const struct options *options, const struct writer_callbacks *callbacks)
+static struct writer *create(struct store *store, struct token_table *table,
+                             const struct options *options,
+                             const struct writer_callbacks *callbacks)
 {
     struct writer *writer = allocate();
     if (writer == NULL)
@@ -384,6 +404,16 @@ struct writer *writer_start(struct store *store, struct token_table *table, uv_l
     fifo_init(&writer->notices, sizeof(struct notice));
     uv_mutex_init(&writer->mutex);
     uv_cond_init(&writer->wake);
+    return writer;
+}
+
+struct writer *writer_start(struct store *store, struct token_table *table, uv_loop_t *loop,
+                            const struct options *options, const struct writer_callbacks *callbacks)
+{
+    struct writer *writer = create(store, table, options, callbacks);
+    if (writer == NULL)
+        return NULL;
+    writer->has_thread = true;
     writer->async.data = writer;
     if (uv_async_init(loop, &writer->async, on_async) != 0) {
         release(writer);
@@ -396,12 +426,41 @@ struct writer *writer_start(struct store *store, struct token_table *table, uv_l
     return writer;
 }
 
+/* ---- without a thread ---- */
+
+struct writer *writer_start_alone(struct store *store, struct token_table *table,
+                                  const struct options *options,
+                                  const struct writer_callbacks *callbacks)
+{
+    struct writer *writer = create(store, table, options, callbacks);
+    if (writer != NULL)
+        mark_replayed(writer);
+    return writer;
+}
+
+instant writer_due(struct writer *writer)
+{
+    assert(!writer->has_thread);
+    take_requests(writer);
+    take_rewrite(writer);
+    return next_turn(writer);
+}
+
+void writer_turn(struct writer *writer)
+{
+    if (writer_now(writer).us >= writer_due(writer).us)
+        settle(writer, turn(writer));
+    deliver_notices(writer);
+}
+
+/* ---- the engine's side ---- */
+
 /* Under the mutex. */
 static void start_waiting(struct writer *writer)
 {
     if (!instant_is_never(writer->waiting_since))
         return;
-    writer->waiting_since = clock_now();
+    writer->waiting_since = writer_now(writer);
     uv_cond_signal(&writer->wake);
 }
 
@@ -455,6 +514,25 @@ void writer_add_snapshot(struct writer *writer, const struct store_snapshot *sna
     queue_row(writer, &(struct queued_row){.kind = ROW_SNAPSHOT, .snapshot = *snapshot});
 }
 
+void writer_take_snapshot(struct writer *writer, token_id id, int64_t snapshot_id, int64_t previous)
+{
+    const struct token_state *state = &token_slot(writer->table, id)->state;
+    struct store_snapshot snapshot = {
+        .id = snapshot_id,
+        .previous = previous,
+        .token = id,
+        .at = state->scored_at,
+        .score = state->score,
+        .score_raw = state->score_raw,
+        .raw = state->raw,
+        .smoothed = state->smoothed,
+        .metrics = state->metrics,
+    };
+    snprintf(snapshot.primary_dex, sizeof snapshot.primary_dex, "%s",
+             token_table_dex_name(writer->table, state->metrics.primary_dex));
+    writer_add_snapshot(writer, &snapshot);
+}
+
 void writer_add_event(struct writer *writer, const struct store_event *event)
 {
     queue_row(writer, &(struct queued_row){.kind = ROW_EVENT, .event = *event});
@@ -505,10 +583,16 @@ uint32_t writer_stop(struct writer *writer, instant deadline)
     writer->stop_deadline = deadline;
     uv_cond_signal(&writer->wake);
     uv_mutex_unlock(&writer->mutex);
-    uv_thread_join(&writer->thread);
+    if (writer->has_thread)
+        uv_thread_join(&writer->thread);
+    else
+        end(writer);
     deliver_notices(writer);
     uint32_t unwritten = (uint32_t)(writer->additions.count + writer->settings.count +
                                     writer->batch.addition_count + writer->batch.setting_count);
-    uv_close((uv_handle_t *)&writer->async, on_closed);
+    if (writer->has_thread)
+        uv_close((uv_handle_t *)&writer->async, on_closed);
+    else
+        release(writer);
     return unwritten;
 }

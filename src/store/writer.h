@@ -18,7 +18,7 @@
  * of this process the next one sees what was not written.
  *
  * Threads: writer_*() is called by the engine's thread; callbacks run on it too (through a
- * uv_async_t), all but on_beat. Meanwhile the writer's own thread reads the token table.
+ * uv_async_t), all but on_beat and now. Meanwhile the writer's own thread reads the token table.
  */
 #ifndef MOONWATCH_STORE_WRITER_H
 #define MOONWATCH_STORE_WRITER_H
@@ -56,6 +56,8 @@ struct writer_callbacks {
     void (*on_history_deleted)(void *context, uint64_t tag);
     /* From the writer's own thread, at least once a second while it moves. */
     void (*on_beat)(void *context);
+    /* The time; NULL: clock_now(). */
+    instant (*now)(void *context);
 };
 
 /* Takes over `store`, loaded, which it closes at the end. What it needs of the options is copied.
@@ -64,12 +66,24 @@ struct writer *writer_start(struct store *store, struct token_table *table, uv_l
                             const struct options *options,
                             const struct writer_callbacks *callbacks);
 
+/* Without a thread or a loop, for who has a time of his own (the simulator): what the thread would
+ * do at this time is done by writer_turn(), callbacks come from within, and writer_due() says when
+ * it is to be called. A turn takes no time; a stop does not wait for a store that fails. */
+struct writer *writer_start_alone(struct store *store, struct token_table *table,
+                                  const struct options *options,
+                                  const struct writer_callbacks *callbacks);
+instant writer_due(struct writer *writer); /* ≤ now: at once; INSTANT_FAR: nothing to do */
+void writer_turn(struct writer *writer);
+
 /* Every new token, in the order of their ids. */
 void writer_add_token(struct writer *writer, token_id id, uint64_t tag);
 /* Its state changed. Whether its list of pools did too is found out here: from TOKEN_POOLS_CHANGED,
  * which stays set, and by comparing with what was written last. */
 void writer_mark_dirty(struct writer *writer, token_id id);
 void writer_add_snapshot(struct writer *writer, const struct store_snapshot *snapshot);
+/* The same of what the token's slot holds now. */
+void writer_take_snapshot(struct writer *writer, token_id id, int64_t snapshot_id,
+                          int64_t previous);
 void writer_add_event(struct writer *writer, const struct store_event *event);
 void writer_put_setting(struct writer *writer, const char *name, const char *value, uint64_t tag);
 /* In slices between other work. A newer order takes the place of one that is not done, which then

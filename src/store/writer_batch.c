@@ -1,5 +1,4 @@
 /* One group commit: what is taken, in which order it is written, what is told after it. */
-#include "base/clock.h"
 #include "base/log.h"
 #include "store/writer_impl.h"
 #include <stdlib.h>
@@ -194,7 +193,7 @@ static void notice_commit(struct writer *writer, duration took)
     stats->commit_seconds_total += stats->commit_seconds_last;
     if (stats->commit_seconds_last > stats->commit_seconds_max)
         stats->commit_seconds_max = stats->commit_seconds_last;
-    stats->last_commit_at = clock_now();
+    stats->last_commit_at = writer_now(writer);
     stats->size_bytes = size;
     for (size_t i = 0; i < batch->addition_count; i++)
         writer_notify(writer, NOTICE_TOKEN, batch->additions[i].id, batch->additions[i].tag);
@@ -242,7 +241,7 @@ enum err batch_write(struct writer *writer)
 {
     struct batch *batch = &writer->batch;
     bool is_acknowledged = batch->addition_count + batch->setting_count > 0;
-    instant began = clock_now();
+    instant began = writer_now(writer);
     batch->rows_written = 0;
     batch->newest_snapshot = 0;
     enum err err = store_begin(writer->store, is_acknowledged ? STORE_DURABLE : STORE_RELAXED);
@@ -252,7 +251,7 @@ enum err batch_write(struct writer *writer)
         err = store_commit(writer->store);
     if (err != OK)
         return err;
-    notice_commit(writer, instant_diff(clock_now(), began));
+    notice_commit(writer, instant_diff(writer_now(writer), began));
     empty_batch(writer);
     return OK;
 }

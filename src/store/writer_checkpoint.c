@@ -2,7 +2,6 @@
  * Token rows brought up to the log, in the order of their ids, spread over half of
  * store_checkpoint_sec: a row that changes just behind a pass is reached within the next one.
  */
-#include "base/clock.h"
 #include "store/writer_impl.h"
 
 #define SLICES_A_PASS 64
@@ -139,8 +138,8 @@ enum err checkpoint_all(struct writer *writer, instant deadline)
     enum err err = OK;
     struct checkpoint *checkpoint = &writer->checkpoint;
     if (!checkpoint->is_dropping)
-        start_pass(writer, clock_now());
-    while (err == OK && has_work(checkpoint) && instant_before(clock_now(), deadline))
+        start_pass(writer, writer_now(writer));
+    while (err == OK && has_work(checkpoint) && instant_before(writer_now(writer), deadline))
         err = checkpoint->is_dropping ? drop_log(writer)
                                       : step_towards(writer, PASS_END, INSTANT_NEVER);
     return err;

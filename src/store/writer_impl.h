@@ -100,6 +100,7 @@ struct writer {
     duration commit_interval, checkpoint_interval;
     size_t queue_limit;
 
+    bool has_thread;
     uv_thread_t thread;
     uv_async_t async;
     uv_mutex_t mutex;
@@ -130,6 +131,8 @@ struct writer {
     bool is_reopen_wanted;
     bool is_idle; /* the newest turn found nothing to write */
 };
+
+instant writer_now(const struct writer *writer);
 
 /* Copies a token into writer->row. False: no such token. */
 bool writer_read_token(struct writer *writer, token_id id);
