@@ -72,9 +72,9 @@ enum figure_verdict figure_verdict(const struct figure *figure)
 {
     double judged = is_of_ratio(figure->bar_kind) ? figure->ratio : figure->value;
     if (figure->bar_kind == BAR_NONE || isnan(judged))
-        return VERDICT_NONE;
+        return FIGURE_UNJUDGED;
     bool holds = is_least(figure->bar_kind) ? judged >= figure->bar : judged <= figure->bar;
-    return holds ? VERDICT_HOLDS : VERDICT_FAILS;
+    return holds ? FIGURE_HOLDS : FIGURE_FAILS;
 }
 
 /* "≤ 25 ms", "≥ 0.5 ×" or "". */
@@ -115,7 +115,7 @@ static void print_value(const struct figure *figure)
 static void print_figure(const struct figure *figure)
 {
     static const char *const verdicts[] = {
-        [VERDICT_NONE] = "", [VERDICT_HOLDS] = "holds", [VERDICT_FAILS] = "DOES NOT HOLD"};
+        [FIGURE_UNJUDGED] = "", [FIGURE_HOLDS] = "holds", [FIGURE_FAILS] = "DOES NOT HOLD"};
     char text[128], bar[BAR_SIZE];
     print_cell(figure->name, 34);
     print_value(figure);
@@ -158,10 +158,10 @@ static void write_figure(struct json *json, const struct figure *figure)
     put_text_or_null(json, "against", figure->against);
     json_put_double(json, "ratio", figure->ratio);
     put_text_or_null(json, "bar", bar);
-    if (verdict == VERDICT_NONE)
+    if (verdict == FIGURE_UNJUDGED)
         json_put_null(json, "holds");
     else
-        json_put_bool(json, "holds", verdict == VERDICT_HOLDS);
+        json_put_bool(json, "holds", verdict == FIGURE_HOLDS);
     json_put_double(json, "quartile_low", figure->low);
     json_put_double(json, "quartile_high", figure->high);
     json_put_int(json, "rounds", (int64_t)figure->rounds);

@@ -52,7 +52,7 @@ const struct figure *report_find(const struct report *report, const char *name);
 /* Sets `against` and the ratio, when both are measured. */
 void figure_compare(struct figure *figure, const struct report *report, const char *against);
 
-enum figure_verdict { VERDICT_NONE, VERDICT_HOLDS, VERDICT_FAILS };
+enum figure_verdict { FIGURE_UNJUDGED, FIGURE_HOLDS, FIGURE_FAILS };
 enum figure_verdict figure_verdict(const struct figure *figure);
 
 /* A table of those from `first` on. */

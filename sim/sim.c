@@ -23,6 +23,8 @@
 #define ON_TIME_FACTOR    1.1 /* × target */
 #define TAGS_MAX          8192
 #define AGE_SLACK         3.0 /* × target, at the calm end */
+#define ARRIVALS_SLACK    1.2 /* of their expected number; luck takes less */
+#define ARRIVALS_MORE     100
 
 enum world_kind {
     WORLD_ANSWER,
@@ -33,6 +35,7 @@ enum world_kind {
     WORLD_WANTED, /* a client wants something */
     WORLD_JOB,    /* a run of a job outside the core has ended */
     WORLD_POISON, /* a token begins to kill */
+    WORLD_SAMPLE, /* somebody looks on */
 };
 
 struct world_event {
@@ -79,6 +82,7 @@ struct sim {
     struct table_memory memory;
     void *core_memory;
     struct core *core;
+    struct disk *disk; /* NULL: the store is a fake one */
     struct upstream upstream;
     struct oracle oracle;
     struct prng world, workload, faults; /* streams of their own */
@@ -87,8 +91,8 @@ struct sim {
     uint64_t order;
     instant now, end, calm_from;
     unsigned present_faults;
-    double fault_share[SIM_FAULT_COUNT]; /* of answers hit while it is present */
-    uint32_t tokens_expected, tokens_seen;
+    double fault_share[SIM_FAULT_COUNT];   /* of answers hit while it is present */
+    uint32_t tokens_expected, tokens_seen; /* expected: at most */
     struct actions actions;
     struct pair pairs[UPSTREAM_PAIRS_MAX];
     uint64_t requests[LANE_KIND_COUNT], addresses[LANE_KIND_COUNT];
@@ -287,11 +291,14 @@ static void perform(struct sim *sim, const struct action *action)
     sim->result->actions++;
     trace_number(sim, action->kind);
     oracle_on_action(&sim->oracle, action, sim->now);
+    bool is_stored = sim->disk != NULL && disk_perform(sim->disk, action, sim->now);
     switch (action->kind) {
     case ACTION_FETCH:
         perform_fetch(sim, action);
         return;
     case ACTION_ADD_TOKEN: {
+        if (is_stored)
+            return;
         struct world_event event = {.kind = WORLD_DURABLE};
         event.durable.id = action->add_token.id;
         event.durable.tag = action->add_token.tag;
@@ -322,7 +329,8 @@ static void perform(struct sim *sim, const struct action *action)
         perform_job(sim, JOB_EXPORT, action->export.run);
         return;
     case ACTION_RETENTION:
-        perform_job(sim, JOB_RETENTION, action->retention.run);
+        if (!is_stored)
+            perform_job(sim, JOB_RETENTION, action->retention.run);
         return;
     case ACTION_SUSPECT_CLEARED:
         deaths_clear(&sim->deaths, action->suspect_cleared.id);
@@ -478,13 +486,28 @@ static void on_answer(struct sim *sim, struct world_event *world)
     count_answered(sim, &answered);
 }
 
+static double mean_gap_s(const struct sim *sim)
+{
+    if (sim->setup->arrivals_per_hour > 0)
+        return 3600 / sim->setup->arrivals_per_hour;
+    return duration_to_s(instant_diff(sim->calm_from, EPOCH)) / (sim->tokens_expected + 1);
+}
+
 static void plan_token(struct sim *sim)
 {
     if (sim->tokens_seen >= sim->tokens_expected)
         return;
-    double span = duration_to_s(instant_diff(sim->calm_from, EPOCH)) / (sim->tokens_expected + 1);
+    double span = mean_gap_s(sim);
     plan(sim, after(sim, prng_exponential(&sim->workload, span)),
          (struct world_event){.kind = WORLD_TOKEN});
+}
+
+static struct address mint_number(const struct sim *sim, uint32_t n)
+{
+    if (n < token_table_count(sim->memory.table)) /* they come in the order of their numbers */
+        return token_slot(sim->memory.table, n + 1)->mint;
+    return sim->setup->arrivals_per_hour > 0 ? upstream_fading_mint(&sim->upstream, n, sim->now)
+                                             : upstream_mint(&sim->upstream, n, LIFE_CHANGING);
 }
 
 static void on_token(struct sim *sim)
@@ -493,7 +516,7 @@ static void on_token(struct sim *sim)
     /* Now and then one that is known already. */
     bool again = sim->tokens_seen > 0 && prng_below(&sim->workload, 20) == 0;
     uint32_t n = again ? (uint32_t)prng_below(&sim->workload, sim->tokens_seen) : sim->tokens_seen;
-    event.token_seen.mint = upstream_mint(&sim->upstream, n, LIFE_CHANGING);
+    event.token_seen.mint = mint_number(sim, n);
     event.token_seen.name = event.token_seen.symbol = "";
     event.token_seen.tag = sim->order + 1;
     sim->tokens_seen += !again;
@@ -652,12 +675,29 @@ static void on_wanted(struct sim *sim)
 {
     struct event event = {.kind = EVENT_REFRESH_WANTED};
     uint32_t n = sim->tokens_seen == 0 ? 0 : (uint32_t)prng_below(&sim->workload, sim->tokens_seen);
-    event.refresh_wanted.mint = upstream_mint(&sim->upstream, n, LIFE_CHANGING);
+    event.refresh_wanted.mint = mint_number(sim, n);
     event.refresh_wanted.tag = sim->order + 1;
     open_tag(sim, EVENT_REFRESH_WANTED, event.refresh_wanted.tag);
     step(sim, &event);
     plan(sim, after(sim, prng_exponential(&sim->workload, 120)),
          (struct world_event){.kind = WORLD_WANTED});
+}
+
+static void look_on(struct sim *sim)
+{
+    const struct sim_view view = {.now = sim->now,
+                                  .at_s = duration_to_s(instant_diff(sim->now, EPOCH)),
+                                  .table = sim->memory.table,
+                                  .stats = core_stats(sim->core),
+                                  .disk = sim->disk};
+    sim->setup->on_sample(sim->setup->context, &view);
+    plan(sim, after(sim, sim->setup->sample_every_s), (struct world_event){.kind = WORLD_SAMPLE});
+}
+
+static void tell_durable(void *context, token_id id, uint64_t tag)
+{
+    struct event event = {.kind = EVENT_TOKEN_DURABLE, .token_durable = {id, tag}};
+    step(context, &event);
 }
 
 static void act(struct sim *sim, struct world_event *world)
@@ -666,13 +706,9 @@ static void act(struct sim *sim, struct world_event *world)
     case WORLD_ANSWER:
         on_answer(sim, world);
         return;
-    case WORLD_DURABLE: {
-        struct event event = {.kind = EVENT_TOKEN_DURABLE};
-        event.token_durable.id = world->durable.id;
-        event.token_durable.tag = world->durable.tag;
-        step(sim, &event);
+    case WORLD_DURABLE:
+        tell_durable(sim, world->durable.id, world->durable.tag);
         return;
-    }
     case WORLD_JOB: {
         struct event event = {.kind = EVENT_JOB_DONE, .job_done = {world->job.job, world->job.run}};
         step(sim, &event);
@@ -693,7 +729,53 @@ static void act(struct sim *sim, struct world_event *world)
     case WORLD_WANTED:
         on_wanted(sim);
         return;
+    case WORLD_SAMPLE:
+        look_on(sim);
+        return;
     }
+}
+
+/* ---- the real store ---- */
+
+static instant now_of(void *context)
+{
+    const struct sim *sim = context;
+    return sim->now;
+}
+
+static void tell_history_deleted(void *context, uint64_t run)
+{
+    struct event event = {.kind = EVENT_JOB_DONE, .job_done = {JOB_RETENTION, run}};
+    step(context, &event);
+}
+
+static bool open_disk(struct sim *sim)
+{
+    char why[512];
+    const struct disk_world world = {.context = sim,
+                                     .now = now_of,
+                                     .on_token_durable = tell_durable,
+                                     .on_history_deleted = tell_history_deleted};
+    if (sim->setup->database == NULL)
+        return true;
+    sim->disk = disk_open(sim->setup->database, sim->memory.table, &sim->options, &world, why);
+    if (sim->disk == NULL)
+        oracle_complain(&sim->oracle, sim->now, "%s", why);
+    return sim->disk != NULL;
+}
+
+/* What the next start would find must be what the table holds. */
+static void close_disk(struct sim *sim)
+{
+    if (sim->disk == NULL)
+        return;
+    uint32_t unwritten = disk_close(sim->disk);
+    sim->disk = NULL;
+    uint32_t others = disk_compare(sim->setup->database, sim->memory.table);
+    if (unwritten > 0 || others > 0)
+        oracle_complain(&sim->oracle, sim->now,
+                        "the store does not have %u tokens, and %u not as they are", unwritten,
+                        others);
 }
 
 /* ---- beginning ---- */
@@ -730,15 +812,18 @@ static void preload_token(struct sim *sim, uint32_t n, enum upstream_life life)
     if (!token_draft_set_pools(sim->memory.table, pools, count))
         oracle_complain(&sim->oracle, sim->now, "no memory for pools");
     token_write_end(sim->memory.table, id);
+    if (sim->disk != NULL)
+        disk_perform(sim->disk, &(struct action){.kind = ACTION_ADD_TOKEN, .add_token = {id, 0}},
+                     sim->now);
     sim->oracle.statuses[id] = draft->status;
     sim->answered_at[id] = draft->state.checked_at;
 }
 
 static void preload(struct sim *sim)
 {
-    for (uint32_t n = 0; n < sim->tokens_expected; n++)
+    for (uint32_t n = 0; n < sim->setup->tokens; n++)
         preload_token(sim, n, n < sim->setup->active ? LIFE_ACTIVE : LIFE_QUIET);
-    sim->tokens_seen = sim->tokens_expected;
+    sim->tokens_seen = sim->setup->tokens;
 }
 
 static void plan_faults(struct sim *sim)
@@ -771,6 +856,9 @@ static bool begin(struct sim *sim)
             ? setup->tokens
             : (uint32_t)(TOKENS_DRAWN_MIN +
                          prng_below(&sim->workload, TOKENS_DRAWN_MAX - TOKENS_DRAWN_MIN + 1));
+    if (setup->arrivals_per_hour > 0)
+        sim->tokens_expected = setup->tokens + ARRIVALS_MORE +
+                               (uint32_t)(ARRIVALS_SLACK * setup->arrivals_per_hour * setup->hours);
     sim->oracle.statuses_size = sim->tokens_expected + 1;
     sim->oracle.statuses = calloc(sim->oracle.statuses_size, 1);
     sim->oracle.may_demote = setup->faults >> FAULT_SETTINGS & 1;
@@ -784,7 +872,10 @@ static bool begin(struct sim *sim)
         sim->core_memory == NULL || !table_memory_init(&sim->memory, 1024, &error))
         return false;
     sim->oracle.table = sim->memory.table;
+    if (!open_disk(sim))
+        return false;
     upstream_init(&sim->upstream, setup->seed, 300);
+    sim->upstream.life_s = setup->life_hours * 3600;
     sim->result->trace_hash = 0xcbf29ce484222325ULL;
     if (setup->active > 0)
         preload(sim);
@@ -797,6 +888,8 @@ static bool begin(struct sim *sim)
              (struct world_event){.kind = WORLD_POISON, .poison = {setup->poison}});
     if (setup->active == 0)
         plan(sim, after(sim, 300), (struct world_event){.kind = WORLD_WANTED});
+    if (setup->sample_every_s > 0)
+        plan(sim, after(sim, setup->sample_every_s), (struct world_event){.kind = WORLD_SAMPLE});
     return true;
 }
 
@@ -845,17 +938,37 @@ static void watch_outage(struct sim *sim)
 
 /* ---- running ---- */
 
+/* Who acts next, the world going before the store, and the store before the core. */
+enum actor { ACTOR_WORLD, ACTOR_STORE, ACTOR_CORE };
+
+static enum actor next_actor(struct sim *sim, instant *when)
+{
+    enum actor actor = ACTOR_CORE;
+    *when = core_deadline(sim->core, sim->now);
+    if (sim->disk != NULL && disk_due(sim->disk).us <= when->us) {
+        actor = ACTOR_STORE;
+        *when = disk_due(sim->disk);
+    }
+    if (sim->heap_count > 0 && sim->heap[0].at.us <= when->us) {
+        actor = ACTOR_WORLD;
+        *when = sim->heap[0].at;
+    }
+    return actor;
+}
+
 static void run(struct sim *sim)
 {
     while (instant_before(sim->now, sim->end) && sim->oracle.verdict[0] == '\0') {
-        instant deadline = core_deadline(sim->core, sim->now);
-        bool world_first = sim->heap_count > 0 && sim->heap[0].at.us <= deadline.us;
-        instant next = world_first ? sim->heap[0].at : deadline;
+        instant next;
+        enum actor actor = next_actor(sim, &next);
         /* A deadline in the past means at once, but time must pass for the world to act. */
-        sim->now = instant_max(next, instant_add(sim->now, duration_us(world_first ? 0 : 1)));
-        if (world_first) {
+        sim->now =
+            instant_max(next, instant_add(sim->now, duration_us(actor == ACTOR_WORLD ? 0 : 1)));
+        if (actor == ACTOR_WORLD) {
             struct world_event world = take_next(sim);
             act(sim, &world);
+        } else if (actor == ACTOR_STORE) {
+            disk_turn(sim->disk);
         } else {
             struct event event = {.kind = EVENT_TIME};
             step(sim, &event);
@@ -873,6 +986,7 @@ static void summarise(struct sim *sim)
 {
     struct sim_result *result = sim->result;
     oracle_on_table(&sim->oracle, sim->now);
+    close_disk(sim);
     count_late_at_end(sim);
     if (sim->setup->down_to_s == 0)
         oracle_on_ages(&sim->oracle, sim->now, duration_s(achievable_s(sim) * AGE_SLACK));
@@ -909,6 +1023,7 @@ enum err sim_run(const struct sim_setup *setup, struct sim_result *out)
         run(sim);
         summarise(sim);
     }
+    disk_close(sim->disk);
     table_memory_finish(&sim->memory);
     free(sim->core_memory);
     free(sim->oracle.statuses);

@@ -1,7 +1,7 @@
 /*
  * The simulator: the real core over a fake upstream, store and clock, from a seed. Discrete-event:
  * it jumps to whatever comes next, so hours take seconds. The same seed gives the same run, and the
- * hash of all actions proves it.
+ * hash of all actions proves it. On request the store is the real one, in virtual time (disk.h).
  *
  * Faults come and go at random times while `until_faults_end`; then the world is well, and the
  * oracles ask that everything gets well again. The oracles (oracle.h) stand outside the core, in
@@ -14,6 +14,7 @@
 #include "base/options.h"
 #include "base/time.h"
 #include "core/core.h"
+#include "sim/disk.h"
 #include "sim/upstream.h"
 
 /* X(code, name): what can go wrong, each for a while. */
@@ -43,6 +44,15 @@ enum sim_fault {
 
 const char *sim_fault_name(enum sim_fault fault);
 
+/* What may be looked at while it runs. */
+struct sim_view {
+    instant now;
+    double at_s; /* since the beginning */
+    const struct token_table *table;
+    const struct core_stats *stats;
+    struct disk *disk; /* NULL: the store is a fake one */
+};
+
 struct sim_setup {
     uint64_t seed;
     double hours;
@@ -57,6 +67,12 @@ struct sim_setup {
     double stuck_from_s;     /* jobs outside the core that begin from here … */
     double stuck_to_s;       /* … to here never end */
     struct options *options; /* NULL: the defaults */
+    const char *database;    /* a new one's URL: the real store; NULL: a fake one */
+    /* > 0: besides those at the start, fading ones (upstream.h) come until the end. */
+    double arrivals_per_hour, life_hours;
+    double sample_every_s; /* > 0: on_sample() is called so often */
+    void (*on_sample)(void *context, const struct sim_view *view);
+    void *context;
 };
 
 struct sim_result {

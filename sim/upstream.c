@@ -7,9 +7,11 @@
 #define REGIME_S     1800.0
 #define POOLS_OF_ALL 8
 
-/* An address carries what it is: bytes 0-3 token, 4 life, 5 pool + 1 (0: the mint), 6-31 hash. */
+/* An address carries what it is: bytes 0-3 token, 4 life, 5 pool + 1 (0: the mint), 6-31 hash; of a
+ * fading one 6-7 the regime that it was born in, modulo 2^16. */
 #define BYTE_LIFE 4
 #define BYTE_POOL 5
+#define BYTE_BORN 6
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -47,6 +49,39 @@ static struct address address_of(uint64_t seed, uint32_t n, uint8_t life, uint8_
 struct address upstream_mint(const struct upstream *upstream, uint32_t n, enum upstream_life life)
 {
     return address_of(upstream->seed, n, (uint8_t)life, 0);
+}
+
+static uint64_t regime_number(instant t)
+{
+    return (uint64_t)((double)t.us / 1e6 / REGIME_S);
+}
+
+struct address upstream_fading_mint(const struct upstream *upstream, uint32_t n, instant born)
+{
+    struct address mint = address_of(upstream->seed, n, LIFE_FADING, 0);
+    uint16_t regime = (uint16_t)regime_number(born);
+    memcpy(&mint.bytes[BYTE_BORN], &regime, sizeof regime);
+    return mint;
+}
+
+/* The mint or the pool of the token that `other` belongs to. */
+static struct address sibling_of(const struct upstream *upstream, const struct address *other,
+                                 uint8_t pool)
+{
+    uint32_t n;
+    memcpy(&n, other->bytes, sizeof n);
+    struct address address = address_of(upstream->seed, n, other->bytes[BYTE_LIFE], pool);
+    if (other->bytes[BYTE_LIFE] == LIFE_FADING)
+        memcpy(&address.bytes[BYTE_BORN], &other->bytes[BYTE_BORN], sizeof(uint16_t));
+    return address;
+}
+
+static bool has_faded(const struct upstream *upstream, const struct address *address, instant now)
+{
+    uint16_t born;
+    memcpy(&born, &address->bytes[BYTE_BORN], sizeof born);
+    return address->bytes[BYTE_LIFE] == LIFE_FADING &&
+           (uint16_t)(regime_number(now) - born) >= upstream->life_s / REGIME_S;
 }
 
 static uint64_t token_key(const struct upstream *upstream, const struct address *address)
@@ -87,13 +122,13 @@ enum feed_outcome upstream_admit(struct upstream *upstream, enum lane_kind lane,
 
 enum regime { QUIET, TRADING, HOT };
 
-static enum regime regime_at(uint64_t key, enum upstream_life life, instant now)
+static enum regime regime_at(const struct upstream *upstream, const struct address *address,
+                             instant now)
 {
-    if (life == LIFE_QUIET)
+    if (address->bytes[BYTE_LIFE] == LIFE_QUIET || has_faded(upstream, address, now))
         return QUIET;
-    uint64_t epoch = (uint64_t)((double)now.us / 1e6 / REGIME_S);
-    double draw = unit(key, 1000 + epoch);
-    if (life == LIFE_ACTIVE)
+    double draw = unit(token_key(upstream, address), 1000 + regime_number(now));
+    if (address->bytes[BYTE_LIFE] == LIFE_ACTIVE)
         return draw < 0.7 ? TRADING : HOT;
     return draw < 0.6 ? QUIET : draw < 0.9 ? TRADING : HOT;
 }
@@ -141,16 +176,13 @@ static void set_pair(const struct upstream *upstream, const struct address *addr
                      instant now, struct pair *out)
 {
     uint64_t key = token_key(upstream, address);
-    enum upstream_life life = (enum upstream_life)address->bytes[BYTE_LIFE];
-    uint32_t n;
-    memcpy(&n, address->bytes, sizeof n);
     memset(out, 0, sizeof *out);
-    out->base = address_of(upstream->seed, n, (uint8_t)life, 0);
-    out->pool = address_of(upstream->seed, n, (uint8_t)life, (uint8_t)(pool + 1));
+    out->base = sibling_of(upstream, address, 0);
+    out->pool = sibling_of(upstream, address, (uint8_t)(pool + 1));
     strcpy(out->base_name, "Token");
     strcpy(out->base_symbol, "TKN");
     set_venue(out, pool);
-    set_figures(out, key, pool, regime_at(key, life, now), now);
+    set_figures(out, key, pool, regime_at(upstream, address, now), now);
 }
 
 size_t upstream_answer(const struct upstream *upstream, enum lane_kind lane,

@@ -22,6 +22,7 @@ enum upstream_life {
     LIFE_CHANGING, /* regimes come and go */
     LIFE_ACTIVE,   /* always qualifies */
     LIFE_QUIET,    /* never does, and scores nothing */
+    LIFE_FADING,   /* changing while it is younger than `life_s`, then quiet for ever */
 };
 
 struct upstream_window {
@@ -32,14 +33,16 @@ struct upstream_window {
 struct upstream {
     uint64_t seed;
     uint32_t limit_per_minute; /* a kind; ≤ UPSTREAM_WINDOW_MAX */
+    double life_s;             /* of fading tokens, to the half hour */
     struct upstream_window windows[LANE_KIND_COUNT];
     uint64_t refused, accepted;
 };
 
 void upstream_init(struct upstream *upstream, uint64_t seed, uint32_t limit_per_minute);
 
-/* The mint of the n-th token; its life is part of it. */
+/* The mint of the n-th token; its life is part of it, and of a fading one when it began. */
 struct address upstream_mint(const struct upstream *upstream, uint32_t n, enum upstream_life life);
+struct address upstream_fading_mint(const struct upstream *upstream, uint32_t n, instant born);
 unsigned upstream_pool_count(const struct upstream *upstream, const struct address *mint);
 
 /* Counts a request at `now`: FEED_OK or FEED_RATE_LIMITED. */

@@ -1,0 +1,179 @@
+/* The real store in virtual time. See the header. */
+#include "sim/disk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STOP_PATIENCE duration_s(60) /* virtual: it stands still meanwhile */
+
+struct disk {
+    struct disk_world world;
+    struct writer *writer;
+};
+
+/* ---- what the writer tells ---- */
+
+static instant now_of(void *context)
+{
+    const struct disk *disk = context;
+    return disk->world.now(disk->world.context);
+}
+
+static void on_token_durable(void *context, token_id id, uint64_t tag)
+{
+    const struct disk *disk = context;
+    disk->world.on_token_durable(disk->world.context, id, tag);
+}
+
+static void on_history_deleted(void *context, uint64_t run)
+{
+    const struct disk *disk = context;
+    disk->world.on_history_deleted(disk->world.context, run);
+}
+
+/* ---- opening and closing ---- */
+
+static bool take_no_token(void *context, const struct store_token *token)
+{
+    (void)context, (void)token;
+    return true;
+}
+
+static bool take_no_setting(void *context, const char *name, const char *value)
+{
+    (void)context, (void)name, (void)value;
+    return true;
+}
+
+/* As an engine does that starts warm: what there is stands in the table. */
+static bool resume(struct store *store, char why[512])
+{
+    const struct store_loader loader = {NULL, take_no_token, take_no_setting, NULL};
+    struct store_load_report report;
+    enum err err = store_resume(store, &loader, &report);
+    if (err != OK)
+        snprintf(why, 512, "%s", store_message(store));
+    return err == OK;
+}
+
+struct disk *disk_open(const char *url, struct token_table *table, const struct options *options,
+                       const struct disk_world *world, char why[512])
+{
+    snprintf(why, 512, "no memory for the store");
+    struct disk *disk = calloc(1, sizeof *disk);
+    struct store *store = disk == NULL ? NULL : store_open(url, why);
+    if (store != NULL && resume(store, why)) {
+        const struct writer_callbacks callbacks = {.context = disk,
+                                                   .on_token_durable = on_token_durable,
+                                                   .on_history_deleted = on_history_deleted,
+                                                   .now = now_of};
+        disk->world = *world;
+        disk->writer = writer_start_alone(store, table, options, &callbacks);
+        if (disk->writer != NULL)
+            return disk;
+        snprintf(why, 512, "no memory for the writer");
+    }
+    store_close(store);
+    free(disk);
+    return NULL;
+}
+
+uint32_t disk_close(struct disk *disk)
+{
+    if (disk == NULL)
+        return 0;
+    uint32_t unwritten = writer_stop(disk->writer, instant_add(now_of(disk), STOP_PATIENCE));
+    free(disk);
+    return unwritten;
+}
+
+/* ---- at work ---- */
+
+static void add_event(struct disk *disk, const struct action *action, instant now)
+{
+    struct store_event event = {.token = action->history.id, .at = now};
+    snprintf(event.kind, sizeof event.kind, "%s", action->history.event);
+    snprintf(event.reason, sizeof event.reason, "%s", action->history.reason);
+    writer_add_event(disk->writer, &event);
+}
+
+bool disk_perform(struct disk *disk, const struct action *action, instant now)
+{
+    switch ((int)action->kind) {
+    case ACTION_ADD_TOKEN:
+        writer_add_token(disk->writer, action->add_token.id, action->add_token.tag);
+        return true;
+    case ACTION_SAVE:
+        writer_mark_dirty(disk->writer, action->save.id);
+        return true;
+    case ACTION_SNAPSHOT:
+        writer_take_snapshot(disk->writer, action->snapshot.id, action->snapshot.snapshot_id,
+                             action->snapshot.previous);
+        return true;
+    case ACTION_HISTORY:
+        add_event(disk, action, now);
+        return true;
+    case ACTION_RETENTION:
+        writer_delete_history(disk->writer, action->retention.snapshots_before,
+                              action->retention.events_before, action->retention.run);
+        return true;
+    default:
+        return false;
+    }
+}
+
+instant disk_due(struct disk *disk)
+{
+    return writer_due(disk->writer);
+}
+
+void disk_turn(struct disk *disk)
+{
+    writer_turn(disk->writer);
+}
+
+void disk_stats(struct disk *disk, struct writer_stats *out)
+{
+    writer_stats(disk->writer, out);
+}
+
+/* ---- what is left at the end ---- */
+
+struct comparison {
+    const struct token_table *table;
+    uint32_t alike;
+};
+
+static bool is_alike(const struct token *ours, const struct token *stored)
+{
+    const struct token_state *a = &ours->state, *b = &stored->state;
+    return address_equal(&ours->mint, &stored->mint) && ours->status == stored->status &&
+           ours->created_at.us == stored->created_at.us && ours->pool_count == stored->pool_count &&
+           a->answers == b->answers && a->checked_at.us == b->checked_at.us &&
+           a->fetched_at.us == b->fetched_at.us && a->discovered_at.us == b->discovered_at.us &&
+           a->score == b->score && a->snapshot_id == b->snapshot_id &&
+           a->low_score_us == b->low_score_us;
+}
+
+static bool compare_token(void *context, const struct store_token *stored)
+{
+    struct comparison *comparison = context;
+    if (stored->id <= token_table_count(comparison->table))
+        comparison->alike += is_alike(token_slot(comparison->table, stored->id), &stored->token);
+    return true;
+}
+
+uint32_t disk_compare(const char *url, const struct token_table *table)
+{
+    char why[512];
+    struct comparison comparison = {.table = table};
+    const struct store_loader loader = {&comparison, compare_token, take_no_setting, NULL};
+    struct store_load_report report;
+    struct store *store = store_open(url, why);
+    if (store == NULL)
+        return UINT32_MAX;
+    enum err err = store_load(store, &loader, &report);
+    store_close(store);
+    return err == OK ? token_table_count(table) - comparison.alike : UINT32_MAX;
+}
