@@ -6,6 +6,7 @@
 #include "bench/process.h"
 #include "supervisor/control_client.h"
 #include "supervisor/supervisor.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -91,17 +92,16 @@ static const struct status_page *ask_for_page(const struct daemon *daemon)
     return page;
 }
 
-bool daemon_start(struct daemon *daemon, const struct daemon_spec *spec)
+static bool prepare(struct daemon *daemon, const struct daemon_spec *spec)
 {
     *daemon = (struct daemon){.pid = -1};
     snprintf(daemon->folder, sizeof daemon->folder, "%s", spec->folder);
-    clock_now(); /* begins the timeline that the child goes on with */
-    daemon->faults = map_faults(spec->folder);
-    if (daemon->faults == NULL || !set_options(&daemon->options, spec->options))
-        return false;
-    daemon->pid = process_fork(spec->folder);
-    if (daemon->pid == 0)
-        live(daemon, spec);
+    clock_now(); /* begins the timeline that a forked child goes on with */
+    return set_options(&daemon->options, spec->options);
+}
+
+static bool await_page(struct daemon *daemon)
+{
     instant until = instant_add(clock_now(), START_PATIENCE);
     while (daemon->page == NULL && instant_before(clock_now(), until)) {
         daemon->page = ask_for_page(daemon);
@@ -110,9 +110,53 @@ bool daemon_start(struct daemon *daemon, const struct daemon_spec *spec)
     }
     if (daemon->page != NULL)
         return true;
-    fprintf(stderr, "bench: the daemon does not start; see %s/log\n", spec->folder);
+    fprintf(stderr, "bench: the daemon does not start; see %s/log\n", daemon->folder);
     daemon_kill(daemon);
     return false;
+}
+
+bool daemon_start(struct daemon *daemon, const struct daemon_spec *spec)
+{
+    if (!prepare(daemon, spec))
+        return false;
+    daemon->faults = map_faults(spec->folder);
+    if (daemon->faults == NULL)
+        return false;
+    daemon->pid = process_fork(spec->folder);
+    if (daemon->pid == 0)
+        live(daemon, spec);
+    return await_page(daemon);
+}
+
+static void become_moonwatch(const struct daemon_spec *spec, instant *began)
+{
+    char verb[] = "run";
+    char *argv[2 * DAEMON_OPTIONS_MAX + 3] = {(char *)spec->program, verb};
+    char *const *arguments = make_arguments(spec->options);
+    for (int i = 0; arguments[i] != NULL; i++)
+        argv[2 + i] = arguments[i];
+    *began = clock_now();
+    execv(spec->program, argv);
+    fprintf(stderr, "%s: %s\n", spec->program, strerror(errno));
+    _exit(1);
+}
+
+bool daemon_exec(struct daemon *daemon, const struct daemon_spec *spec, instant *began)
+{
+    if (!prepare(daemon, spec))
+        return false;
+    /* The child says when it was. */
+    instant *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return false;
+    daemon->pid = process_fork(spec->folder);
+    if (daemon->pid == 0)
+        become_moonwatch(spec, shared);
+    bool is_there = await_page(daemon);
+    *began = *shared;
+    munmap(shared, sizeof *shared);
+    return is_there;
 }
 
 static uint64_t state_of(const struct daemon *daemon, enum page_process_id process)

@@ -35,6 +35,9 @@ struct daemon {
 
 /* Waits until its page can be seen. False with a sentence on stderr. */
 bool daemon_start(struct daemon *daemon, const struct daemon_spec *spec);
+/* The same by exec of `moonwatch run`, as a person starts it: nothing is inherited, its timeline
+ * begins by itself. *began is the moment before exec. */
+bool daemon_exec(struct daemon *daemon, const struct daemon_spec *spec, instant *began);
 /* Until engine and api are at work. */
 bool daemon_await_running(const struct daemon *daemon, duration patience);
 /* All of it, by force: what it leaves is what a power cut would. */

@@ -1,0 +1,198 @@
+/*
+ * `moonwatch run` on a database that is there: from exec, with nothing inherited, to the arrival
+ * of the first request upstream, and to the moment when every token is in its lane.
+ *
+ * Every token is past its target when the daemon starts, and the budget lets the first request go
+ * at once, so what is measured is the daemon's own time: supervisor, engine, opening the store,
+ * reading it. The page cache is warm: the database was just written, or read by the round before;
+ * from a cold disk comes what the disk takes for it. Between the rounds the daemon is stopped as a
+ * power cut would stop it, so each start also recovers the store's log.
+ *
+ * Where the time goes is read from the flight recorder and printed: medians.
+ */
+#include "base/clock.h"
+#include "bench/bench.h"
+#include "bench/daemon.h"
+#include "bench/populate.h"
+#include "bench/process.h"
+#include "bench/upstream.h"
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define PATIENCE duration_s(60)
+#define STEP_MS  0.2
+
+enum { STEP_STARTED, STEP_STAGES, STEP_SENT = STEP_STAGES + START_STAGE_COUNT, STEP_COUNT };
+
+static const char *const step_names[STEP_COUNT] = {
+    [STEP_STARTED] = "engine's process started",
+#define X(code, name) [STEP_STAGES + (code)] = name,
+    START_STAGE_LIST(X)
+#undef X
+        [STEP_SENT] = "request sent",
+};
+
+struct size {
+    const char *database;
+    uint32_t tokens;
+    int rounds_full, rounds_quick;
+    const char *first_name, *lanes_name;
+    double first_bar_ms, lanes_bar_ms;
+    struct sample first, lanes, steps[STEP_COUNT]; /* ms after exec */
+};
+
+static struct size sizes[] = {
+    {.database = "10k.db",
+     .tokens = 10000,
+     .rounds_full = 25,
+     .rounds_quick = 7,
+     .first_name = "start.first_request.10k",
+     .lanes_name = "start.in_lanes.10k",
+     .first_bar_ms = 50,
+     .lanes_bar_ms = 50},
+    {.database = "1m.db",
+     .tokens = 1000000,
+     .rounds_full = 9,
+     .rounds_quick = 2,
+     .first_name = "start.first_request.1m",
+     .lanes_name = "start.in_lanes.1m",
+     .first_bar_ms = 1000,
+     .lanes_bar_ms = 3000},
+};
+
+#define SIZES (sizeof sizes / sizeof sizes[0])
+
+/* ---- a start ---- */
+
+static bool exec_daemon(const struct bench *bench, const struct size *size, struct daemon *out,
+                        instant *began)
+{
+    char db[64], feed[64];
+    snprintf(db, sizeof db, "sqlite:%s", size->database);
+    snprintf(feed, sizeof feed, "http://127.0.0.1:%u", upstream_port(upstream_start()));
+    const struct daemon_option options[] = {{"db", db},
+                                            {"feed", feed},
+                                            {"source", "none"},
+                                            {"listen", "127.0.0.1:0"},
+                                            {"state_dir", path_in(bench->folder, "state")},
+                                            {"hot_interval_sec", "1"},
+                                            {"cold_interval_sec", "1"},
+                                            {"refresh_requests_per_minute", "6000"},
+                                            {"screen_requests_per_minute", "6000"},
+                                            {"discover_requests_per_minute", "6000"},
+                                            {NULL, NULL}};
+    const struct daemon_spec spec = {bench->moonwatch, bench->folder, options};
+    return daemon_exec(out, &spec, began);
+}
+
+static int step_of(const struct flight_record *record)
+{
+    switch ((enum flight_kind)record->kind) {
+    case FLIGHT_PROCESS:
+        return record->what == PROCESS_ENGINE && record->to == PROCESS_STARTING ? STEP_STARTED : -1;
+    case FLIGHT_START:
+        return record->what == PROCESS_ENGINE ? STEP_STAGES + record->to : -1;
+    case FLIGHT_REQUEST_SENT:
+        return STEP_SENT;
+    default:
+        return -1;
+    }
+}
+
+/* The first of each step, in ms after exec; NaN: not passed (yet). */
+static void read_steps(const struct daemon *daemon, instant began, double out[STEP_COUNT])
+{
+    static struct flight_record records[FLIGHT_RECORDS];
+    size_t count = flight_read(&daemon->page->flight, records, FLIGHT_RECORDS);
+    for (int i = 0; i < STEP_COUNT; i++)
+        out[i] = NAN;
+    for (size_t i = 0; i < count; i++) {
+        int step = step_of(&records[i]);
+        if (step >= 0 && isnan(out[step]))
+            out[step] = (double)(records[i].at_us - began.us) / 1e3;
+    }
+}
+
+static void await_lanes(const struct daemon *daemon, instant began, double steps[STEP_COUNT])
+{
+    instant until = instant_add(clock_now(), PATIENCE);
+    do {
+        sleep_ms(STEP_MS);
+        read_steps(daemon, began, steps);
+    } while (isnan(steps[STEP_STAGES + STAGE_TABLE]) && instant_before(clock_now(), until));
+}
+
+static void add_round(struct size *size, const double steps[STEP_COUNT], double first_ms)
+{
+    sample_add(&size->first, first_ms);
+    sample_add(&size->lanes, steps[STEP_STAGES + STAGE_TABLE]);
+    for (int i = 0; i < STEP_COUNT; i++)
+        sample_add(&size->steps[i], steps[i]);
+}
+
+static void run_round(const struct bench *bench, struct size *size)
+{
+    struct upstream *upstream = upstream_start();
+    struct daemon daemon;
+    double steps[STEP_COUNT];
+    instant began;
+    upstream_arm(upstream);
+    if (!exec_daemon(bench, size, &daemon, &began))
+        return;
+    instant first = upstream_first(upstream, PATIENCE);
+    if (!instant_is_never(first)) {
+        await_lanes(&daemon, began, steps);
+        add_round(size, steps, duration_to_s(instant_diff(first, began)) * 1e3);
+    }
+    daemon_kill(&daemon);
+}
+
+/* ---- figures ---- */
+
+static void print_steps(const struct size *size)
+{
+    double before = 0;
+    printf("  %u tokens, where %zu rounds went (medians, ms after exec):\n", size->tokens,
+           size->first.count);
+    for (int i = 0; i < STEP_COUNT; i++) {
+        double at = sample_median(&size->steps[i]);
+        if (isnan(at))
+            continue;
+        printf("    %9.2f  +%.2f  %s\n", at, at - before, step_names[i]);
+        before = at;
+    }
+}
+
+static void report_size(struct report *report, const struct size *size)
+{
+    struct figure *first = report_add_sample(report, size->first_name, "ms", &size->first);
+    first->bar_kind = BAR_VALUE_MOST;
+    first->bar = size->first_bar_ms;
+    snprintf(first->note, sizeof first->note, "page cache warm");
+    struct figure *lanes = report_add_sample(report, size->lanes_name, "ms", &size->lanes);
+    lanes->bar_kind = BAR_VALUE_MOST;
+    lanes->bar = size->lanes_bar_ms;
+    if (size->first.count > 0)
+        print_steps(size);
+}
+
+static void run_size(struct bench *bench, struct size *size)
+{
+    char url[PATH_MAX + 16];
+    snprintf(url, sizeof url, "sqlite:%s", path_in(bench->folder, size->database));
+    if (!populate(url, size->tokens))
+        return;
+    for (int i = 0; i < bench_rounds(bench, size->rounds_full, size->rounds_quick); i++)
+        run_round(bench, size);
+}
+
+void bench_start(struct bench *bench)
+{
+    if (upstream_start() == NULL)
+        return;
+    for (size_t i = 0; i < SIZES; i++)
+        run_size(bench, &sizes[i]);
+    for (size_t i = 0; i < SIZES; i++)
+        report_size(&bench->report, &sizes[i]);
+}
