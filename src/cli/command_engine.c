@@ -1,3 +1,4 @@
+#include "base/heap.h"
 #include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -11,6 +12,7 @@ int command_engine(int argc, char *argv[])
     enum arguments_result result = arguments_parse(argc, argv, &spec);
     if (result != ARGUMENTS_OK)
         return arguments_exit_status(result);
+    heap_set_up();
     log_setup((enum log_level)options.log_level, (enum log_format)options.log_format);
     return engine_process(&options);
 }

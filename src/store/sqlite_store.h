@@ -22,7 +22,7 @@
 #define SQLITE_PAGE_BYTES 16384
 
 /* Page cache of the writer; random access is rare, so a larger one gains nothing. */
-#define SQLITE_CACHE_KB 4096
+#define SQLITE_CACHE_KB 1024
 
 /* The WAL is folded into the file when a commit leaves it longer than this many pages, and cut to
  * this size when it ever grew beyond. */

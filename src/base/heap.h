@@ -1,0 +1,19 @@
+/*
+ * How the C library's heap gives back what is not needed. By default glibc raises the size from
+ * which a block has a mapping of its own to that of the largest block that was ever freed: after a
+ * start, which takes megabytes for a moment, everything lies in one heap that never shrinks.
+ */
+#ifndef MOONWATCH_BASE_HEAP_H
+#define MOONWATCH_BASE_HEAP_H
+
+/* Blocks from this size on go back to the kernel as they are freed: larger than an answer, smaller
+ * than what only a start needs. */
+#define HEAP_OWN_MAPPING (512 << 10)
+
+/* The free top of the heap that is kept. */
+#define HEAP_KEPT (256 << 10)
+
+/* Once, before there are threads. */
+void heap_set_up(void);
+
+#endif
