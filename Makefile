@@ -33,7 +33,7 @@ test:
 bench:
 	@tools/setup run bench
 	@tools/configure build --buildtype=release
-	@ninja -C build moonwatch moonwatch-market bench/moonwatch-bench bench/bench-worker
+	@ninja -C build moonwatch moonwatch-market bench/moonwatch-bench bench/bench-worker bench/bench-bare
 	@build/bench/moonwatch-bench $(if $(QUICK),--quick) --out build/bench.json
 
 .PHONY: cover

@@ -20,6 +20,7 @@ struct bench {
     char moonwatch[PATH_MAX]; /* programs */
     char market[PATH_MAX];
     char worker[PATH_MAX];
+    char bare[PATH_MAX];
 };
 
 static inline int bench_rounds(const struct bench *bench, int full, int quick)

@@ -13,12 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FAULTS_NAME    "faults"
 #define HIGH_FD        32 /* above those that the supervisor hands on */
 #define START_PATIENCE duration_s(10)
 #define STEP_MS        0.5
+#define ASK_PATIENCE   duration_s(10)
 
 static bool set_options(struct options *options, const struct daemon_option *wanted)
 {
@@ -230,4 +232,49 @@ instant daemon_await_ready(const struct daemon *daemon, instant since, duration 
 uint64_t daemon_counter(const struct daemon *daemon, enum counter counter)
 {
     return atomic_load(&daemon->page->counters[counter]);
+}
+
+static bool ask(const struct daemon *daemon, const struct command *command)
+{
+    char why[CONTROL_WHY_SIZE] = "";
+    struct control_answer answer = {.page_fd = -1};
+    int fd = control_connect(&daemon->options, why);
+    bool done = fd >= 0 && control_ask(fd, command, ASK_PATIENCE, &answer, why) &&
+                answer.reply.result == RESULT_DONE;
+    if (fd >= 0)
+        close(fd);
+    if (!done)
+        fprintf(stderr, "bench: the daemon does not do what it is asked: %s\n",
+                why[0] != '\0' ? why : answer.reply.message);
+    return done;
+}
+
+bool daemon_ask(const struct daemon *daemon, enum command_kind kind)
+{
+    const struct command command = {.kind = kind};
+    return ask(daemon, &command);
+}
+
+bool daemon_set(const struct daemon *daemon, const char *setting, const char *value)
+{
+    struct command command = {.kind = COMMAND_SET};
+    snprintf(command.setting, sizeof command.setting, "%s", setting);
+    snprintf(command.value, sizeof command.value, "%s", value);
+    return ask(daemon, &command);
+}
+
+static double cpu_of(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec t = {0};
+    if (pid > 0 && clock_getcpuclockid(pid, &clock) == 0)
+        clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+double daemon_cpu_s(const struct daemon *daemon)
+{
+    double sum = cpu_of(daemon->pid);
+    sum += cpu_of((pid_t)atomic_load(&daemon->page->processes[PROCESS_ENGINE].pid));
+    return sum + cpu_of((pid_t)atomic_load(&daemon->page->processes[PROCESS_API].pid));
 }

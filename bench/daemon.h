@@ -8,6 +8,7 @@
 
 #include "base/options.h"
 #include "base/time.h"
+#include "page/command.h"
 #include "page/faults.h"
 #include "page/status_page.h"
 #include <limits.h>
@@ -49,5 +50,13 @@ uint64_t daemon_engine_state(const struct daemon *daemon);
 /* Until an engine is ready that was not at `since`. When that was; never: it did not come. */
 instant daemon_await_ready(const struct daemon *daemon, instant since, duration patience);
 uint64_t daemon_counter(const struct daemon *daemon, enum counter counter);
+
+/* Asks through the control socket, and waits until it is done; `kind` is one without arguments.
+ * False with a sentence on stderr. */
+bool daemon_ask(const struct daemon *daemon, enum command_kind kind);
+bool daemon_set(const struct daemon *daemon, const char *setting, const char *value);
+
+/* CPU time of its three processes so far, in seconds. */
+double daemon_cpu_s(const struct daemon *daemon);
 
 #endif

@@ -99,6 +99,7 @@ static void find_programs(struct bench *bench)
     if (slash != NULL)
         *slash = '\0';
     snprintf(bench->worker, PATH_MAX, "%s", path_in(folder, "bench-worker"));
+    snprintf(bench->bare, PATH_MAX, "%s", path_in(folder, "bench-bare"));
     snprintf(bench->moonwatch, PATH_MAX, "%s", path_in(folder, "../moonwatch"));
     snprintf(bench->market, PATH_MAX, "%s", path_in(folder, "../moonwatch-market"));
     snprintf(bench->folder, PATH_MAX, "%s", path_in(folder, "run"));

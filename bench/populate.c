@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "base/prng.h"
+#include "bench/crowd.h"
 #include "store/store.h"
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,13 +55,47 @@ static void fill_token(struct store_token *row, struct prng *prng, instant now)
     snprintf(row->pools[0].quote, sizeof row->pools[0].quote, "SOL");
 }
 
-static enum err put_batch(struct store *store, struct prng *prng, token_id first, token_id last)
+static void read_crowd(token_id id, unsigned pool, struct address *out)
+{
+    char text[CROWD_TEXT];
+    crowd_text(id - 1, pool, text);
+    bool is_address = address_parse(text, sizeof text, out);
+    assert(is_address);
+    (void)is_address;
+}
+
+static void fill_crowd_pool(struct store_pool *pool, token_id id, unsigned number)
+{
+    bool is_first = number == CROWD_FIRST_POOL;
+    read_crowd(id, number, &pool->pool.address);
+    pool->pool.liquidity_usd = 10000;
+    pool->pool.flags = (uint8_t)(POOL_COUNTS | (is_first ? POOL_PUMP_SOL : POOL_EXTERNAL));
+    snprintf(pool->dex, sizeof pool->dex, is_first ? "pumpswap" : "raydium");
+    snprintf(pool->quote, sizeof pool->quote, "SOL");
+}
+
+static void fill_crowd_token(struct store_token *row, struct prng *prng, instant now)
+{
+    struct token *token = &row->token;
+    uint32_t number = row->id - 1;
+    fill_token(row, prng, now);
+    read_crowd(row->id, CROWD_MINT, &token->mint);
+    token->status = crowd_is_hot(number) ? TOKEN_ACTIVE : TOKEN_MONITORING;
+    token->pool_count = (uint8_t)crowd_pools(number);
+    for (unsigned i = 0; i < token->pool_count; i++)
+        fill_crowd_pool(&row->pools[i], row->id, CROWD_FIRST_POOL + i);
+}
+
+typedef void fill_function(struct store_token *row, struct prng *prng, instant now);
+
+static enum err put_batch(struct store *store, fill_function *fill, struct prng *prng,
+                          token_id first, token_id last)
 {
     instant now = clock_now();
     enum err err = store_begin(store, STORE_RELAXED);
     for (token_id id = first; id <= last && err == OK; id++) {
         struct store_token row = {.id = id};
-        fill_token(&row, prng, now);
+        fill(&row, prng, now);
         err = store_put_token(store, &row);
     }
     return err == OK ? store_commit(store) : err;
@@ -77,7 +113,7 @@ static bool ignore_setting(void *context, const char *name, const char *value)
     return true;
 }
 
-bool populate(const char *url, uint32_t tokens)
+static bool populate_with(fill_function *fill, const char *url, uint32_t tokens)
 {
     char why[512] = "";
     struct prng prng;
@@ -91,9 +127,19 @@ bool populate(const char *url, uint32_t tokens)
     prng_seed(&prng, SEED);
     enum err err = store_load(store, &loader, &report);
     for (token_id id = 1; id <= tokens && err == OK; id += BATCH)
-        err = put_batch(store, &prng, id, id + BATCH - 1 < tokens ? id + BATCH - 1 : tokens);
+        err = put_batch(store, fill, &prng, id, id + BATCH - 1 < tokens ? id + BATCH - 1 : tokens);
     if (err != OK)
         fprintf(stderr, "bench: cannot fill the database: %s\n", store_message(store));
     store_close(store);
     return err == OK;
+}
+
+bool populate(const char *url, uint32_t tokens)
+{
+    return populate_with(fill_token, url, tokens);
+}
+
+bool populate_crowd(const char *url, uint32_t tokens)
+{
+    return populate_with(fill_crowd_token, url, tokens);
 }
