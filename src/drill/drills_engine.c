@@ -79,6 +79,17 @@ void drill_engine_stopped(struct drill *drill)
                                                         .start = "warm"});
 }
 
+void drill_worker_hang(struct drill *drill)
+{
+    static const char *const options[] = {"--feed-workers", "2", NULL};
+    drill_set_up(drill, &(struct drill_setup){.options = options});
+    drill_strike(drill, "a feed worker is to turn without end");
+    sandbox_arm(drill, FAULT_HANG_WORKER, 1);
+    await_hang(drill);
+    expect_one_restart(
+        drill, &(struct incident_wanted){.process = "engine", .cause = "hang", .start = "warm"});
+}
+
 void drill_store_thread_hang(struct drill *drill)
 {
     static const char *const options[] = {"--store-deadline-sec", "2", NULL};
@@ -260,6 +271,7 @@ void drill_poison_token(struct drill *drill)
     snprintf(drill->spared, sizeof drill->spared, "%s", drill->sandbox.mints[7]);
     if (!address_parse(drill->spared, strlen(drill->spared), &drill->sandbox.faults->mint))
         drill_fail(drill, "the market's mint is none");
+    /* In its worker, which opens the answer, the first time; in its loop the second. */
     drill_strike(drill, "answers about %s are to fell the engine", drill->spared);
     sandbox_arm(drill, FAULT_POISON, 1);
     drill_await_notice(drill,

@@ -15,9 +15,9 @@
  *   publish.c   from everywhere onto the status page, once a second
  *   export.c    the file for bots: what is in it; exporter.c writes it on another thread
  *
- * One thread, one libuv loop. The store's thread has its own. It is started by the supervisor, with
- * the descriptors of page/inherited.h, stands by until it is told to go, and until then touches
- * nothing: another engine may be at work.
+ * One thread, one libuv loop. The store's thread and the feed workers have theirs. It is started by
+ * the supervisor, with the descriptors of page/inherited.h, stands by until it is told to go, and
+ * until then touches nothing: another engine may be at work.
  */
 #ifndef MOONWATCH_ENGINE_ENGINE_H
 #define MOONWATCH_ENGINE_ENGINE_H

@@ -4,8 +4,8 @@
 
 #include "core/core.h"
 #include "engine/exporter.h"
-#include "feed/dexscreener.h"
 #include "feed/source.h"
+#include "feed/workers.h"
 #include "page/command.h"
 #include "page/faults.h"
 #include "page/inherited.h"
@@ -22,7 +22,7 @@ struct engine {
     struct core *core;
     void *core_memory;
     struct writer *writer;
-    struct feed *feed;
+    struct feed_workers *workers;
     struct source *source;
     struct faults *faults;     /* NULL but under a drill */
     uint32_t start_kind;       /* enum start_kind: what the supervisor advises */
@@ -42,6 +42,8 @@ struct engine {
     uint64_t failures_in_a_row; /* of requests */
     instant failure_told_at;
     instant second_expected_at;
+    duration start_patience; /* how long a thread may take to start; before there are any */
+    bool is_left_behind;     /* a feed worker hangs, and the process must not wait for it */
     struct actions actions;
 };
 
@@ -63,10 +65,18 @@ void engine_begin_stop(struct engine *engine);
 /* watch.c: what others see of its life */
 void engine_beat(struct engine *engine, duration patience);
 void engine_note(struct engine *engine, const struct flight_note *note);
+void engine_claim_hands(struct engine *engine);
 void engine_take_in_hand(struct engine *engine, uint64_t request);
 void engine_let_go(struct engine *engine);
 void engine_note_stage(struct engine *engine, enum start_stage stage);
 void engine_keep_incidents(struct engine *engine);
+
+/* watch.c, in a feed worker's own thread */
+void engine_on_worker_start(void *context, unsigned worker);
+void engine_on_worker_beat(void *context, unsigned worker);
+void engine_on_worker_open(void *context, unsigned worker, const struct feed_order *order);
+void engine_on_worker_shut(void *context, unsigned worker);
+void engine_on_worker_end(void *context, unsigned worker);
 
 /* trust.c: the page's suspects */
 void engine_tell_suspects(struct engine *engine);

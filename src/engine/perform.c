@@ -40,15 +40,36 @@ static void perform_reply(struct engine *engine, const struct action *action)
     engine_reply(engine, &reply);
 }
 
+/* The tokens of an order: of a refresh, which is for pools, the core knows them. */
+static void add_tokens(const struct engine *engine, const struct action *action,
+                       struct address space[REQUEST_ADDRESSES_MAX], struct feed_order *order)
+{
+    token_id ids[REQUEST_ADDRESSES_MAX];
+    if (action->fetch.lane != LANE_REFRESH) {
+        order->tokens = action->fetch.addresses;
+        order->token_count = action->fetch.count;
+        return;
+    }
+    order->tokens = space;
+    order->token_count = core_request_tokens(engine->core, action->fetch.request, ids);
+    for (size_t i = 0; i < order->token_count; i++)
+        space[i] = token_slot(engine->memory.table, ids[i])->mint;
+}
+
 static void perform_fetch(struct engine *engine, const struct action *action)
 {
+    struct address tokens[REQUEST_ADDRESSES_MAX];
+    struct feed_order order = {.request = action->fetch.request,
+                               .kind = action->fetch.lane,
+                               .addresses = action->fetch.addresses,
+                               .count = action->fetch.count};
     engine_note(engine, &(struct flight_note){.kind = FLIGHT_REQUEST_SENT,
                                               .what = action->fetch.lane,
                                               .to = (unsigned)action->fetch.count,
                                               .number = action->fetch.request,
                                               .subject = action->fetch.addresses});
-    enum err err = feed_send(engine->feed, action->fetch.lane, action->fetch.addresses,
-                             action->fetch.count, action->fetch.request);
+    add_tokens(engine, action, tokens, &order);
+    enum err err = feed_workers_send(engine->workers, &order);
     if (err != OK) /* its deadline in the core brings the tokens back */
         log_error("feed", "cannot send; trying again when its deadline has passed",
                   LOG_STRING("error", err_text(err)));
@@ -115,7 +136,7 @@ void engine_perform(struct engine *engine, const struct action *action)
         perform_fetch(engine, action);
         return;
     case ACTION_CANCEL:
-        feed_cancel(engine->feed, action->cancel.request);
+        feed_workers_cancel(engine->workers, action->cancel.request);
         return;
     case ACTION_ADD_TOKEN:
         writer_add_token(engine->writer, action->add_token.id, action->add_token.tag);

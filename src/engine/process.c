@@ -50,6 +50,12 @@ static void on_part_closed(void *context)
         finish_loop(engine);
 }
 
+static void on_workers_closed(void *context, enum feed_workers_end end)
+{
+    ((struct engine *)context)->is_left_behind = end == FEED_WORKERS_LEFT_BEHIND;
+    on_part_closed(context);
+}
+
 void engine_begin_stop(struct engine *engine)
 {
     if (engine->is_stopping)
@@ -62,10 +68,10 @@ void engine_begin_stop(struct engine *engine)
         source_destroy(engine->source, on_part_closed);
         engine->source = NULL;
     }
-    if (engine->feed != NULL) {
+    if (engine->workers != NULL) {
         engine->closing++;
-        feed_destroy(engine->feed, on_part_closed);
-        engine->feed = NULL;
+        feed_workers_destroy(engine->workers, on_workers_closed);
+        engine->workers = NULL;
     }
     on_part_closed(engine);
 }
@@ -223,16 +229,33 @@ static bool open_store(struct engine *engine)
     return false;
 }
 
+/* They get ready while the tokens are restored. */
+static bool start_workers(struct engine *engine)
+{
+    char why[512] = "";
+    const struct feed_workers_listener listener = {.context = engine,
+                                                   .on_received = engine_on_received,
+                                                   .on_answer = engine_on_answer,
+                                                   .on_start = engine_on_worker_start,
+                                                   .on_beat = engine_on_worker_beat,
+                                                   .on_open = engine_on_worker_open,
+                                                   .on_shut = engine_on_worker_shut,
+                                                   .on_end = engine_on_worker_end};
+    engine->start_patience = duration_s(engine->options.start_deadline_sec);
+    engine->workers = feed_workers_create(&engine->loop, &engine->options, &listener, why);
+    if (engine->workers == NULL)
+        log_error("feed", why);
+    return engine->workers != NULL;
+}
+
 static bool start_upstreams(struct engine *engine)
 {
     char why[512] = "";
-    const struct feed_listener listener = {
-        .context = engine, .on_received = engine_on_received, .on_answer = engine_on_answer};
-    engine->feed = feed_create(&engine->loop, &engine->options, &listener, why);
-    if (engine->feed == NULL) {
+    if (!feed_workers_await(engine->workers, why)) {
         log_error("feed", why);
         return false;
     }
+    page_set(engine->page, GAUGE_FEED_WORKERS, feed_workers_count(&engine->options));
     engine->source = source_create(&engine->loop, &engine->options, engine_on_token, engine, why);
     if (engine->source == NULL) {
         log_error("source", why);
@@ -300,7 +323,7 @@ static bool start(struct engine *engine)
         log_error(LOGGER, "no memory to start with");
         return false;
     }
-    if (!engine_export_start(engine) || !open_store(engine))
+    if (!start_workers(engine) || !engine_export_start(engine) || !open_store(engine))
         return false;
     engine_publish_options(engine);
     page_set(engine->page, GAUGE_START_TIME, (double)clock_now().us / 1e6);
@@ -414,7 +437,8 @@ static void close_signal(struct engine *engine)
     signal(SIGTERM, SIG_IGN);
 }
 
-/* What the writer had to close, and exports that end soon. False: a thread of ours hangs. */
+/* What the writer had to close, and exports that end soon. False: a thread of ours hangs, and has
+ * been told of. */
 static bool finish_turns(struct engine *engine)
 {
     instant deadline = instant_add(clock_now(), EXPORT_LIMIT);
@@ -423,7 +447,11 @@ static bool finish_turns(struct engine *engine)
         uv_run(&engine->loop, UV_RUN_NOWAIT);
         uv_sleep(STOP_STEP_MS);
     }
-    if (!exporter_is_idle(engine->exporter))
+    if (!exporter_is_idle(engine->exporter)) {
+        log_warning(LOGGER, "the file system of the export hangs; its thread is left behind");
+        return false;
+    }
+    if (engine->is_left_behind)
         return false;
     uv_run(&engine->loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&engine->loop) != 0)
@@ -434,6 +462,7 @@ static bool finish_turns(struct engine *engine)
 static int live(struct engine *engine)
 {
     engine_note_stage(engine, STAGE_GO);
+    engine_claim_hands(engine);
     engine_beat(engine, duration_s(engine->options.start_deadline_sec));
     bool started = start(engine);
     if (!started)
@@ -448,10 +477,8 @@ static int live(struct engine *engine)
     else if (started)
         log_info(LOGGER, "stopped; everything is written");
     int status = started && unwritten == 0 ? 0 : 1;
-    if (!is_over) {
-        log_warning(LOGGER, "the file system of the export hangs; its thread is left behind");
+    if (!is_over)
         _exit(status); /* libuv would wait for its threads */
-    }
     return status;
 }
 

@@ -108,7 +108,7 @@ static void publish_feed(struct engine *engine)
 {
     struct feed_stats feed;
     const struct core_stats *stats = core_stats(engine->core);
-    feed_stats(engine->feed, &feed);
+    feed_workers_stats(engine->workers, &feed);
     put_counter(engine, COUNTER_BYTES_RECEIVED, feed.bytes_received);
     put_counter(engine, COUNTER_CONNECTIONS, feed.connections_opened);
     for (int i = 0; i < PAIR_ISSUE_COUNT; i++)

@@ -16,9 +16,10 @@
     X(FAULT_CRASH, "crash", "the engine falls at its next turn")                                   \
     X(FAULT_CRASH_AT_START, "crash_at_start", "the engine falls as soon as it has started")        \
     X(FAULT_HANG, "hang", "the engine's loop turns without end")                                   \
+    X(FAULT_HANG_WORKER, "hang_worker", "a feed worker turns without end")                         \
     X(FAULT_HANG_STORE, "hang_store", "the store's thread turns without end")                      \
     X(FAULT_LEAK, "leak", "the engine takes so many MiB a second and never gives them back")       \
-    X(FAULT_POISON, "poison", "the engine falls when it handles an answer about the mint")         \
+    X(FAULT_POISON, "poison", "who opens an answer about the mint falls, then who handles one")    \
     X(FAULT_STUCK_EXPORT, "stuck_export", "the export's thread waits without end")                 \
     X(FAULT_NO_DEATH, "no_death", "the supervisor's kills do not arrive")                          \
     X(FAULT_CLOCK, "clock", "the supervisor reads the wall clock so many us (signed) wrong")

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 3
+#define STATUS_PAGE_LAYOUT 4
 
 /* Monotonic since the process started. X(id, metric name without "moonwatch_", help) */
 #define COUNTER_LIST(X)                                                                            \
@@ -82,6 +82,7 @@
     X(GAUGE_STORE_SIZE, "store_size_bytes", "Size of the database")                                \
     X(GAUGE_STORE_OK, "store_ok", "1 while the store takes writes")                                \
     X(GAUGE_SOURCE_LIVE, "source_live", "1 while the source of new tokens is connected")           \
+    X(GAUGE_FEED_WORKERS, "feed_workers", "Threads that fetch and parse")                          \
     X(GAUGE_SCHEDULER_ENABLED, "scheduler_enabled", "1 while tokens are kept fresh")               \
     X(GAUGE_CLOCK_OFFSET, "clock_offset_seconds", "Wall clock minus the steady timeline")          \
     X(GAUGE_GENERATION, "generation", "Generation of the engine")                                  \
@@ -117,10 +118,27 @@ enum process_state {
         PROCESS_STATE_COUNT
 };
 
-/* What must move, each a thread. X(code, process, name) */
+/* What must move, each a thread; of the feed workers as many as there are. X(code, process, name)
+ */
 #define BEAT_LIST(X)                                                                               \
     X(BEAT_ENGINE_LOOP, PROCESS_ENGINE, "engine loop")                                             \
     X(BEAT_STORE_THREAD, PROCESS_ENGINE, "store thread")                                           \
+    X(BEAT_FEED_WORKER_1, PROCESS_ENGINE, "feed worker 1")                                         \
+    X(BEAT_FEED_WORKER_2, PROCESS_ENGINE, "feed worker 2")                                         \
+    X(BEAT_FEED_WORKER_3, PROCESS_ENGINE, "feed worker 3")                                         \
+    X(BEAT_FEED_WORKER_4, PROCESS_ENGINE, "feed worker 4")                                         \
+    X(BEAT_FEED_WORKER_5, PROCESS_ENGINE, "feed worker 5")                                         \
+    X(BEAT_FEED_WORKER_6, PROCESS_ENGINE, "feed worker 6")                                         \
+    X(BEAT_FEED_WORKER_7, PROCESS_ENGINE, "feed worker 7")                                         \
+    X(BEAT_FEED_WORKER_8, PROCESS_ENGINE, "feed worker 8")                                         \
+    X(BEAT_FEED_WORKER_9, PROCESS_ENGINE, "feed worker 9")                                         \
+    X(BEAT_FEED_WORKER_10, PROCESS_ENGINE, "feed worker 10")                                       \
+    X(BEAT_FEED_WORKER_11, PROCESS_ENGINE, "feed worker 11")                                       \
+    X(BEAT_FEED_WORKER_12, PROCESS_ENGINE, "feed worker 12")                                       \
+    X(BEAT_FEED_WORKER_13, PROCESS_ENGINE, "feed worker 13")                                       \
+    X(BEAT_FEED_WORKER_14, PROCESS_ENGINE, "feed worker 14")                                       \
+    X(BEAT_FEED_WORKER_15, PROCESS_ENGINE, "feed worker 15")                                       \
+    X(BEAT_FEED_WORKER_16, PROCESS_ENGINE, "feed worker 16")                                       \
     X(BEAT_API_HTTP, PROCESS_API, "api http thread")                                               \
     X(BEAT_API_LINK, PROCESS_API, "api link thread")
 
@@ -130,6 +148,8 @@ enum beat {
 #undef X
         BEAT_COUNT
 };
+
+_Static_assert(BEAT_FEED_WORKER_16 - BEAT_FEED_WORKER_1 + 1 == HANDS_MAX - 1, "a hand each");
 
 enum counter {
 #define X(id, name, help) id,
@@ -235,7 +255,7 @@ struct status_page {
     /* Changed by turns: the one that readers read is whole, whatever became of the writer. */
     _Atomic uint32_t text_turn;
     struct page_texts texts[2];
-    struct in_hand in_hand; /* the engine's */
+    struct in_hand hands[HANDS_MAX]; /* the engine's: its loop's, then its workers' */
     struct crash_report crashes[PROCESS_COUNT];
     struct suspects suspects;
     struct flight flight;

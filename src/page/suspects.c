@@ -92,10 +92,27 @@ static bool is_repeated(const struct in_hand *in_hand, uint32_t index)
     return false;
 }
 
+static uint32_t held(const struct in_hand *in_hand)
+{
+    return atomic_load_explicit(&in_hand->count, memory_order_acquire);
+}
+
+uint32_t hands_of_death(const struct in_hand hands[HANDS_MAX], uint64_t thread)
+{
+    uint32_t full = 0;
+    for (int i = 0; i < HANDS_MAX; i++) {
+        uint32_t bit = held(&hands[i]) > 0 ? 1U << i : 0;
+        if (thread != 0 && atomic_load_explicit(&hands[i].thread, memory_order_relaxed) == thread)
+            return bit;
+        full |= bit;
+    }
+    return full;
+}
+
 size_t suspects_on_death(struct suspects *suspects, const struct in_hand *in_hand, instant now,
                          duration quarantine)
 {
-    uint32_t count = atomic_load_explicit(&in_hand->count, memory_order_acquire);
+    uint32_t count = held(in_hand);
     size_t quarantined = 0;
     for (uint32_t i = 0; i < count && i < IN_HAND_MAX; i++) {
         struct suspect *suspect = suspects_find(suspects, &in_hand->mints[i]);

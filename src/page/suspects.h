@@ -19,6 +19,7 @@
 
 #define SUSPECTS_MAX    128 /* four requests' worth; beyond it the oldest suspect is forgotten */
 #define IN_HAND_MAX     30  /* tokens of one request */
+#define HANDS_MAX       17  /* threads of the engine that open answers: its loop and 16 workers */
 #define QUARANTINE_FROM 2   /* deaths with the same token in hand */
 
 #define SUSPECT_STATE_LIST(X)                                                                      \
@@ -47,16 +48,21 @@ struct suspects {
     struct suspect rows[SUSPECTS_MAX];
 };
 
-/* What the engine has in hand: the tokens of the answer that it parses or handles. `count` is
- * stored last; 0: nothing. */
+/* What a thread of the engine has in hand: the tokens of the answer that it parses or handles.
+ * `count` is stored last; 0: nothing. */
 struct in_hand {
     _Atomic uint32_t count;
     uint32_t lane; /* enum lane_kind */
     uint64_t request;
+    _Atomic uint64_t thread; /* whose hand it is, kernel's id; 0: nobody's */
     struct address mints[IN_HAND_MAX];
 };
 
 const char *suspect_state_name(enum suspect_state state);
+
+/* The bits of those hands that have to do with a death: that of the thread that fell. When it is
+ * not known (0) or had no hand in it, all that hold something. */
+uint32_t hands_of_death(const struct in_hand hands[HANDS_MAX], uint64_t thread);
 
 /* An engine died with this in hand. Returns how many tokens went into quarantine. */
 size_t suspects_on_death(struct suspects *suspects, const struct in_hand *in_hand, instant now,

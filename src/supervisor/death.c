@@ -23,6 +23,15 @@ static uint64_t generation(const struct status_page *page)
     return value > 0 && value < 0x1p53 ? (uint64_t)value : 0;
 }
 
+/* Who fell says so itself; one that hung and left no last words was known by its beat. */
+static uint64_t fallen_thread(const struct status_page *page, const struct incident_death *death)
+{
+    const struct crash_report *crash = &page->crashes[death->process];
+    if (atomic_load_explicit(&crash->is_filled, memory_order_acquire) != 0)
+        return (uint64_t)crash->thread;
+    return death->beat < BEAT_COUNT ? atomic_load(&page->beats[death->beat].thread) : 0;
+}
+
 static struct incident_death explain(struct supervisor *supervisor, const struct ward *ward,
                                      instant now)
 {
@@ -40,6 +49,7 @@ static struct incident_death explain(struct supervisor *supervisor, const struct
     death.signal = is_exit ? 0 : child->status;
     death.exit_status = is_exit ? child->status : 0;
     death.generation = generation(supervisor->world.page);
+    death.thread = fallen_thread(supervisor->world.page, &death);
     return death;
 }
 
@@ -55,10 +65,14 @@ static void blame_tokens(struct supervisor *supervisor, const struct ward *ward,
 {
     struct status_page *page = supervisor->world.page;
     duration span = duration_s(supervisor->options.quarantine_sec);
+    uint32_t hands =
+        came_from_outside(&ward->death) ? 0 : hands_of_death(page->hands, ward->death.thread);
     size_t quarantined = 0;
-    if (!came_from_outside(&ward->death))
-        quarantined = suspects_on_death(&page->suspects, &page->in_hand, now, span);
-    atomic_store(&page->in_hand.count, 0);
+    for (int i = 0; i < HANDS_MAX; i++) {
+        if (hands >> i & 1)
+            quarantined += suspects_on_death(&page->suspects, &page->hands[i], now, span);
+        atomic_store(&page->hands[i].count, 0);
+    }
     if (quarantined == 0)
         return;
     page_add(page, COUNTER_QUARANTINED, quarantined);

@@ -95,13 +95,26 @@ void incidents_init(struct incidents *incidents, int folder, int64_t max)
 
 /* ---- at the death ---- */
 
-static void copy_in_hand(struct incident *out, const struct in_hand *in_hand)
+/* Of several hands, when nobody knows whose it was, as much as there is room for. */
+static void copy_hand(struct incident *out, const struct in_hand *in_hand)
 {
     uint32_t count = atomic_load_explicit(&in_hand->count, memory_order_acquire);
-    out->in_hand_count = count < IN_HAND_MAX ? count : IN_HAND_MAX;
-    out->in_hand_lane = in_hand->lane;
-    out->in_hand_request = in_hand->request;
-    memcpy(out->in_hand, in_hand->mints, out->in_hand_count * sizeof out->in_hand[0]);
+    uint32_t room = IN_HAND_MAX - out->in_hand_count;
+    if (out->in_hand_count == 0) {
+        out->in_hand_lane = in_hand->lane;
+        out->in_hand_request = in_hand->request;
+    }
+    count = count < room ? count : room;
+    memcpy(out->in_hand + out->in_hand_count, in_hand->mints, count * sizeof out->in_hand[0]);
+    out->in_hand_count += count;
+}
+
+static void copy_hands(struct incident *out, const struct status_page *page)
+{
+    uint32_t hands = hands_of_death(page->hands, out->death.thread);
+    for (int i = 0; i < HANDS_MAX; i++)
+        if (hands >> i & 1)
+            copy_hand(out, &page->hands[i]);
 }
 
 /* All of the last INCIDENT_SPAN_SEC that fit, and the newest few in any case. */
@@ -125,7 +138,7 @@ void incident_begin(struct incidents *incidents, struct incident *out, struct st
     out->in_hand_count = 0;
     crash_take(&page->crashes[death->process], &out->crash);
     if (death->process == PROCESS_ENGINE)
-        copy_in_hand(out, &page->in_hand);
+        copy_hands(out, page);
     copy_transitions(out, &page->flight);
 }
 

@@ -71,6 +71,7 @@ struct incident_death {
     pid_t pid;
     int signal;      /* 0: none */
     int exit_status; /* of INCIDENT_EXIT */
+    uint64_t thread; /* that fell, or hung; 0: unknown */
     enum beat beat;  /* the one that was overdue; BEAT_COUNT: none */
     duration silent; /* how long it had been */
     uint64_t generation;

@@ -67,6 +67,26 @@ static void test_nothing_in_hand(void **state)
     assert_counts(0, 0);
 }
 
+/* Whose hand it was: the thread's that fell; of one without a hand, or unknown, anybody's. */
+static void test_hands_of_a_death(void **state)
+{
+    static struct in_hand hands[HANDS_MAX];
+    static const struct {
+        uint64_t thread;
+        uint32_t expected;
+    } rows[] = {
+        {100, 1 << 0}, {102, 1 << 2}, {101, 0}, {99, 1 << 0 | 1 << 2}, {0, 1 << 0 | 1 << 2}};
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        hands[i].thread = 100 + (uint64_t)i;
+    hands[0].count = 30;
+    hands[2].count = 1;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(hands_of_death(hands, rows[i].thread), rows[i].expected);
+    hands[0].count = hands[2].count = 0;
+    assert_int_equal(hands_of_death(hands, 0), 0);
+}
+
 static void test_suspect_then_quarantined(void **state)
 {
     (void)state;
@@ -324,6 +344,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_nothing_in_hand, fresh),
+        cmocka_unit_test(test_hands_of_a_death),
         cmocka_unit_test_setup(test_suspect_then_quarantined, fresh),
         cmocka_unit_test_setup(test_a_token_twice_in_hand, fresh),
         cmocka_unit_test_setup(test_quarantined_once, fresh),

@@ -214,11 +214,11 @@ static void turn(void)
 
 static void take_in_hand(void)
 {
-    page->in_hand.mints[0].bytes[0] = 7;
-    page->in_hand.request = 1;
+    page->hands[0].mints[0].bytes[0] = 7;
+    page->hands[0].request = 1;
     if (orders->generation != 0)
         page_set(page, GAUGE_GENERATION, orders->generation);
-    atomic_store(&page->in_hand.count, word(&orders->in_hand));
+    atomic_store(&page->hands[0].count, word(&orders->in_hand));
 }
 
 static bool takes_orders(void)

@@ -115,11 +115,11 @@ static bool exists(const char *name)
 
 static void set_in_hand(uint32_t count)
 {
-    page.in_hand.lane = LANE_REFRESH;
-    page.in_hand.request = 99;
+    page.hands[0].lane = LANE_REFRESH;
+    page.hands[0].request = 99;
     for (uint32_t i = 0; i < IN_HAND_MAX; i++)
-        memset(page.in_hand.mints[i].bytes, (int)i + 1, ADDRESS_BYTES);
-    atomic_store(&page.in_hand.count, count);
+        memset(page.hands[0].mints[i].bytes, (int)i + 1, ADDRESS_BYTES);
+    atomic_store(&page.hands[0].count, count);
 }
 
 static void record(int64_t at_ms, uint64_t number)
@@ -272,11 +272,11 @@ static void test_copies_at_the_death(void **state)
     page.crashes[PROCESS_ENGINE].is_filled = 1;
     begin_incident(&usual_death);
     assert_int_equal(page.crashes[PROCESS_ENGINE].is_filled, 0);
-    assert_int_equal(page.in_hand.count, 3);
+    assert_int_equal(page.hands[0].count, 3);
 
     /* the next process writes over all of it */
     set_in_hand(1);
-    memset(page.in_hand.mints, 0xee, sizeof page.in_hand.mints);
+    memset(page.hands[0].mints, 0xee, sizeof page.hands[0].mints);
     record(1, 42);
     assert_int_equal(incident.number, 1);
     assert_int_equal(incident.crash.frame_count, 2);
@@ -299,12 +299,32 @@ static void test_only_the_engine_has_something_in_hand(void **state)
     assert_int_equal(incident.in_hand_count, 0);
 }
 
+/* A worker fell while the loop handled another answer: that one has nothing to do with it. */
+static void test_only_who_fell_had_it_in_hand(void **state)
+{
+    (void)state;
+    struct incident_death death = usual_death;
+    incidents_init(&incidents, folder_fd, 100);
+    set_in_hand(3);
+    page.hands[0].thread = 1000;
+    page.hands[1].thread = death.thread = 1001;
+    page.hands[1].request = 7;
+    page.hands[1].count = 2;
+    begin_incident(&death);
+    assert_int_equal(incident.in_hand_count, 2);
+    assert_int_equal(incident.in_hand_request, 7);
+    death.thread = 0; /* nobody knows */
+    begin_incident(&death);
+    assert_int_equal(incident.in_hand_count, 5);
+    assert_int_equal(incident.in_hand_request, 99);
+}
+
 /* The page is what a dying process left. */
 static void test_damaged_page(void **state)
 {
     (void)state;
     incidents_init(&incidents, folder_fd, 100);
-    memset(&page.in_hand, 0xff, sizeof page.in_hand);
+    memset(&page.hands, 0xff, sizeof page.hands);
     memset(&page.crashes, 0xff, sizeof page.crashes);
     memset(&page.flight.records, 0xff, sizeof page.flight.records);
     for (uint64_t i = 1; i <= FLIGHT_RECORDS; i++)
@@ -689,6 +709,7 @@ int main(void)
         TEST(test_names),
         TEST(test_copies_at_the_death),
         TEST(test_only_the_engine_has_something_in_hand),
+        TEST(test_only_who_fell_had_it_in_hand),
         TEST(test_damaged_page),
         TEST(test_how_many_transitions),
         TEST(test_no_transitions),
