@@ -4,10 +4,6 @@
 #include <assert.h>
 #include <math.h>
 
-/* One that reached the maximum age goes first, and is answered a little later: that is no shortage.
- */
-#define OVERDUE_SLACK 1.05
-
 #define PAUSED "paused"
 
 size_t core_size(void)

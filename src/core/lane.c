@@ -194,6 +194,19 @@ static double index_policy(const struct lane_head *head)
     return head->weight * head->age_s * head->age_s;
 }
 
+#define URGE_FROM 0.9 /* of the maximum age */
+
+/* Those that come near their maximum together (that is how a peak leaves them) cannot all be sent
+ * at the last moment: heavier ones would wait for all of them. So from here on the index grows
+ * beyond all bounds, and they are taken among others, the sooner the more there is to do. */
+static double urge(const struct lane_group *group, duration age)
+{
+    double from_us = URGE_FROM * (double)group->maximum.us;
+    if (group->maximum.us == 0 || (double)age.us <= from_us)
+        return 1;
+    return ((double)group->maximum.us - from_us) / (double)(group->maximum.us - age.us);
+}
+
 /* How much the head of a FIFO wants to be next. Positive: due. Negative: may ride along. */
 static double key_for(const struct lanes *lanes, const struct lane_query *query, unsigned fifo)
 {
@@ -209,8 +222,9 @@ static double key_for(const struct lanes *lanes, const struct lane_query *query,
         return (seen.age_s - seen.target_s) / seen.target_s;
     if (query->policy != NULL)
         return query->policy(&seen);
-    if (group->maximum.us > 0 && age.us >= group->maximum.us)
-        return KEY_OVERDUE * (double)age.us / (double)group->maximum.us;
+    duration age_answered = duration_us(age.us + query->lead.us);
+    if (group->maximum.us > 0 && age_answered.us >= group->maximum.us)
+        return KEY_OVERDUE * (double)age_answered.us / (double)group->maximum.us;
     if (group->rank == RANK_WANTED)
         return KEY_WANTED * (1 + seen.age_s);
     if (group->rank == RANK_URGENT)
@@ -218,7 +232,7 @@ static double key_for(const struct lanes *lanes, const struct lane_query *query,
     if (group->rank == RANK_NORMAL && seen.age_s < seen.target_s * query->on_time_limit)
         return KEY_ON_TIME * (1 + seen.age_s / seen.target_s);
     /* A token just answered with a target of nothing has age 0: due all the same. */
-    double index = fmax(index_policy(&seen), 1e-18);
+    double index = fmax(index_policy(&seen), 1e-18) * urge(group, age_answered);
     return group->rank == RANK_SPARE ? index * KEY_SPARE : index;
 }
 

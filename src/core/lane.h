@@ -12,9 +12,11 @@
  * the weighted mean age under a budget of requests" (Whittle's index for age of information:
  * Kadota et al., "Scheduling policies for minimizing age of information in broadcast wireless
  * networks", IEEE/ACM ToN 2018), whose optimum is τ = clamp(λ·√(cost/weight), target, maximum); it
- * needs no knowledge of capacity. One that reaches the group's maximum age goes before all, by
- * age over maximum, so that when even the maxima cannot be kept they stretch together. A request
- * that is not full takes along those that are nearest to their target: a slot costs nothing.
+ * needs no knowledge of capacity. In the last tenth before the group's maximum age the index grows
+ * beyond all bounds, so that nobody passes it while all maxima can be kept; whoever would goes
+ * before all, by age over maximum, so that when they cannot be kept they stretch together. A
+ * request that is not full takes along those that are nearest to their target: a slot costs
+ * nothing.
  *
  * While the budget can keep every target (the caller knows), a heavy token that is late already
  * must not make a light one late that is not yet: those between their target and `on_time_limit`

@@ -31,7 +31,8 @@ enum {
     SHOW_REPLY = 8,
     SHOW_JOBS = 16,
     SHOW_HEALING = 32,
-    SHOW_JOB_STATES = 64
+    SHOW_JOB_STATES = 64,
+    SHOW_TOKENS = 128 /* of requests for pools: each token once */
 };
 
 /* What the upstream knows of a token. */
@@ -126,6 +127,20 @@ static char letter_of(token_id id)
     return (char)token_slot(world.memory.table, id)->mint.bytes[0];
 }
 
+static void say_tokens(const struct action *action)
+{
+    uint8_t last = 0;
+    say_when();
+    say("%s", lane_kind_name(action->fetch.lane));
+    for (size_t i = 0; i < action->fetch.count; i++) {
+        uint8_t letter = action->fetch.addresses[i].bytes[0];
+        if (letter != last)
+            say(" %c", letter);
+        last = letter;
+    }
+    say("\n");
+}
+
 static void on_fetch(const struct action *action)
 {
     struct pending *pending = &world.pending[world.pending_count++];
@@ -136,6 +151,8 @@ static void on_fetch(const struct action *action)
     pending->sent_at = world.actions.now;
     memcpy(pending->addresses, action->fetch.addresses,
            action->fetch.count * sizeof(struct address));
+    if (world.show & SHOW_TOKENS)
+        say_tokens(action);
     if (!(world.show & SHOW_FETCH))
         return;
     say_when();
@@ -2081,6 +2098,122 @@ static void overdue_tokens_are_counted(void **state)
     assert_int_equal(groups[GROUP_COLD].deferred, 2);
 }
 
+/* ---- deferral ---- */
+
+/* Every `every_s` until `until_s`. */
+static void watch_deferral(double every_s, double until_s)
+{
+    for (double s = every_s; s <= until_s; s += every_s) {
+        run_until(s);
+        const struct group_stats *cold = &core_stats(world.core)->groups[GROUP_COLD];
+        say("%8.2f  %d deferred, %d overdue, the oldest %.0f s\n", s, (int)cold->deferred,
+            (int)cold->overdue, duration_to_s(cold->oldest_age));
+    }
+}
+
+/* Two requests a minute for forty tokens, which take two and a half: those past their target that
+ * cannot be sent are counted, and the count falls when some of them are. */
+static void what_is_deferred_is_counted(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 40; n++)
+        preload(n, TOKEN_MONITORING, 40, 1);
+    set_option("screen_requests_per_minute", "2");
+    set_option("budget_headroom_percent", "0");
+    start();
+    world.show = 0;
+    watch_deferral(10, 90);
+    expect_trace("   10.00  10 deferred, 0 overdue, the oldest 50 s\n"
+                 "   20.00  10 deferred, 0 overdue, the oldest 60 s\n"
+                 "   30.00  10 deferred, 0 overdue, the oldest 70 s\n"
+                 "   40.00  0 deferred, 0 overdue, the oldest 35 s\n"
+                 "   50.00  0 deferred, 0 overdue, the oldest 45 s\n"
+                 "   60.00  10 deferred, 0 overdue, the oldest 55 s\n"
+                 "   70.00  0 deferred, 0 overdue, the oldest 35 s\n"
+                 "   80.00  0 deferred, 0 overdue, the oldest 45 s\n"
+                 "   90.00  10 deferred, 0 overdue, the oldest 55 s\n");
+    change_option("screen_requests_per_minute", "300");
+    run_until(93);
+    assert_int_equal(core_stats(world.core)->groups[GROUP_COLD].deferred, 0);
+}
+
+/* A quarter of what it takes. By their weights alone the light half (nothing is known of them)
+ * would come to ages of 670 s; nobody passes the maximum of 600. */
+static void what_is_deferred_never_passes_the_maximum(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 240; n++) {
+        preload(n, TOKEN_MONITORING, n % 45, 1);
+        world.markets[n] = n % 2 == 0 ? MARKET_TRADED : MARKET_NONE;
+    }
+    set_option("screen_requests_per_minute", "1.5");
+    set_option("discover_requests_per_minute", "1");
+    set_option("maximum_age_sec", "600");
+    set_option("min_score", "100"); /* all stay cold */
+    start();
+    world.show = 0;
+    watch_deferral(200, 800);
+    expect_trace("  200.00  209 deferred, 0 overdue, the oldest 225 s\n"
+                 "  400.00  210 deferred, 0 overdue, the oldest 411 s\n"
+                 "  600.00  209 deferred, 0 overdue, the oldest 599 s\n"
+                 "  800.00  210 deferred, 0 overdue, the oldest 554 s\n");
+    double oldest_s = 0;
+    for (double s = 801; s < 5000; s++) {
+        run_until(s);
+        const struct group_stats *cold = &core_stats(world.core)->groups[GROUP_COLD];
+        oldest_s = fmax(oldest_s, duration_to_s(cold->oldest_age));
+        assert_int_equal(cold->overdue, 0);
+        assert_true(cold->deferred > 0);
+    }
+    assert_true(oldest_s > 500 && oldest_s <= 600);
+}
+
+/* One with thirty pools, so that it takes a whole request. */
+static void preload_wide(unsigned n, double age_s, double liquidity_usd)
+{
+    struct pool pools[POOLS_MAX];
+    token_id id = preload(n, TOKEN_ACTIVE, age_s, 1);
+    struct token *draft = token_write_begin(world.memory.table, id);
+    for (unsigned i = 0; i < POOLS_MAX; i++)
+        pools[i] = (struct pool){.address = pool_of(n, i + 1),
+                                 .liquidity_usd = 9000,
+                                 .flags = POOL_COUNTS | (i == 0 ? POOL_PUMP_SOL : POOL_EXTERNAL)};
+    draft->state.metrics.liquidity_usd = liquidity_usd;
+    draft->state.discovered_at = world.now;
+    assert_true(token_draft_set_pools(world.memory.table, pools, POOLS_MAX));
+    token_write_end(world.memory.table, id);
+}
+
+/* When the budget is back, each goes as weight · age² says (432, 352, 306, 242, 108 and 35 when it
+ * comes), and nobody is deferred any more. */
+static void what_was_deferred_goes_in_the_order_of_the_index(void **state)
+{
+    (void)state;
+    preload_wide('A', 14, 10000);  /* 0.06 */
+    preload_wide('B', 100, 10000); /* 0.06 */
+    preload_wide('C', 50, 25000);  /* 0.12 */
+    preload_wide('D', 20, 25000);
+    preload_wide('E', 30, 50000);  /* 0.22 */
+    preload_wide('F', 17, 100000); /* 0.42 */
+    preload_wide('G', 14, 100000);
+    set_option("refresh_requests_per_minute", "1");
+    set_option("budget_headroom_percent", "0");
+    start();
+    world.show = SHOW_TOKENS;
+    run_until(10);
+    expect_trace("    0.00  refresh B\n"); /* 600 */
+    assert_int_equal(core_stats(world.core)->groups[GROUP_HOT].deferred, 6);
+    change_option("refresh_requests_per_minute", "120");
+    run_until(14);
+    expect_trace("   10.42  refresh C\n"
+                 "   10.92  refresh E\n"
+                 "   11.43  refresh F\n"
+                 "   11.93  refresh G\n"
+                 "   12.44  refresh D\n"
+                 "   12.94  refresh A\n");
+    assert_int_equal(core_stats(world.core)->groups[GROUP_HOT].deferred, 0);
+}
+
 static void on_time_is_counted_by_what_was_answered(void **state)
 {
     (void)state;
@@ -2183,6 +2316,9 @@ int main(void)
         TEST(a_start_takes_tokens_by_their_age),
         TEST(a_start_goes_on_with_what_was_under_way),
         TEST(overdue_tokens_are_counted),
+        TEST(what_is_deferred_is_counted),
+        TEST(what_is_deferred_never_passes_the_maximum),
+        TEST(what_was_deferred_goes_in_the_order_of_the_index),
         TEST(on_time_is_counted_by_what_was_answered),
         TEST(everything_has_a_name),
     };

@@ -144,6 +144,29 @@ static void overdue_before_all_by_age_over_maximum(void **state)
     EXPECT(pick(30), 2, 1, 4, 3);
 }
 
+static void near_the_maximum_the_index_grows(void **state)
+{
+    (void)state;
+    lanes_set_group(&lanes, 0, group_of(15, 100, RANK_NORMAL));
+    put(1, 0, 1, 90);  /* 8100: a tenth of the maximum is left */
+    put(2, 0, 4, 50);  /* 10000 */
+    put(3, 0, 16, 30); /* 14400 */
+    EXPECT(pick(2), 3, 2);
+    put(2, 0, 4, 50);
+    put(3, 0, 16, 30);
+    lanes_remove(&lanes, 1);
+    put(1, 0, 1, 95); /* 9025, twice */
+    EXPECT(pick(2), 1, 3);
+    put(1, 0, 1, 90);
+    put(3, 0, 4096, 99.5); /* 4·10^7, twenty times */
+    struct lane_query ahead = ask(1);
+    ahead.lead = duration_s(10); /* answered at its maximum: it would pass it otherwise */
+    assert_int_equal(lanes_select(&lanes, &ahead, chosen), 1);
+    assert_int_equal(chosen[0], 3);
+    assert_int_equal(lanes_select(&lanes, &ahead, chosen), 1);
+    assert_int_equal(chosen[0], 1);
+}
+
 static void urgent_first_spare_last_riders_after(void **state)
 {
     (void)state;
@@ -416,15 +439,18 @@ static struct wish reference_wish(int fifo, const struct lane_query *query)
     double weight = WEIGHT_MIN * exp2((double)(fifo % LANE_CLASSES) / 3);
     if (age + query->lead.us < reference.target[group])
         return (struct wish){0, (age_s - target_s) / target_s};
-    if (reference.maximum[group] > 0 && age >= reference.maximum[group])
-        return (struct wish){5, (double)age / (double)reference.maximum[group]};
+    double maximum = (double)reference.maximum[group], answered = (double)(age + query->lead.us);
+    if (maximum > 0 && answered >= maximum)
+        return (struct wish){5, answered / maximum};
     if (reference.rank[group] == RANK_URGENT)
         return (struct wish){4, age_s};
     if (reference.rank[group] == RANK_SPARE)
         return (struct wish){1, weight * age_s * age_s};
     if (age_s < target_s * query->on_time_limit)
         return (struct wish){3, age_s / target_s};
-    return (struct wish){2, weight * age_s * age_s};
+    double urge =
+        maximum > 0 && answered > 0.9 * maximum ? 0.1 * maximum / (maximum - answered) : 1;
+    return (struct wish){2, weight * age_s * age_s * urge};
 }
 
 static size_t reference_select(const struct lane_query *query, token_id *out)
@@ -610,6 +636,7 @@ int main(void)
         TEST(largest_weight_times_age_squared_first),
         TEST(nobody_due_sends_nothing),
         TEST(overdue_before_all_by_age_over_maximum),
+        TEST(near_the_maximum_the_index_grows),
         TEST(urgent_first_spare_last_riders_after),
         TEST(riders_alone_send_nothing_and_fill_what_is_sent),
         TEST(only_groups_that_were_asked_for),
