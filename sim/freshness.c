@@ -23,6 +23,16 @@ static const struct {
 } tiers[] = {{0.01, 5}, {0.09, 30}, {0.90, 300}};
 #define TIERS 3
 
+/* The weighted mean age in windows, as it goes on: it grows with time, and falls with refreshes. */
+struct watch {
+    double weights;  /* Σ weight */
+    double stamps;   /* Σ weight · time of the last refresh */
+    double at_s;     /* up to here … */
+    double aged;     /* … this is ∫ weight · age of the window … */
+    double window_s; /* … that began here */
+    double ratio_most;
+};
+
 struct run {
     const struct freshness_setup *setup;
     struct table_memory memory;
@@ -31,6 +41,7 @@ struct run {
     double load;                  /* requests a second that keeping all targets takes */
     double from_s, to_s;          /* measured */
     double aged;                  /* ∫ weight · age, so far */
+    struct watch watch;
     double oldest_s;
     uint64_t refreshes;
     uint64_t decision_ns;
@@ -158,6 +169,57 @@ static void account(struct run *run, const struct optimum_token *token, double r
     run->oldest_s = fmax(run->oldest_s, age);
 }
 
+/* ---- in windows ---- */
+
+static double window_end(const struct run *run)
+{
+    return run->watch.window_s + FRESHNESS_WINDOW_S;
+}
+
+/* Whether the capacity is what it has been since a window before this one. */
+static bool is_steady(const struct run *run)
+{
+    double from_s = run->watch.window_s - FRESHNESS_WINDOW_S;
+    return run->watch.window_s >= run->from_s &&
+           capacity_at(run, from_s) == capacity_at(run, window_end(run));
+}
+
+static void close_window(struct run *run)
+{
+    struct watch *watch = &run->watch;
+    if (is_steady(run)) {
+        double optimum = optimum_mean_age(run->tokens, run->setup->tokens,
+                                          capacity_at(run, watch->window_s), NULL);
+        double mean = watch->aged / watch->weights / FRESHNESS_WINDOW_S;
+        watch->ratio_most = fmax(watch->ratio_most, mean / optimum);
+    }
+    watch->window_s = window_end(run);
+    watch->aged = 0;
+}
+
+static void pass_until(struct run *run, double now)
+{
+    struct watch *watch = &run->watch;
+    while (watch->at_s < now) {
+        double to_s = fmin(now, window_end(run));
+        double middle_s = (watch->at_s + to_s) / 2;
+        watch->aged += (watch->weights * middle_s - watch->stamps) * (to_s - watch->at_s);
+        watch->at_s = to_s;
+        if (to_s == window_end(run))
+            close_window(run);
+    }
+}
+
+static void begin_watch(struct run *run)
+{
+    struct watch *watch = &run->watch;
+    const struct lane_link *links = token_table_links(run->memory.table, LINKS_PRICE);
+    for (uint32_t i = 0; i < run->setup->tokens; i++) {
+        watch->weights += run->tokens[i].weight;
+        watch->stamps += run->tokens[i].weight * seconds_of(links[i + 1].stamp);
+    }
+}
+
 static size_t choose(struct run *run, double now, token_id out[REQUEST_ADDRESSES_MAX])
 {
     struct lane_query query = {.now = at(now), .groups = 7, .slots = REQUEST_ADDRESSES_MAX};
@@ -196,13 +258,16 @@ static uint64_t wall_ns(void)
 static void send_one(struct run *run, double now)
 {
     token_id chosen[REQUEST_ADDRESSES_MAX];
+    pass_until(run, now);
     uint64_t before = wall_ns();
     size_t count = choose(run, now, chosen);
     run->decision_ns += wall_ns() - before;
     const struct lane_link *links = token_table_links(run->memory.table, LINKS_PRICE);
     for (size_t i = 0; i < count; i++) {
         const struct optimum_token *token = &run->tokens[chosen[i] - 1];
-        account(run, token, seconds_of(links[chosen[i]].stamp), now);
+        double refreshed = seconds_of(links[chosen[i]].stamp);
+        account(run, token, refreshed, now);
+        run->watch.stamps += token->weight * (now - refreshed);
         (void)lanes_insert(&run->lanes, chosen[i], tier_of(token), token->weight, at(now));
     }
     run->refreshes += count;
@@ -231,6 +296,7 @@ static void summarise(struct run *run, struct freshness_result *out)
     out->weighted_mean_age_s = run->aged / weights / (run->to_s - run->from_s);
     out->optimum_s = optimum_over(run);
     out->ratio = out->weighted_mean_age_s / out->optimum_s;
+    out->ratio_most = run->watch.ratio_most;
     out->maximum_age_s = run->oldest_s;
     out->refreshes = run->refreshes;
     out->decision_ns = run->refreshes == 0 ? 0 : (double)run->decision_ns / (double)run->refreshes;
@@ -244,6 +310,8 @@ enum err freshness_run(const struct freshness_setup *setup, struct freshness_res
     run.from_s = WARM_UP_S;
     run.to_s = WARM_UP_S + (setup->hours > 0 ? setup->hours * 3600 : MEASURED_S);
     enum err err = make_population(&run) ? OK : ERR_NO_MEMORY;
+    if (err == OK)
+        begin_watch(&run);
     for (double now = 0; err == OK && now < run.to_s; now += 1 / capacity_at(&run, now))
         send_one(&run, now);
     if (err == OK)

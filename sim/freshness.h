@@ -28,6 +28,7 @@ enum freshness_policy freshness_policy_find(const char *name);
 const char *freshness_policy_name(enum freshness_policy policy);
 
 #define FRESHNESS_TOKENS_MAX 4000000
+#define FRESHNESS_WINDOW_S   300.0 /* the longest target */
 
 struct freshness_setup {
     uint32_t tokens;
@@ -42,6 +43,10 @@ struct freshness_result {
     double weighted_mean_age_s;
     double optimum_s;
     double ratio;
+    /* The same two over any FRESHNESS_WINDOW_S, the optimum being that of the capacity in force:
+     * the quasi-static one. Windows that see a step of the capacity are left out: what it leaves
+     * behind takes as long to be worked off. */
+    double ratio_most;
     double maximum_age_s;
     uint64_t refreshes;
     double decision_ns; /* wall time of a choice, a token: for information */

@@ -19,6 +19,7 @@ static int write_result(const struct freshness_setup *setup, const struct freshn
     json_put_double(&json, "weighted_mean_age_s", result->weighted_mean_age_s);
     json_put_double(&json, "optimum_s", result->optimum_s);
     json_put_double(&json, "ratio", result->ratio);
+    json_put_double(&json, "ratio_most", result->ratio_most);
     json_put_double(&json, "maximum_age_s", result->maximum_age_s);
     json_put_int(&json, "refreshes", (int64_t)result->refreshes);
     json_put_double(&json, "decision_ns", result->decision_ns);
