@@ -134,6 +134,11 @@ duration clock_process_cpu(void)
     return duration_us(read_clock_us(CLOCK_PROCESS_CPUTIME_ID));
 }
 
+duration clock_thread_cpu(void)
+{
+    return duration_us(read_clock_us(CLOCK_THREAD_CPUTIME_ID));
+}
+
 static void put_digits(char *out, int count, int value)
 {
     for (int i = count - 1; i >= 0; i--, value /= 10)

@@ -44,6 +44,7 @@ void clock_mislead(duration error);
 
 /* CPU time used by this process, for "CPU seconds per refresh". */
 duration clock_process_cpu(void);
+duration clock_thread_cpu(void); /* of the calling thread */
 
 #define ISO_TIME_SIZE 40
 

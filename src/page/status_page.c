@@ -171,6 +171,7 @@ void page_beat(struct status_page *page, enum beat beat, instant now, duration p
     if (thread == 0)
         thread = (uint64_t)syscall(SYS_gettid);
     atomic_store_explicit(&mine->thread, thread, memory_order_relaxed);
+    atomic_store_explicit(&mine->cpu_us, (uint64_t)clock_thread_cpu().us, memory_order_relaxed);
     atomic_store_explicit(&mine->patience_us, (uint64_t)patience.us, memory_order_relaxed);
     atomic_store_explicit(&mine->at_us, (uint64_t)now.us, memory_order_release);
 }

@@ -66,6 +66,8 @@
     X(COUNTER_WARM_STARTS, "engine_warm_starts_total", "Starts that took over the token table")    \
     X(COUNTER_COLD_STARTS, "engine_cold_starts_total", "Starts from the store")                    \
     X(COUNTER_HANGS, "hangs_total", "Processes killed because they did not move")                  \
+    X(COUNTER_STARVED, "starved_total",                                                            \
+      "Times that a thread was late because the machine gave it no CPU, and was waited for")       \
     X(COUNTER_API_RESTARTS, "api_restarts_total", "Times the api process was started again")       \
     X(COUNTER_INCIDENTS, "incidents_total", "Incidents recorded")                                  \
     X(COUNTER_INCIDENTS_LOST, "incidents_lost_total", "Incidents that could not be written")
@@ -221,6 +223,7 @@ struct page_beat {
     _Atomic uint64_t at_us;       /* instant; 0: does not beat */
     _Atomic uint64_t patience_us; /* until the next; 0: heartbeat_deadline_ms */
     _Atomic uint64_t thread;      /* kernel's id */
+    _Atomic uint64_t cpu_us;      /* that the thread has had until then */
 };
 
 #define PAGE_TEXT_SIZE 256

@@ -461,15 +461,55 @@ bool heal_emergency(struct supervisor *supervisor, const char *why)
 
 /* ---- times that are over ---- */
 
+static struct ward *ward_of(struct supervisor *supervisor, enum beat beat)
+{
+    return beat_process(beat) == PROCESS_API ? &supervisor->api : &supervisor->engine;
+}
+
+/* A machine that is too busy gave it no CPU: then it is waited for, and not killed. */
+static bool is_starved(struct supervisor *supervisor, const struct watch_verdict *verdict)
+{
+    struct status_page *page = supervisor->world.page;
+    struct thread_cpu cpu;
+    pid_t process = ward_of(supervisor, verdict->overdue)->child.pid;
+    pid_t thread = (pid_t)atomic_load(&page->beats[verdict->overdue].thread);
+    return thread_cpu_read(process, thread, &cpu) &&
+           watch_is_starved(&supervisor->watch, page, verdict, &cpu);
+}
+
+static void wait_for_starved(struct supervisor *supervisor, const struct watch_verdict *verdict,
+                             instant now)
+{
+    struct status_page *page = supervisor->world.page;
+    if (!watch_wait_for(&supervisor->watch, page, verdict->overdue, now))
+        return;
+    page_add(page, COUNTER_STARVED, 1);
+    log_warning(LOGGER, "the machine is too busy: a thread gets no CPU, and is waited for",
+                LOG_STRING("process", process_name(beat_process(verdict->overdue))),
+                LOG_STRING("thread", beat_name(verdict->overdue)),
+                LOG_DOUBLE("silent_s", duration_to_s(verdict->silent)));
+}
+
+/* Who is overdue and not for want of CPU. Each that is waited for is not overdue any more. */
+static struct watch_verdict look_for_hung(struct supervisor *supervisor, instant now)
+{
+    const struct status_page *page = supervisor->world.page;
+    struct watch_verdict verdict = watch_look(&supervisor->watch, page, now);
+    while (verdict.overdue != BEAT_COUNT && is_starved(supervisor, &verdict)) {
+        wait_for_starved(supervisor, &verdict, now);
+        verdict = watch_look(&supervisor->watch, page, now);
+    }
+    return verdict;
+}
+
 static void look_at_beats(struct supervisor *supervisor, instant now)
 {
     struct status_page *page = supervisor->world.page;
-    struct watch_verdict verdict = watch_look(&supervisor->watch, page, now);
+    struct watch_verdict verdict = look_for_hung(supervisor, now);
     supervisor->watch_at = verdict.look_at;
     if (verdict.overdue == BEAT_COUNT)
         return;
-    struct ward *ward =
-        beat_process(verdict.overdue) == PROCESS_API ? &supervisor->api : &supervisor->engine;
+    struct ward *ward = ward_of(supervisor, verdict.overdue);
     const struct incident_death death = {.cause = child_is_stopped(&ward->child) ? INCIDENT_STOPPED
                                                                                  : INCIDENT_HANG,
                                          .beat = verdict.overdue,

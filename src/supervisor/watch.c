@@ -23,8 +23,10 @@ static int64_t patience_us(const struct watch *watch, const struct page_beat *be
 
 /* When `beat` is overdue; INSTANT_FAR: it is not awaited. A beat of the future was not written by
  * page_beat(): somebody wrote over the page, and must not live on for it. */
-static instant due_at(const struct watch *watch, const struct page_beat *beat, instant now)
+static instant due_at(const struct watch *watch, const struct status_page *page, enum beat which,
+                      instant now)
 {
+    const struct page_beat *beat = &page->beats[which];
     uint64_t at_us = atomic_load_explicit(&beat->at_us, memory_order_acquire);
     if (at_us == 0)
         return INSTANT_FAR;
@@ -32,7 +34,8 @@ static instant due_at(const struct watch *watch, const struct page_beat *beat, i
     if (at_us > (uint64_t)(now.us + watch->deadline.us))
         return now;
     instant from = instant_max((instant){(int64_t)at_us}, watch->fresh_from);
-    return instant_add(from, duration_us(patience_us(watch, beat)));
+    instant due = instant_add(from, duration_us(patience_us(watch, beat)));
+    return instant_max(due, watch->starved_until[which]);
 }
 
 /* By what was read after it was found overdue, so it may be less; never negative. */
@@ -59,7 +62,7 @@ struct watch_verdict watch_look(struct watch *watch, const struct status_page *p
     for (int i = 0; i < BEAT_COUNT; i++) {
         if (!should_move(page, beat_process((enum beat)i)))
             continue;
-        instant due = due_at(watch, &page->beats[i], now);
+        instant due = due_at(watch, page, (enum beat)i, now);
         if (instant_before(due, verdict.due)) {
             verdict.due = due;
             first = (enum beat)i;
@@ -73,6 +76,29 @@ struct watch_verdict watch_look(struct watch *watch, const struct status_page *p
     verdict.look_at = instant_max(now, instant_min(latest, verdict.due));
     watch->asked_for = verdict.look_at;
     return verdict;
+}
+
+bool watch_is_starved(const struct watch *watch, const struct status_page *page,
+                      const struct watch_verdict *verdict, const struct thread_cpu *cpu)
+{
+    const struct page_beat *beat = &page->beats[verdict->overdue];
+    int64_t patience = patience_us(watch, beat);
+    uint64_t before_us = atomic_load_explicit(&beat->cpu_us, memory_order_relaxed);
+    /* Not silent for so long: its beat is of the future, so somebody wrote over the page. */
+    if (verdict->silent.us < patience || verdict->silent.us >= WATCH_STARVED_MAX * patience)
+        return false;
+    return cpu->is_runnable &&
+           (double)cpu->used.us - (double)before_us < WATCH_STARVED_SHARE * (double)patience;
+}
+
+bool watch_wait_for(struct watch *watch, const struct status_page *page, enum beat beat,
+                    instant now)
+{
+    uint64_t at_us = atomic_load_explicit(&page->beats[beat].at_us, memory_order_relaxed);
+    bool is_first = (uint64_t)watch->starved_until[beat].us < at_us;
+    watch->starved_until[beat] =
+        instant_add(now, duration_us(watch->deadline.us / WATCH_LOOKS_PER_DEADLINE));
+    return is_first;
 }
 
 void watch_expect(struct status_page *page, enum beat beat, instant now, duration patience)

@@ -8,6 +8,10 @@
  * beats get a fresh deadline from now. So that such a stop cannot hide in a long sleep, it asks to
  * look a few times in each deadline.
  *
+ * A single thread can be starved, too. One that is runnable and has had next to no CPU since its
+ * last beat does not hang, and to kill it would make a busy machine busier: it is waited for, until
+ * it has had the CPU and still does not beat, or for WATCH_STARVED_MAX times its patience.
+ *
  * Only beats of processes that should move count: not those of dead, dying or waiting ones.
  */
 #ifndef MOONWATCH_SUPERVISOR_WATCH_H
@@ -15,8 +19,11 @@
 
 #include "base/time.h"
 #include "page/status_page.h"
+#include "supervisor/thread_cpu.h"
 
 #define WATCH_LOOKS_PER_DEADLINE 4    /* the thread has at least a quarter of it to itself */
+#define WATCH_STARVED_MAX        10   /* times; whoever gets no CPU for so long is no use either */
+#define WATCH_STARVED_SHARE      0.5  /* of its patience in CPU time: it could have beaten */
 #define WATCH_PATIENCE_MAX_SEC   3600 /* of start_deadline_sec; more is no patience but damage */
 
 struct watch {
@@ -24,6 +31,7 @@ struct watch {
     instant asked_for;  /* when it wanted to look again; never: not yet */
     instant fresh_from; /* no beat counts as older than this */
     uint64_t lateness;  /* times that it was late itself */
+    instant starved_until[BEAT_COUNT];
 };
 
 struct watch_verdict {
@@ -37,6 +45,13 @@ void watch_init(struct watch *watch, duration deadline);
 
 /* May be called at any time, also before `look_at`. */
 struct watch_verdict watch_look(struct watch *watch, const struct status_page *page, instant now);
+
+/* Was the beat that is overdue not to be had, by what its thread has had of the CPU? */
+bool watch_is_starved(const struct watch *watch, const struct status_page *page,
+                      const struct watch_verdict *verdict, const struct thread_cpu *cpu);
+/* It is looked at again in a quarter of a deadline. True: the first time since it beat. */
+bool watch_wait_for(struct watch *watch, const struct status_page *page, enum beat beat,
+                    instant now);
 
 /* A process was just started: its first beat may take `patience`. */
 void watch_expect(struct status_page *page, enum beat beat, instant now, duration patience);

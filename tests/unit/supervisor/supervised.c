@@ -4,6 +4,7 @@
 #include "folder.h"
 #include "supervisor/control.h"
 #include "supervisor/memory.h"
+#include "supervisor/thread_cpu.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -88,6 +89,16 @@ bool __wrap_memory_was_killed(struct memory_watch *watch);
 bool __wrap_memory_was_killed(struct memory_watch *watch)
 {
     return atomic_load(&it.injected->kernel_killed) != 0 || __real_memory_was_killed(watch);
+}
+
+bool __real_thread_cpu_read(pid_t process, pid_t thread, struct thread_cpu *out);
+bool __wrap_thread_cpu_read(pid_t process, pid_t thread, struct thread_cpu *out);
+bool __wrap_thread_cpu_read(pid_t process, pid_t thread, struct thread_cpu *out)
+{
+    if (atomic_load(&it.injected->is_starving) == 0)
+        return __real_thread_cpu_read(process, thread, out);
+    *out = (struct thread_cpu){.is_runnable = true};
+    return true;
 }
 
 int __real_open64(const char *path, int flags, ...);

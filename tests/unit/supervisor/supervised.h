@@ -36,6 +36,7 @@ struct injected {
     _Atomic int for_times;     /* then the machine does as it can; 0: it does */
     _Atomic int clock_step_s;  /* of the wall clock */
     _Atomic int kernel_killed; /* for want of memory */
+    _Atomic int is_starving;   /* every thread is runnable, and gets no CPU */
     _Atomic long allocations;
 };
 

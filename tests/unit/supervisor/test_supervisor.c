@@ -264,6 +264,22 @@ static void test_engine_hangs(void **state)
     assert_int_equal(supervised_stop(), 0);
 }
 
+/* A machine that is too busy is no reason to kill; but not for ever. */
+static void test_engine_starves(void **state)
+{
+    (void)state;
+    supervised_start_and_up();
+    uint64_t pid = pid_of(PROCESS_ENGINE);
+    atomic_store(&supervised()->injected->is_starving, 1);
+    order(PROCESS_ENGINE, FAKE_HANG);
+    expect_soon(counted(COUNTER_STARVED) == 1);
+    assert_int_equal(pid_of(PROCESS_ENGINE), pid);
+    expect_starts(PROCESS_ENGINE, 2);
+    assert_int_equal(counted(COUNTER_HANGS), 1);
+    expect_incident(1, "the engine did not move for");
+    assert_int_equal(supervised_stop(), 0);
+}
+
 static void test_hangs_before_its_first_beat(void **state)
 {
     (void)state;
@@ -1187,6 +1203,7 @@ int main(int argc, char *argv[])
         CASE(test_engine_dies),
         CASE(test_api_dies),
         CASE(test_engine_hangs),
+        CASE(test_engine_starves),
         CASE(test_hangs_before_its_first_beat),
         CASE(test_dies_at_its_start_a_few_times),
         CASE(test_says_that_it_began_cold),

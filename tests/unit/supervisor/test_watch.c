@@ -215,6 +215,69 @@ static void test_expect_and_forget(void **state)
     assert_overdue(500, BEAT_API_HTTP, 500);
 }
 
+/* ---- starved or hung ---- */
+
+static bool is_starved_at(int64_t ms, int64_t used_ms)
+{
+    const struct thread_cpu cpu = {.is_runnable = true, .used = duration_ms(used_ms)};
+    watch.asked_for = at_ms(ms); /* it is not late itself */
+    struct watch_verdict verdict = look(ms);
+    assert_int_equal(verdict.overdue, BEAT_ENGINE_LOOP);
+    return watch_is_starved(&watch, &page, &verdict, &cpu);
+}
+
+static void test_starved_is_not_hung(void **state)
+{
+    (void)state;
+    beat(BEAT_ENGINE_LOOP, 0, 0);
+    atomic_store(&page.beats[BEAT_ENGINE_LOOP].cpu_us, 7000000);
+    assert_true(is_starved_at(DEADLINE_MS, 7000));
+    assert_true(is_starved_at(DEADLINE_MS, 7000 + DEADLINE_MS / 2 - 1));
+    assert_false(is_starved_at(DEADLINE_MS, 7000 + DEADLINE_MS / 2));
+    const int64_t most_ms = WATCH_STARVED_MAX * (int64_t)DEADLINE_MS;
+    assert_true(is_starved_at(most_ms - 1, 7000));
+    assert_false(is_starved_at(most_ms, 7000));
+}
+
+static void test_asleep_is_hung(void **state)
+{
+    (void)state;
+    const struct thread_cpu asleep = {.is_runnable = false};
+    beat(BEAT_ENGINE_LOOP, 0, 0);
+    struct watch_verdict verdict = look(DEADLINE_MS);
+    assert_false(watch_is_starved(&watch, &page, &verdict, &asleep));
+}
+
+static void test_a_beat_of_the_future_is_no_excuse(void **state)
+{
+    (void)state;
+    beat(BEAT_ENGINE_LOOP, 3600 * 1000, 0);
+    assert_false(is_starved_at(0, 0));
+}
+
+static void test_who_starves_is_waited_for(void **state)
+{
+    (void)state;
+    beat(BEAT_ENGINE_LOOP, 0, 0);
+    assert_overdue(500, BEAT_ENGINE_LOOP, 500);
+    assert_true(watch_wait_for(&watch, &page, BEAT_ENGINE_LOOP, at_ms(500)));
+    assert_none(500, 500 + LOOK_MS);
+    assert_overdue(500 + LOOK_MS, BEAT_ENGINE_LOOP, 500 + LOOK_MS);
+    assert_false(watch_wait_for(&watch, &page, BEAT_ENGINE_LOOP, at_ms(500 + LOOK_MS)));
+    beat(BEAT_ENGINE_LOOP, 700, 0);
+    assert_none(750, 700 + DEADLINE_MS);
+}
+
+static void test_who_starves_hides_nobody(void **state)
+{
+    (void)state;
+    beat(BEAT_ENGINE_LOOP, 0, 0);
+    beat(BEAT_API_HTTP, 1, 0);
+    assert_overdue(501, BEAT_ENGINE_LOOP, 501);
+    assert_true(watch_wait_for(&watch, &page, BEAT_ENGINE_LOOP, at_ms(501)));
+    assert_overdue(501, BEAT_API_HTTP, 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +294,11 @@ int main(void)
         cmocka_unit_test_setup(test_beats_of_the_future, fresh),
         cmocka_unit_test_setup(test_patience_has_an_end, fresh),
         cmocka_unit_test_setup(test_expect_and_forget, fresh),
+        cmocka_unit_test_setup(test_starved_is_not_hung, fresh),
+        cmocka_unit_test_setup(test_asleep_is_hung, fresh),
+        cmocka_unit_test_setup(test_a_beat_of_the_future_is_no_excuse, fresh),
+        cmocka_unit_test_setup(test_who_starves_is_waited_for, fresh),
+        cmocka_unit_test_setup(test_who_starves_hides_nobody, fresh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
