@@ -18,6 +18,7 @@
 #define MOMENT_MS     500  /* of real time: hot tokens are asked for every second or so */
 #define MARKET_TOKENS 4000 /* that sets are looked for among */
 #define MARKET_SEED   7
+#define EXPOSITION    "/exposition/solana/"
 #define PLACES_MAX    8 /* of one address in a text */
 #define PLACE_SLACK   64
 
@@ -225,6 +226,31 @@ static char *write_pair(const struct answers *answers, uint32_t token, unsigned 
     return out + text->length;
 }
 
+/* Of a token's main pool, for who reads Prometheus's text: figures as a pair has them, and remarks
+ * to the length of a pair. */
+static size_t write_exposition(const struct answers *answers, const char *mint, uint64_t now_ms,
+                               char *out)
+{
+    static const char *const names[] = {
+        "price_usd",      "price_native",  "liquidity_usd", "liquidity_base",   "liquidity_quote",
+        "market_cap_usd", "volume_m5_usd", "volume_h1_usd", "volume_h24_usd",   "buys_m5",
+        "sells_m5",       "buys_h1",       "sells_h1",      "change_m5_percent"};
+    uint32_t token;
+    unsigned pool;
+    size_t length = 0, wanted = (size_t)answers_pair_bytes(answers);
+    if (!crowd_find(mint, &token, &pool))
+        return 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        double value =
+            (double)(token % 1000 + 1) * (double)(i + 1) * (1 + 0.01 * moment_of(token, now_ms));
+        length +=
+            (size_t)sprintf(out + length, "# TYPE %s gauge\n%s %.9g\n", names[i], names[i], value);
+    }
+    while (length + 2 < wanted)
+        length += (size_t)sprintf(out + length, "# %.*s\n", CROWD_TEXT, mint);
+    return length;
+}
+
 enum shape { ONE_POOL, MAIN_POOL, ALL_POOLS };
 
 /* The pairs for the addresses from `at` on, separated by commas. */
@@ -260,6 +286,9 @@ size_t answers_write(const struct answers *answers, const char *path, size_t len
     } routes[] = {{"/latest/dex/pairs/solana/", ONE_POOL},
                   {"/tokens/v1/solana/", MAIN_POOL},
                   {"/token-pairs/v1/solana/", ALL_POOLS}};
+    if (length == strlen(EXPOSITION) + CROWD_TEXT &&
+        memcmp(path, EXPOSITION, strlen(EXPOSITION)) == 0)
+        return write_exposition(answers, path + strlen(EXPOSITION), now_ms, out);
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         size_t prefix = strlen(routes[i].prefix);
         if (length <= prefix || memcmp(path, routes[i].prefix, prefix) != 0)

@@ -20,15 +20,22 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
+static unsigned hot_every = CROWD_HOT_EVERY;
+
+void crowd_set_hot_every(unsigned tokens)
+{
+    hot_every = tokens;
+}
+
 bool crowd_is_hot(uint32_t token)
 {
-    return token % CROWD_HOT_EVERY == 0;
+    return token % hot_every == 0;
 }
 
 unsigned crowd_pools(uint32_t token)
 {
     static const uint8_t counts[] = {2, 2, 3, 3, 3, 4, 4, 4, 4, 5}; /* 3.4 on average */
-    return crowd_is_hot(token) ? counts[token / CROWD_HOT_EVERY % sizeof counts] : 1;
+    return crowd_is_hot(token) ? counts[token / hot_every % sizeof counts] : 1;
 }
 
 void crowd_text(uint32_t token, unsigned pool, char out[CROWD_TEXT])

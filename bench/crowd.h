@@ -16,11 +16,14 @@
 #include <stdint.h>
 
 #define CROWD_TEXT      44
-#define CROWD_HOT_EVERY 4
+#define CROWD_HOT_EVERY 4        /* unless crowd_set_hot_every() said otherwise */
 #define CROWD_MAX       11000000 /* four digits */
 
 /* Pools are numbered from 1; 0 is the mint. */
 enum { CROWD_MINT, CROWD_FIRST_POOL };
+
+/* From now on, for the whole program; before a database or an answer is made of the crowd. */
+void crowd_set_hot_every(unsigned tokens);
 
 bool crowd_is_hot(uint32_t token);
 unsigned crowd_pools(uint32_t token);

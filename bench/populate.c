@@ -13,6 +13,10 @@
 #define ACTIVE_EVERY 10
 #define SEED         1
 
+/* The default intervals. */
+#define HOT_INTERVAL_S  15
+#define COLD_INTERVAL_S 45
+
 static void random_address(struct prng *prng, struct address *out)
 {
     for (size_t i = 0; i < sizeof out->bytes; i += sizeof(uint64_t)) {
@@ -84,6 +88,9 @@ static void fill_crowd_token(struct store_token *row, struct prng *prng, instant
     token->pool_count = (uint8_t)crowd_pools(number);
     for (unsigned i = 0; i < token->pool_count; i++)
         fill_crowd_pool(&row->pools[i], row->id, CROWD_FIRST_POOL + i);
+    double interval_s = crowd_is_hot(number) ? HOT_INTERVAL_S : COLD_INTERVAL_S;
+    token->state.checked_at = token->state.fetched_at =
+        instant_add(now, duration_s(-interval_s * prng_unit(prng)));
 }
 
 typedef void fill_function(struct store_token *row, struct prng *prng, instant now);

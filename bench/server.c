@@ -12,20 +12,23 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX  1024 /* highest descriptor of one */
+#define CONNECTIONS_MAX  8192 /* highest descriptor of one */
 #define EVENTS_MAX       64
 #define REQUEST_MAX      8192 /* 30 addresses take 1.5 kB */
 #define HEADERS_MAX      512
 #define SEND_BUFFER      (1 << 20) /* an answer goes out in one piece */
 #define COMPRESSION      1         /* libdeflate's fastest: still smaller than it must be */
+#define DISCOVER_PATH    "/token-pairs/"
 #define CERTIFICATE_NAME "upstream.pem"
 
 struct connection {
@@ -42,6 +45,7 @@ struct server {
     int cpu, epoll, listening;
     unsigned port;
     pthread_t thread;
+    _Atomic uint64_t asked;
     struct answers *answers;
     SSL_CTX *context;
     struct libdeflate_compressor *compressor;
@@ -158,6 +162,15 @@ static void put_headers(struct connection *connection, int status, const char *e
     memcpy(connection->out, headers, (size_t)size);
 }
 
+static void count_asked(struct server *server, const char *path, size_t length)
+{
+    uint64_t addresses = 1;
+    for (size_t i = 0; i < length; i++)
+        addresses += path[i] == ',';
+    if (length < strlen(DISCOVER_PATH) || memcmp(path, DISCOVER_PATH, strlen(DISCOVER_PATH)) != 0)
+        atomic_fetch_add_explicit(&server->asked, addresses, memory_order_relaxed);
+}
+
 static void make_answer(struct server *server, struct connection *connection, const char *path,
                         size_t path_length)
 {
@@ -165,6 +178,7 @@ static void make_answer(struct server *server, struct connection *connection, co
     bool is_plain = server->kind == SERVER_PLAIN;
     size_t length =
         answers_write(server->answers, path, path_length, now_ms(), is_plain ? body : server->body);
+    count_asked(server, path, path_length);
     if (length == 0) {
         put_headers(connection, 404, "", 0);
     } else if (is_plain) {
@@ -290,11 +304,22 @@ static void free_server(struct server *server)
     free(server);
 }
 
+/* Some clients keep a connection for each token. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max < CONNECTIONS_MAX ? limit.rlim_max : CONNECTIONS_MAX;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 struct server *server_start(enum server_kind kind, int cpu, const char *folder)
 {
     struct server *server = calloc(1, sizeof *server);
     if (server == NULL)
         return NULL;
+    raise_limit();
     server->kind = kind;
     server->cpu = cpu;
     server->answers = answers_create();
@@ -319,6 +344,11 @@ const char *server_certificate(const struct server *server)
 double server_pair_bytes(const struct server *server)
 {
     return answers_pair_bytes(server->answers);
+}
+
+uint64_t server_asked(const struct server *server)
+{
+    return atomic_load(&server->asked);
 }
 
 double server_cpu_s(const struct server *server)

@@ -22,6 +22,10 @@ unsigned server_port(const struct server *server);
 const char *server_certificate(const struct server *server);
 double server_pair_bytes(const struct server *server);
 
+/* Tokens or pools whose price was asked for so far; all pools of one token (discovery) are not
+ * counted. */
+uint64_t server_asked(const struct server *server);
+
 /* CPU time of its thread so far, in seconds: to tell whether it was the limit after all. */
 double server_cpu_s(const struct server *server);
 

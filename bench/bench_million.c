@@ -1,0 +1,322 @@
+/*
+ * A million tokens kept fresh: a tenth of them hot at 15 s with 3.4 pools each, the others cold at
+ * 45 s with their main pool, about 27,000 refreshes a second in 1,400 requests, over plain HTTP
+ * from an upstream on the same CPUs (server.h: bodies of 1.3 kB a pair, as DexScreener writes
+ * them). All defaults but the upstream's limits, the intervals of this text, and what makes the
+ * crowd hot and cold: active tokens alone are hot (min_score), and every pool that counts makes
+ * active (activation_min_liquidity_usd).
+ *
+ * Meanwhile clients ask for /health ten times a second and for /tokens?limit=100 twice a second,
+ * over connections that are kept and over new ones, and once a second for what the page shows, for
+ * a search, and now and then for the whole list as CSV.
+ *
+ * On time is what the daemon counts as such: the next answer within 1.1 × the interval of the one
+ * before. Memory is the PSS of its three processes, the largest of the looks every ten seconds.
+ *
+ * `million`: two minutes after one of warm-up; quick: a tenth of the tokens at ten times the pace,
+ * so the same refreshes a second, for a quarter of a minute. `million_long`, only when named:
+ * --minutes (ten are meant) after two of warm-up, under the same names.
+ */
+#include "base/clock.h"
+#include "bench/bench.h"
+#include "bench/client.h"
+#include "bench/crowd.h"
+#include "bench/daemon.h"
+#include "bench/populate.h"
+#include "bench/process.h"
+#include "bench/server.h"
+#include "bench/usage.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define HOT_EVERY 10
+#define PATIENCE  duration_s(60)
+#define LOOK_MS   1000
+#define PSS_EVERY                                                                                  \
+    10 /* looks; it takes the kernel some milliseconds of the daemon's page tables                 \
+        */
+#define PROCESSES 3
+
+/* What is asked meanwhile. */
+#define ASKING_LIST(X)                                                                             \
+    X(ASK_HEALTH_KEPT, "/health", CLIENT_KEPT, 100)                                                \
+    X(ASK_HEALTH_NEW, "/health", CLIENT_NEW, 100)                                                  \
+    X(ASK_TOKENS_KEPT, "/tokens?limit=100", CLIENT_KEPT, 500)                                      \
+    X(ASK_TOKENS_NEW, "/tokens?limit=100", CLIENT_NEW, 500)                                        \
+    X(ASK_LIVE, "/app/live.json", CLIENT_KEPT, 1000)                                               \
+    X(ASK_SEARCH, "/app/live.json?search=frog", CLIENT_KEPT, 1000)
+
+enum asking {
+#define X(code, path, kind, interval_ms) code,
+    ASKING_LIST(X)
+#undef X
+        ASKING_COUNT
+};
+
+struct plan {
+    uint32_t tokens;
+    double hot_s, cold_s;
+    double warm_up_s, measured_s;
+};
+
+static const struct plan plans[] = {
+    [PACE_FULL] = {1000000, 15, 45, 60, 120},
+    [PACE_QUICK] = {100000, 1.5, 4.5, 8, 15},
+};
+static const struct plan long_plan = {1000000, 15, 45, 120, NAN};
+
+/* Counted by the daemon, and by us. */
+struct count {
+    double answers, on_time, requests, received_bytes, rows, cpu_s, upstream_cpu_s;
+    instant at;
+};
+
+struct run {
+    struct bench *bench;
+    const struct plan *plan;
+    struct server *server;
+    struct daemon daemon;
+    struct client *clients[ASKING_COUNT];
+    struct count first, last;
+    double pss_mb, alone_mb, lag_ms, wal_mb, deferred;
+};
+
+/* ---- the daemon ---- */
+
+static bool start_daemon(struct run *run)
+{
+    char feed[64], hot[32], cold[32];
+    snprintf(feed, sizeof feed, "http://127.0.0.1:%u", server_port(run->server));
+    snprintf(hot, sizeof hot, "%g", run->plan->hot_s);
+    snprintf(cold, sizeof cold, "%g", run->plan->cold_s);
+    const struct daemon_option options[] = {{"db", "sqlite:million.db"},
+                                            {"feed", feed},
+                                            {"source", "none"},
+                                            {"listen", "127.0.0.1:0"},
+                                            {"state_dir", path_in(run->bench->folder, "state")},
+                                            {"hot_interval_sec", hot},
+                                            {"cold_interval_sec", cold},
+                                            {"refresh_requests_per_minute", "1000000"},
+                                            {"screen_requests_per_minute", "1000000"},
+                                            {"min_score", "100"},
+                                            {"activation_min_liquidity_usd", "0"},
+                                            {NULL, NULL}};
+    const struct daemon_spec spec = {run->bench->moonwatch, run->bench->folder, options};
+    instant began;
+    return daemon_exec(&run->daemon, &spec, &began) && daemon_await_running(&run->daemon, PATIENCE);
+}
+
+static void list_pids(const struct run *run, pid_t pids[PROCESSES])
+{
+    for (int i = 0; i < PROCESSES; i++)
+        pids[i] = (pid_t)atomic_load(&run->daemon.page->processes[i].pid);
+    pids[PROCESS_SUPERVISOR] = run->daemon.pid;
+}
+
+/* The port that was found free is in the log; the socket is inherited, so no page has it. */
+static unsigned find_port(const struct run *run)
+{
+    char line[1024];
+    unsigned port = 0;
+    FILE *log = fopen(path_in(run->bench->folder, "log"), "r");
+    while (log != NULL && port == 0 && fgets(line, sizeof line, log) != NULL) {
+        const char *at = strstr(line, "\"port\":");
+        if (at != NULL && strstr(line, "listening") != NULL)
+            port = (unsigned)strtoul(at + strlen("\"port\":"), NULL, 10);
+    }
+    if (log != NULL)
+        fclose(log);
+    return port;
+}
+
+/* ---- counting ---- */
+
+static void count(const struct run *run, struct count *out)
+{
+    const struct status_page *page = run->daemon.page;
+    pid_t pids[PROCESSES];
+    list_pids(run, pids);
+    *out = (struct count){.at = clock_now(),
+                          .received_bytes =
+                              (double)daemon_counter(&run->daemon, COUNTER_BYTES_RECEIVED),
+                          .rows = (double)daemon_counter(&run->daemon, COUNTER_STORE_ROWS),
+                          .cpu_s = usage_cpu_s(pids, PROCESSES),
+                          .upstream_cpu_s = server_cpu_s(run->server)};
+    for (int i = 0; i < 2; i++) { /* hot and cold */
+        out->answers += (double)atomic_load(&page->groups[i].refreshes);
+        out->on_time += (double)atomic_load(&page->groups[i].refreshes_on_time);
+    }
+    for (int i = 0; i < PAGE_LANES; i++)
+        out->requests += (double)atomic_load(&page->lanes[i].requests);
+}
+
+static double megabytes_of(const struct run *run, const char *name)
+{
+    struct stat status;
+    return stat(path_in(run->bench->folder, name), &status) == 0 ? (double)status.st_size / 1e6
+                                                                 : (double)NAN;
+}
+
+static void look_at_memory(struct run *run)
+{
+    pid_t pids[PROCESSES];
+    list_pids(run, pids);
+    run->pss_mb = fmax(run->pss_mb, usage_pss_mb(pids, PROCESSES));
+    run->alone_mb = fmax(run->alone_mb, usage_alone_mb(pids, PROCESSES));
+    run->wal_mb = fmax(run->wal_mb, megabytes_of(run, "million.db-wal"));
+}
+
+static void tell(const struct run *run)
+{
+    const struct status_page *page = run->daemon.page;
+    printf("  hot %llu, cold %llu; deferred %llu; loop lag %.1f ms; commit %.0f ms; dirty %.0f; "
+           "PSS %.0f MB\n",
+           (unsigned long long)atomic_load(&page->groups[0].tokens),
+           (unsigned long long)atomic_load(&page->groups[1].tokens),
+           (unsigned long long)(atomic_load(&page->groups[0].deferred) +
+                                atomic_load(&page->groups[1].deferred)),
+           page_get(page, GAUGE_LOOP_LAG) * 1e3, page_get(page, GAUGE_STORE_COMMIT_SECONDS) * 1e3,
+           page_get(page, GAUGE_STORE_DIRTY), run->pss_mb);
+    fflush(stdout);
+}
+
+static void pass(struct run *run, double seconds)
+{
+    instant until = instant_add(clock_now(), duration_s(seconds));
+    for (int look = 0; instant_before(clock_now(), until); look++) {
+        const struct status_page *page = run->daemon.page;
+        sleep_ms(LOOK_MS);
+        run->lag_ms = fmax(run->lag_ms, page_get(page, GAUGE_LOOP_LAG) * 1e3);
+        run->deferred = fmax(run->deferred, (double)(atomic_load(&page->groups[0].deferred) +
+                                                     atomic_load(&page->groups[1].deferred)));
+        if (look % PSS_EVERY != 0)
+            continue;
+        look_at_memory(run);
+        tell(run);
+    }
+}
+
+/* ---- clients ---- */
+
+static bool start_clients(struct run *run)
+{
+    unsigned port = find_port(run);
+    const struct client_spec specs[ASKING_COUNT] = {
+#define X(code, path, kind, interval_ms) [code] = {port, path, kind, interval_ms},
+        ASKING_LIST(X)
+#undef X
+    };
+    for (int i = 0; i < ASKING_COUNT; i++)
+        if (port == 0 || (run->clients[i] = client_start(&specs[i])) == NULL)
+            return false;
+    return true;
+}
+
+static void forget(struct run *run)
+{
+    for (int i = 0; i < ASKING_COUNT; i++)
+        client_forget(run->clients[i]);
+    run->pss_mb = run->alone_mb = run->lag_ms = run->wal_mb = run->deferred = 0;
+}
+
+/* ---- figures ---- */
+
+static struct figure *add(struct run *run, const char *name, const char *unit, double value)
+{
+    struct figure *figure = report_add(&run->bench->report, name, unit);
+    figure->value = value;
+    snprintf(figure->note, sizeof figure->note, "%u tokens, %.0f s", run->plan->tokens,
+             run->plan->measured_s);
+    return figure;
+}
+
+static void set_bar(struct figure *figure, enum bar_kind kind, double bar)
+{
+    figure->bar_kind = kind;
+    figure->bar = bar;
+}
+
+static void report_asking(struct run *run, const char *name, enum asking asking, double bar)
+{
+    struct client *client = run->clients[asking];
+    struct figure *figure = add(run, name, "ms", client_quantile(client, 0.99));
+    if (bar > 0)
+        set_bar(figure, BAR_VALUE_MOST, bar);
+    snprintf(figure->note, sizeof figure->note,
+             "p99 of %zu answers; median %.2f, worst %.1f; %zu failed; %zu bytes",
+             client_count(client), client_quantile(client, 0.5), client_quantile(client, 1),
+             client_failures(client), client_bytes(client));
+}
+
+static void report_run(struct run *run)
+{
+    double seconds = duration_to_s(instant_diff(run->last.at, run->first.at));
+    double answers = run->last.answers - run->first.answers;
+    double cpu_s = run->last.cpu_s - run->first.cpu_s;
+    double upstream_cpu_s = run->last.upstream_cpu_s - run->first.upstream_cpu_s;
+    struct figure *figure =
+        add(run, "million.on_time", "%", 100 * (run->last.on_time - run->first.on_time) / answers);
+    set_bar(figure, BAR_VALUE_LEAST, 99.9);
+    set_bar(add(run, "million.pss", "MB", run->pss_mb), BAR_VALUE_MOST, 700);
+    report_asking(run, "million.health", ASK_HEALTH_KEPT, 2);
+    report_asking(run, "million.health.new", ASK_HEALTH_NEW, 2);
+    report_asking(run, "million.tokens", ASK_TOKENS_KEPT, 50);
+    report_asking(run, "million.tokens.new", ASK_TOKENS_NEW, 50);
+    report_asking(run, "million.live", ASK_LIVE, 0);
+    report_asking(run, "million.search", ASK_SEARCH, 50);
+    add(run, "million.refreshes", "/s", answers / seconds);
+    add(run, "million.requests", "/s", (run->last.requests - run->first.requests) / seconds);
+    add(run, "million.received", "MB/s",
+        (run->last.received_bytes - run->first.received_bytes) / seconds / 1e6);
+    add(run, "million.rows", "/s", (run->last.rows - run->first.rows) / seconds);
+    add(run, "million.cpu", "cores", cpu_s / seconds);
+    add(run, "million.upstream_cpu", "cores", upstream_cpu_s / seconds);
+    add(run, "million.loop_lag_max", "ms", run->lag_ms);
+    add(run, "million.deferred_max", "tokens", run->deferred);
+    add(run, "million.wal_max", "MB", run->wal_mb);
+    add(run, "million.database", "MB", megabytes_of(run, "million.db"));
+}
+
+/* ---- the run ---- */
+
+static bool prepare(struct run *run)
+{
+    char url[PATH_MAX + 16];
+    snprintf(url, sizeof url, "sqlite:%s", path_in(run->bench->folder, "million.db"));
+    crowd_set_hot_every(HOT_EVERY);
+    run->server = server_start(SERVER_PLAIN, -1, run->bench->folder);
+    return run->server != NULL && populate_crowd(url, run->plan->tokens) && start_daemon(run) &&
+           start_clients(run);
+}
+
+static void run_plan(struct bench *bench, const struct plan *plan)
+{
+    struct run run = {.bench = bench, .plan = plan, .daemon = {.pid = -1}};
+    if (prepare(&run)) {
+        pass(&run, plan->warm_up_s);
+        forget(&run);
+        count(&run, &run.first);
+        pass(&run, plan->measured_s);
+        count(&run, &run.last);
+        report_run(&run);
+    }
+    for (int i = 0; i < ASKING_COUNT; i++)
+        client_stop(run.clients[i]);
+    daemon_kill(&run.daemon);
+    crowd_set_hot_every(CROWD_HOT_EVERY);
+}
+
+void bench_million(struct bench *bench)
+{
+    run_plan(bench, &plans[bench->pace]);
+}
+
+void bench_million_long(struct bench *bench)
+{
+    struct plan plan = long_plan;
+    plan.measured_s = 60 * bench->minutes;
+    run_plan(bench, &plan);
+}
