@@ -22,7 +22,7 @@
 #define EXPORT_LIMIT  duration_ms(500) /* an export takes milliseconds, or it hangs */
 #define STOP_STEP_MS  2
 #define BEATS         5  /* in the time that a heartbeat may take */
-#define LOOK_BELOW_MS 50 /* a beat at least as often, so that a fault is noticed */
+#define LOOK_BELOW_MS 50 /* under a drill a beat at least as often, so that a fault is noticed */
 
 void engine_report(enum report_kind kind, const char *why)
 {
@@ -298,7 +298,8 @@ static void start_timers(struct engine *engine)
     int64_t beat_ms = engine->options.heartbeat_deadline_ms / BEATS;
     engine->second_expected_at = instant_add(clock_now(), duration_s(1));
     uv_timer_start(&engine->second_timer, on_second, 1000, 1000);
-    beat_ms = beat_ms < LOOK_BELOW_MS ? beat_ms : LOOK_BELOW_MS;
+    if (engine->faults != NULL && beat_ms > LOOK_BELOW_MS)
+        beat_ms = LOOK_BELOW_MS;
     uv_timer_start(&engine->beat_timer, on_beat, 0, (uint64_t)beat_ms);
     for (int i = 0; i < 2; i++)
         uv_poll_start(&engine->command_polls[i], UV_READABLE, engine_on_commands);

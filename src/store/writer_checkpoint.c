@@ -4,7 +4,9 @@
  */
 #include "store/writer_impl.h"
 
+/* A slice is a transaction. Of few tokens it takes fewer, or they would cost more than the rows. */
 #define SLICES_A_PASS 64
+#define ROWS_A_SLICE  512
 #define PASS_END      UINT32_MAX
 
 static duration pass_duration(const struct writer *writer)
@@ -48,6 +50,15 @@ static void end_pass(struct writer *writer)
     uv_mutex_lock(&writer->mutex);
     writer->stats.checkpoint_began_at = checkpoint->began_at;
     uv_mutex_unlock(&writer->mutex);
+}
+
+static duration slice_duration(const struct writer *writer)
+{
+    int64_t slices = token_table_count(writer->table) / ROWS_A_SLICE + 1;
+    if (slices > SLICES_A_PASS)
+        slices = SLICES_A_PASS;
+    duration slice = duration_us(pass_duration(writer).us / slices);
+    return slice.us < writer->commit_interval.us ? writer->commit_interval : slice;
 }
 
 /* How far a pass should have come by now. */
@@ -126,10 +137,7 @@ enum err checkpoint_step(struct writer *writer, instant now)
         return OK;
     if (!checkpoint->is_running)
         start_pass(writer, now);
-    duration slice = duration_us(pass_duration(writer).us / SLICES_A_PASS);
-    if (slice.us < writer->commit_interval.us)
-        slice = writer->commit_interval;
-    return step_towards(writer, pass_target(writer, now), instant_add(now, slice));
+    return step_towards(writer, pass_target(writer, now), instant_add(now, slice_duration(writer)));
 }
 
 /* A whole pass at once, so that the next start has nothing to replay. */
