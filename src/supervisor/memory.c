@@ -50,57 +50,6 @@ bool memory_parse_count(const char *text, const char *key, uint64_t *count)
     return false;
 }
 
-/* "memory" among "cpu,memory,io". */
-static bool has_memory(const char *controllers, size_t length)
-{
-    static const char name[] = "memory";
-    const char *end = controllers + length;
-    while (controllers < end) {
-        size_t word = 0;
-        while (controllers + word < end && controllers[word] != ',')
-            word++;
-        if (word == strlen(name) && memcmp(controllers, name, word) == 0)
-            return true;
-        controllers += word + 1;
-    }
-    return false;
-}
-
-/* One line, "id:controllers:path"; v2's has id 0 and no controllers. */
-static enum cgroup_version parse_cgroup_line(const char *line, size_t length, char path[PATH_MAX])
-{
-    const char *end = line + length;
-    const char *controllers = memchr(line, ':', length);
-    const char *place =
-        controllers != NULL ? memchr(controllers + 1, ':', (size_t)(end - controllers) - 1) : NULL;
-    if (place == NULL || place + 1 == end || place[1] != '/' || end - place > PATH_MAX)
-        return CGROUP_NONE;
-    size_t names = (size_t)(place - controllers) - 1;
-    enum cgroup_version version = names == 0 && line[0] == '0' ? CGROUP_V2 : CGROUP_V1;
-    if (version == CGROUP_V1 && !has_memory(controllers + 1, names))
-        return CGROUP_NONE;
-    memcpy(path, place + 1, (size_t)(end - place) - 1);
-    path[end - place - 1] = '\0';
-    return version;
-}
-
-/* Where both are mounted, memory is v1's if v1 names it. */
-enum cgroup_version memory_parse_cgroup(const char *text, char path[PATH_MAX])
-{
-    enum cgroup_version found = CGROUP_NONE;
-    while (*text != '\0') {
-        char here[PATH_MAX];
-        size_t length = strcspn(text, "\n");
-        enum cgroup_version version = parse_cgroup_line(text, length, here);
-        if (version == CGROUP_V1 || (version == CGROUP_V2 && found == CGROUP_NONE)) {
-            memcpy(path, here, strlen(here) + 1);
-            found = version;
-        }
-        text += length + (text[length] == '\n');
-    }
-    return found;
-}
-
 /* ---- reading ---- */
 
 static bool read_text(const char *path, char text[TEXT_SIZE])
@@ -175,7 +124,7 @@ static void find_cgroup(struct cgroup *cgroup, const char *root)
     *cgroup = (struct cgroup){.version = CGROUP_NONE, .root = root};
     snprintf(file, sizeof file, "%s/proc/self/cgroup", root);
     if (read_text(file, text))
-        cgroup->version = memory_parse_cgroup(text, cgroup->path);
+        cgroup->version = cgroup_parse(text, "memory", cgroup->path);
 }
 
 static void find_kills(struct memory_watch *watch, const struct cgroup *cgroup)

@@ -13,6 +13,7 @@
 #ifndef MOONWATCH_SUPERVISOR_MEMORY_H
 #define MOONWATCH_SUPERVISOR_MEMORY_H
 
+#include "base/cgroup.h"
 #include "base/options.h"
 #include "base/time.h"
 #include <limits.h>
@@ -67,10 +68,5 @@ bool memory_parse_statm(const char *text, uint64_t *pages) MUST_CHECK;
 bool memory_parse_limit(const char *text, uint64_t *bytes) MUST_CHECK;
 /* The number behind `key` in lines of "key number": memory.events, memory.oom_control, vmstat. */
 bool memory_parse_count(const char *text, const char *key, uint64_t *count) MUST_CHECK;
-
-enum cgroup_version { CGROUP_NONE, CGROUP_V1, CGROUP_V2 };
-
-/* /proc/self/cgroup: who accounts for our memory, and where: a path that begins with '/'. */
-enum cgroup_version memory_parse_cgroup(const char *text, char path[PATH_MAX]);
 
 #endif

@@ -119,46 +119,6 @@ static void test_count(void **state)
     }
 }
 
-static void test_cgroup(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        enum cgroup_version version;
-        const char *path;
-    } rows[] = {
-        {"0::/system.slice/moonwatch.service\n", CGROUP_V2, "/system.slice/moonwatch.service"},
-        {"0::/", CGROUP_V2, "/"},
-        {"12:memory:/docker/abc\n3:cpu,cpuacct:/x\n", CGROUP_V1, "/docker/abc"},
-        {"3:cpu,memory,io:/x\n", CGROUP_V1, "/x"},
-        {"0::/hybrid\n4:memory:/v1\n", CGROUP_V1, "/v1"},
-        {"4:memory:/v1\n0::/hybrid\n", CGROUP_V1, "/v1"},
-        {"1:name=systemd:/a:b\n0::/a:b\n", CGROUP_V2, "/a:b"},
-        {"3:cpu:/x\n2:memoryx,xmemory:/y\n", CGROUP_NONE, ""},
-        {"0::relative\n", CGROUP_NONE, ""},
-        {"0::\n", CGROUP_NONE, ""},
-        {"5::/x\n", CGROUP_NONE, ""},
-        {"0:\n0\n\n", CGROUP_NONE, ""},
-        {"", CGROUP_NONE, ""},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char path[PATH_MAX] = "";
-        assert_int_equal(memory_parse_cgroup(rows[i].text, path), rows[i].version);
-        assert_string_equal(path, rows[i].path);
-    }
-}
-
-static void test_a_path_too_long(void **state)
-{
-    (void)state;
-    char text[PATH_MAX + 64] = "0::/", path[PATH_MAX] = "";
-    memset(text + 4, 'x', PATH_MAX - 2); /* PATH_MAX - 1 characters: just fits */
-    assert_int_equal(memory_parse_cgroup(text, path), CGROUP_V2);
-    assert_int_equal(strlen(path), PATH_MAX - 1);
-    text[4 + PATH_MAX - 2] = 'x';
-    assert_int_equal(memory_parse_cgroup(text, path), CGROUP_NONE);
-}
-
 /* ---- the machine ---- */
 
 static void test_a_limit_of_v2(void **state)
@@ -311,8 +271,6 @@ int main(void)
         TEST(test_statm),
         TEST(test_limit),
         TEST(test_count),
-        TEST(test_cgroup),
-        TEST(test_a_path_too_long),
         TEST(test_a_limit_of_v2),
         TEST(test_a_limit_of_a_container),
         TEST(test_a_limit_of_v1),
