@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static const char *const STATEMENT_SQL[] = {
@@ -753,6 +754,19 @@ static int64_t size_bytes(const struct store *store)
     return size + (stat(wal, &status) == 0 ? status.st_size : 0);
 }
 
+/* As df(1) has it: what is kept for root is not there for us. */
+static bool disk(const struct store *store, struct store_disk *out)
+{
+    struct statvfs space;
+    if (statvfs(((const struct sqlite_store *)store)->path, &space) != 0)
+        return false;
+    double used = (double)(space.f_blocks - space.f_bfree), left = (double)space.f_bavail;
+    if (used + left <= 0)
+        return false;
+    *out = (struct store_disk){used / (used + left), left * (double)space.f_frsize};
+    return true;
+}
+
 static const struct store_methods METHODS = {
     .load = sqlite_load,
     .resume = sqlite_resume,
@@ -777,6 +791,7 @@ static const struct store_methods METHODS = {
     .reopen = reopen,
     .message = message,
     .size_bytes = size_bytes,
+    .disk = disk,
 };
 
 struct store *sqlite_store_open(const char *path, pid_t unawaited, char why[STORE_MESSAGE_SIZE])

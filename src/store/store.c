@@ -156,6 +156,11 @@ int64_t store_size_bytes(const struct store *store)
     return store->methods->size_bytes(store);
 }
 
+bool store_disk(const struct store *store, struct store_disk *out)
+{
+    return store->methods->disk != NULL && store->methods->disk(store, out);
+}
+
 struct store_reader *store_reader_open(const char *url, char why[512])
 {
     const struct scheme *scheme = scheme_find(url, why);

@@ -149,6 +149,12 @@ enum store_file { STORE_SAME_FILE, STORE_NEW_FILE };
 enum err store_reopen(struct store *store, enum store_file *file) MUST_CHECK;
 const char *store_message(const struct store *store);
 int64_t store_size_bytes(const struct store *store);
+/* Of the file system that the store lies on. False: it cannot be known. */
+struct store_disk {
+    double used_ratio;
+    double free_bytes; /* to us */
+};
+bool store_disk(const struct store *store, struct store_disk *out) MUST_CHECK;
 
 /* ---- reading history, from any process, without disturbing the writer ---- */
 

@@ -36,6 +36,7 @@ struct store_methods {
     enum err (*reopen)(struct store *, enum store_file *file);
     const char *(*message)(const struct store *);
     int64_t (*size_bytes)(const struct store *);
+    bool (*disk)(const struct store *, struct store_disk *); /* NULL: cannot be known */
 };
 
 struct store {

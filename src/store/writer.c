@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define DISK_EVERY duration_s(1)
+
 /* A condition waits at most this long, so that a clock that was set is noticed. */
 #define WAIT_MAX_MS 1000
 
@@ -252,6 +254,22 @@ static bool wait_a_moment(struct writer *writer)
     return true;
 }
 
+/* Here, since this is the thread that may wait for a disk. */
+static void look_at_disk(struct writer *writer)
+{
+    struct store_disk disk;
+    instant now = clock_now();
+    if (instant_diff(now, writer->disk_seen_at).us < DISK_EVERY.us)
+        return;
+    bool is_known = store_disk(writer->store, &disk);
+    writer->disk_seen_at = now;
+    uv_mutex_lock(&writer->mutex);
+    writer->stats.is_disk_known = is_known;
+    if (is_known)
+        writer->stats.disk = disk;
+    uv_mutex_unlock(&writer->mutex);
+}
+
 /* True when it is time for a turn, false when the writer is to stop. Beats outside of the mutex:
  * what hangs there must hang nobody else. */
 static bool wait_for_work(struct writer *writer)
@@ -259,6 +277,7 @@ static bool wait_for_work(struct writer *writer)
     bool is_stopping, is_waiting;
     do {
         beat(writer);
+        look_at_disk(writer);
         uv_mutex_lock(&writer->mutex);
         is_stopping = writer->is_stopping;
         if (!is_stopping)

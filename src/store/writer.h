@@ -43,6 +43,8 @@ struct writer_stats {
     instant last_commit_at;
     instant checkpoint_began_at; /* of the newest complete pass */
     int64_t size_bytes;
+    bool is_disk_known; /* and then: */
+    struct store_disk disk;
 };
 
 struct writer_callbacks {

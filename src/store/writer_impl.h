@@ -129,6 +129,7 @@ struct writer {
     instant retry_at;     /* INSTANT_NEVER: not failing */
     unsigned failures_in_a_row;
     bool is_reopen_wanted;
+    instant disk_seen_at;
     bool is_idle; /* the newest turn found nothing to write */
 };
 
