@@ -12,7 +12,8 @@ static void set_rate(struct budget *budget, double per_minute)
                         ? 1
                         : fmax(BUDGET_BURST_MIN, per_minute / 60 * BUDGET_BURST_SECONDS);
     /* A minute that begins with what was saved up must not see more than the limit either. */
-    budget->per_second = (per_minute + 1 - budget->burst) / 60;
+    budget->limit = (per_minute + 1 - budget->burst) / 60;
+    budget->per_second = fmin(budget->limit, budget->ceiling);
 }
 
 static void fill(struct budget *budget, instant now)
@@ -26,7 +27,7 @@ static void fill(struct budget *budget, instant now)
 
 void budget_init(struct budget *budget, double per_minute, instant now)
 {
-    *budget = (struct budget){.filled_at = now};
+    *budget = (struct budget){.filled_at = now, .ceiling = INFINITY};
     set_rate(budget, per_minute);
     budget->level = 1; /* the first minute counts like every other */
 }
@@ -36,6 +37,14 @@ void budget_set_rate(struct budget *budget, double per_minute, instant now)
     fill(budget, now);
     set_rate(budget, per_minute);
     budget->level = fmin(budget->level, budget->burst);
+}
+
+void budget_set_ceiling(struct budget *budget, double requests_per_second, instant now)
+{
+    assert(requests_per_second > 0);
+    fill(budget, now);
+    budget->ceiling = requests_per_second;
+    budget->per_second = fmin(budget->limit, budget->ceiling);
 }
 
 instant budget_ready_at(struct budget *budget, instant now)

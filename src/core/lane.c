@@ -333,6 +333,25 @@ uint32_t lanes_count(const struct lanes *lanes, unsigned group)
     return count;
 }
 
+static double interval_s(const struct lane_group *group, double weight, double on_time)
+{
+    double target = duration_to_s(group->target), maximum = duration_to_s(group->maximum);
+    double stretched = target * fmax(1, sqrt(on_time / weight));
+    return maximum > 0 ? fmin(stretched, fmax(maximum, target)) : stretched;
+}
+
+double lanes_need(const struct lanes *lanes, unsigned groups, double on_time)
+{
+    double need = 0;
+    for (unsigned i = 0; i < LANE_FIFOS; i++) {
+        const struct lane_group *group = &lanes->groups[i / LANE_CLASSES];
+        uint32_t count = lanes->fifos[i].count;
+        if (count > 0 && (groups >> (i / LANE_CLASSES) & 1) && group->rank == RANK_NORMAL)
+            need += count / interval_s(group, lanes->class_weights[i % LANE_CLASSES], on_time);
+    }
+    return need;
+}
+
 /* The latest stamp that has reached its target. */
 static instant due_before(const struct lanes *lanes, unsigned group, instant now)
 {

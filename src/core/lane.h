@@ -139,6 +139,10 @@ size_t lanes_select(struct lanes *lanes, const struct lane_query *query, token_i
 instant lanes_next_due(const struct lanes *lanes, unsigned groups, duration lead);
 
 uint32_t lanes_count(const struct lanes *lanes, unsigned group);
+/* Tokens a second of these groups (a bit each) for whoever weighs `on_time` or more to keep the
+ * target, and lighter ones √(on_time / weight) times it, as the index has them, but nobody more
+ * than the maximum age. 0: for all to keep the target; INFINITY: for nobody to pass the maximum. */
+double lanes_need(const struct lanes *lanes, unsigned groups, double on_time);
 /* Those past their target; amortised O(1) a token. */
 uint32_t lanes_count_due(struct lanes *lanes, unsigned group, instant now);
 /* Those with a stamp at or before this one; stops counting at LANE_WALK_MAX. */
