@@ -10,7 +10,7 @@
 #include "api/page_view.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "core/lane_kind.h"
+#include "core/core.h"
 #include "core/outcome.h"
 #include "feed/source.h"
 #include <inttypes.h>
@@ -54,6 +54,34 @@ static void write_lists(FILE *out, const struct status_page *page)
     }
 }
 
+/* What the load is judged by. */
+static void write_readings(FILE *out, const struct status_page *page)
+{
+    for (unsigned i = 0; i < LOAD_READING_COUNT; i++) {
+        char name[64];
+        double value = page_bits(&page->load.readings_bits[i]);
+        if (!isfinite(value))
+            continue;
+        snprintf(name, sizeof name, "load_%s", load_reading_name(i));
+        head(out, name, "gauge", load_reading_help(i));
+        fprintf(out, PREFIX "%s", name);
+        number(out, value);
+    }
+}
+
+static void write_signals(FILE *out, const struct status_page *page)
+{
+    head(out, "load_signal_level", "gauge", "Load signals: 0 normal, 1 reduced, 2 minimal");
+    for (int i = 0; i < LOAD_SIGNAL_COUNT; i++)
+        fprintf(out, PREFIX "load_signal_level{signal=\"%s\"} %" PRIu64 "\n",
+                load_signal_name((enum load_signal_id)i), page_word(&page->load.signals[i].level));
+    head(out, "load_feature_off", "gauge", "1 while an optional feature is off because of load");
+    for (unsigned i = 0; i < LOAD_FEATURE_COUNT; i++)
+        fprintf(out, PREFIX "load_feature_off{feature=\"%s\"} %d\n",
+                load_feature_name((enum load_feature)i),
+                (int)(page_word(&page->load.features_off) >> i & 1));
+}
+
 /* ---- families by group ---- */
 
 struct group_family {
@@ -81,6 +109,16 @@ static double group_deferred(const struct page_group *group)
     return (double)page_word(&group->deferred);
 }
 
+static double group_deferred_by_load(const struct page_group *group)
+{
+    return (double)page_word(&group->deferred_by_load);
+}
+
+static double group_oldest_deferred(const struct page_group *group)
+{
+    return (double)page_word(&group->oldest_deferred_us) / 1e6;
+}
+
 static double group_oldest(const struct page_group *group)
 {
     return (double)page_word(&group->oldest_age_us) / 1e6;
@@ -98,6 +136,10 @@ static const struct group_family group_families[] = {
      group_on_time},
     {"refresh_target_seconds", "gauge", "Target age", group_target},
     {"tokens_deferred", "gauge", "Tokens past their target and not sent", group_deferred},
+    {"tokens_deferred_by_load", "gauge", "Of these, not because of the upstream's limit",
+     group_deferred_by_load},
+    {"oldest_deferred_age_seconds", "gauge", "Age of the oldest of them; 0 without any",
+     group_oldest_deferred},
     {"oldest_age_seconds", "gauge", "Age of the oldest, at the engine's last sample", group_oldest},
     {"last_refresh_timestamp_seconds", "gauge", "Last answer with data, Unix time", group_last},
 };
@@ -207,6 +249,21 @@ static void write_lane_families(FILE *out, const struct status_page *page)
             number(out, value);
         }
     }
+}
+
+static void write_capacities(FILE *out, const struct status_page *page)
+{
+    head(out, "lane_capacity_per_second", "gauge",
+         "Requests a second that a bound allows; none: it does not bound this kind");
+    for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
+        for (int limit = 0; limit < LANE_LIMIT_COUNT; limit++) {
+            double value = page_bits(&page->lanes[lane].capacities_bits[limit]);
+            if (!isfinite(value))
+                continue;
+            fprintf(out, PREFIX "lane_capacity_per_second{kind=\"%s\",limit=\"%s\"}",
+                    lane_kind_name((enum lane_kind)lane), lane_limit_name((enum lane_limit)limit));
+            number(out, value);
+        }
 }
 
 static void write_requests(FILE *out, const struct status_page *page)
@@ -329,6 +386,9 @@ void handle_metrics(struct request *request)
     write_group_families(out, page);
     write_requests(out, page);
     write_lane_families(out, page);
+    write_capacities(out, page);
+    write_readings(out, page);
+    write_signals(out, page);
     write_counts(out, page);
     write_processes(out, page);
     write_beats(out, page, clock_now());

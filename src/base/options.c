@@ -354,6 +354,14 @@ static const struct ordered_pair ordered[] = {
     {OPTION_ID_hot_interval_sec, OPTION_ID_maximum_age_sec},
     {OPTION_ID_cold_interval_sec, OPTION_ID_maximum_age_sec},
     {OPTION_ID_arbitrage_min_tx_5m, OPTION_ID_arbitrage_optimal_tx_5m},
+    {OPTION_ID_load_reduced_cpu_percent, OPTION_ID_load_minimal_cpu_percent},
+    {OPTION_ID_load_reduced_memory_percent, OPTION_ID_load_minimal_memory_percent},
+    {OPTION_ID_load_minimal_scale, OPTION_ID_load_reduced_scale},
+    {OPTION_ID_deferral_resume_cpu_percent, OPTION_ID_deferral_low_cpu_percent},
+    {OPTION_ID_deferral_low_cpu_percent, OPTION_ID_deferral_most_cpu_percent},
+    {OPTION_ID_priority_low, OPTION_ID_priority_high},
+    {OPTION_ID_disk_reduced_percent, OPTION_ID_disk_minimal_percent},
+    {OPTION_ID_descriptors_reduced_percent, OPTION_ID_descriptors_minimal_percent},
 };
 
 static double real_value(const struct options *options, enum option_id id)

@@ -27,6 +27,7 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
     for (int i = 0; i < LANE_KIND_COUNT; i++)
         budget_init(&core->lanes[i].budget, 60, now);
     breaker_init(&core->breaker, (uint64_t)now.us ^ (uint64_t)last_snapshot_id << 32);
+    capacity_init(core);
     schedule_apply_options(core);
     return core;
 }
@@ -242,6 +243,9 @@ static void handle(struct core *core, const struct event *event)
     case EVENT_PAUSE:
         change_pause(core, event->pause.is_paused ? PAUSE_ON : PAUSE_OFF);
         return;
+    case EVENT_LOAD:
+        capacity_on_load(core, event->load.sample);
+        return;
     case EVENT_KIND_COUNT:
         break;
     }
@@ -257,12 +261,22 @@ static const unsigned price_group_to_group[] = {
     [PRICE_ARCHIVED] = GROUP_ARCHIVED,
 };
 
+/* Those past their target, and why they wait. */
+static void sample_deferred(struct core *core, unsigned price_group, struct group_stats *group)
+{
+    enum lane_kind lane = price_group == PRICE_HOT ? LANE_REFRESH : LANE_SCREEN;
+    uint32_t deferred = lanes_count_due(&core->price, price_group, core->now);
+    group->deferred += deferred;
+    if (core->stats.lanes[lane].limit != LIMIT_UPSTREAM)
+        group->deferred_by_load += deferred;
+}
+
 static void sample_groups(struct core *core)
 {
     for (int i = 0; i < GROUP_COUNT; i++) {
         struct group_stats *group = &core->stats.groups[i];
-        group->tokens = group->deferred = group->overdue = 0;
-        group->oldest_age = duration_us(0);
+        group->tokens = group->deferred = group->deferred_by_load = group->overdue = 0;
+        group->oldest_age = group->oldest_deferred_age = duration_us(0);
         follow_sum_recent(core, (enum token_group)i);
     }
     for (unsigned i = 0; i <= PRICE_ARCHIVED; i++) {
@@ -270,12 +284,14 @@ static void sample_groups(struct core *core)
         instant oldest = lanes_oldest(&core->price, i);
         group->target = core->price.groups[i].target;
         group->tokens += lanes_count(&core->price, i);
-        group->deferred += lanes_count_due(&core->price, i, core->now);
+        sample_deferred(core, i, group);
         if (oldest.us == INSTANT_FAR.us)
             continue;
         duration age = instant_diff(core->now, oldest);
         if (age.us > group->oldest_age.us)
             group->oldest_age = age;
+        if (group->oldest_age.us > group->target.us)
+            group->oldest_deferred_age = group->oldest_age;
         int64_t maximum_us = core->price.groups[i].maximum.us;
         if (maximum_us > 0)
             group->overdue += lanes_count_older(&core->price, i,
@@ -317,6 +333,7 @@ static void sample_lanes(struct core *core)
 
 static void sample(struct core *core)
 {
+    capacity_plan(core);
     sample_groups(core);
     sample_lanes(core);
     for (int i = 0; i < JOB_COUNT; i++) {

@@ -18,6 +18,7 @@
 #include "base/options.h"
 #include "core/breaker.h"
 #include "core/lane_kind.h"
+#include "core/load.h"
 #include "core/outcome.h"
 #include "core/token_table.h"
 #include "core/transition.h"
@@ -74,6 +75,22 @@ enum pause_state {
 
 const char *pause_state_name(enum pause_state state);
 
+/* What bounds how much a lane asks for. X(code, name) */
+#define LANE_LIMIT_LIST(X)                                                                         \
+    X(LIMIT_UPSTREAM, "upstream") /* its limit, as far as we use it */                             \
+    X(LIMIT_CPU, "cpu")           /* what our CPUs can work through */                             \
+    X(LIMIT_STORE, "store")       /* what the store can take */                                    \
+    X(LIMIT_LEVEL, "level")       /* what the load level leaves of the work, under strain */
+
+enum lane_limit {
+#define X(code, name) code,
+    LANE_LIMIT_LIST(X)
+#undef X
+        LANE_LIMIT_COUNT
+};
+
+const char *lane_limit_name(enum lane_limit limit);
+
 /* ---- events ---- */
 
 enum event_kind {
@@ -89,6 +106,7 @@ enum event_kind {
     EVENT_QUARANTINE,     /* it was so once too often: do not send it at all */
     EVENT_RELEASE,        /* out of quarantine: a suspect first, in both of its lanes */
     EVENT_PAUSE,          /* send nothing new, or go on */
+    EVENT_LOAD,           /* the sample of a second: how busy everything is */
     EVENT_KIND_COUNT
 };
 
@@ -140,6 +158,9 @@ struct event {
         struct {
             bool is_paused;
         } pause;
+        struct {
+            const struct load_sample *sample;
+        } load;
     };
 };
 
@@ -245,8 +266,10 @@ struct group_stats {
     duration target;
     instant last_answer_at;
     duration oldest_age;
-    uint32_t deferred; /* past the target and not sent */
-    uint32_t overdue;  /* of these, past the maximum age (counted to thousands): critical */
+    uint32_t deferred;            /* past the target and not sent */
+    uint32_t deferred_by_load;    /* of these, for another reason than the upstream's limit */
+    duration oldest_deferred_age; /* 0: nobody is deferred */
+    uint32_t overdue; /* of the deferred, past the maximum age (counted to thousands): critical */
 };
 
 struct lane_stats {
@@ -258,7 +281,9 @@ struct lane_stats {
     uint32_t used_last_minute;
     duration latency; /* smoothed */
     uint32_t deferred;
-    instant rest_until; /* INSTANT_NEVER: not resting */
+    double capacities[LANE_LIMIT_COUNT]; /* requests a second; INFINITY: that does not bound it */
+    enum lane_limit limit;               /* the smallest of them */
+    instant rest_until;                  /* INSTANT_NEVER: not resting */
     instant last_ok_at;
 };
 
@@ -278,6 +303,8 @@ struct job_stats {
 
 struct core_stats {
     uint64_t steps;
+    struct load load;
+    double token_cost_s; /* CPU seconds of the engine for a token answered; NaN: unknown */
     uint64_t tokens_added, tokens_known, tokens_refused;
     uint64_t snapshots, activated, demoted, archived, reactivated;
     uint64_t without_data;

@@ -16,6 +16,8 @@
 #define WEIGHT_MOMENTUM_DELTA 0.20
 #define WEIGHT_SCORE          0.1
 
+#define COARSE_HISTORY 2 /* × min_score_change, while detail is what can be spared */
+
 /* Not twice in this time for the same wish, however the upstream's answers flap. */
 #define DISCOVER_AGAIN_MIN duration_s(60)
 
@@ -376,11 +378,19 @@ static void set_score(struct core *core, struct token *draft)
     state->score = smoothed.total;
 }
 
+/* How far a score must have moved to enter the token's history. */
+static double change_to_keep(const struct core *core)
+{
+    if (!load_has(&core->load, FEATURE_HISTORY))
+        return INFINITY;
+    bool in_detail = load_has(&core->load, FEATURE_HISTORY_DETAIL);
+    return core->options.min_score_change * (in_detail ? 1 : COARSE_HISTORY);
+}
+
 /* True when the newest score is to be kept in its history. */
 static bool set_snapshot(struct core *core, struct token_state *state)
 {
-    if (state->snapshot_id != 0 &&
-        fabs(state->score - state->score_stored) < core->options.min_score_change)
+    if (state->snapshot_id != 0 && fabs(state->score - state->score_stored) < change_to_keep(core))
         return false;
     state->snapshot_id = ++core->last_snapshot_id;
     state->score_stored = state->score;

@@ -16,6 +16,14 @@
 #define FIRST_ARCHIVER_AFTER  duration_s(60)
 #define FIRST_RETENTION_AFTER duration_s(30)
 #define POSTPONED_BY          duration_s(10) /* while the upstream is silent */
+/* × the interval, while that can be spared */
+#define EXPORTS_SPARED  2
+#define CLEAN_UP_SPARED 4
+
+static double spared(const struct core *core, enum load_feature feature, double factor)
+{
+    return load_has(&core->load, feature) ? 1 : factor;
+}
 
 duration jobs_interval(const struct core *core, enum job job)
 {
@@ -25,9 +33,11 @@ duration jobs_interval(const struct core *core, enum job job)
     case JOB_ACTIVATION:
         return duration_s(core->options.activation_interval_sec);
     case JOB_EXPORT:
-        return duration_s(core->options.export_interval_sec);
+        return duration_s(core->options.export_interval_sec *
+                          spared(core, FEATURE_EXPORT_RATE, EXPORTS_SPARED));
     case JOB_RETENTION:
-        return duration_s(core->options.retention_interval_sec);
+        return duration_s(core->options.retention_interval_sec *
+                          spared(core, FEATURE_CLEAN_UP, CLEAN_UP_SPARED));
     case JOB_RECALCULATE:
     case JOB_COUNT:
         break;

@@ -18,6 +18,23 @@ static const char *const trusts[] = {TRUST_LIST(X)};
 static const char *const pause_states[] = {PAUSE_STATE_LIST(X)};
 static const char *const breaker_states[] = {BREAKER_STATE_LIST(X)};
 static const char *const transitions[] = {TRANSITION_LIST(X)};
+static const char *const load_levels[] = {LOAD_LEVEL_LIST(X)};
+static const char *const lane_limits[] = {LANE_LIMIT_LIST(X)};
+static const char *const feature_states[] = {FEATURE_STATE_LIST(X)};
+#undef X
+
+#define X(code, text, help) [code] = text,
+static const char *const readings[] = {LOAD_READING_LIST(X)};
+static const char *const load_signals[] = {LOAD_SIGNAL_LIST(X)};
+#undef X
+#define X(code, text, help) [code] = help,
+static const char *const reading_helps[] = {LOAD_READING_LIST(X)};
+#undef X
+#define X(code, text, level, disk, sentence) [code] = text,
+static const char *const load_features[] = {LOAD_FEATURE_LIST(X)};
+#undef X
+#define X(code, text, level, disk, sentence) [code] = sentence,
+static const char *const feature_sentences[] = {LOAD_FEATURE_LIST(X)};
 #undef X
 
 static const char *name_of(const char *const names[], size_t count, unsigned value)
@@ -85,6 +102,46 @@ const char *pause_state_name(enum pause_state state)
     return name_of(pause_states, PAUSE_STATE_COUNT, (unsigned)state);
 }
 
+const char *load_level_name(enum load_level level)
+{
+    return name_of(load_levels, LOAD_LEVEL_COUNT, (unsigned)level);
+}
+
+const char *load_signal_name(enum load_signal_id signal)
+{
+    return name_of(load_signals, LOAD_SIGNAL_COUNT, (unsigned)signal);
+}
+
+const char *load_reading_name(unsigned reading)
+{
+    return name_of(readings, LOAD_READING_COUNT, reading);
+}
+
+const char *load_reading_help(unsigned reading)
+{
+    return name_of(reading_helps, LOAD_READING_COUNT, reading);
+}
+
+const char *load_feature_name(enum load_feature feature)
+{
+    return name_of(load_features, LOAD_FEATURE_COUNT, (unsigned)feature);
+}
+
+const char *load_feature_sentence(enum load_feature feature)
+{
+    return name_of(feature_sentences, LOAD_FEATURE_COUNT, (unsigned)feature);
+}
+
+const char *feature_state_name(enum feature_state state)
+{
+    return name_of(feature_states, FEATURE_STATE_COUNT, (unsigned)state);
+}
+
+const char *lane_limit_name(enum lane_limit limit)
+{
+    return name_of(lane_limits, LANE_LIMIT_COUNT, (unsigned)limit);
+}
+
 const char *transition_name(enum transition what)
 {
     return name_of(transitions, TRANSITION_COUNT, (unsigned)what);
@@ -102,6 +159,10 @@ const char *transition_state_name(enum transition what, unsigned state)
         return trust_name((enum trust)state);
     case TRANSITION_PAUSE:
         return pause_state_name((enum pause_state)state);
+    case TRANSITION_LOAD:
+        return load_level_name((enum load_level)state);
+    case TRANSITION_FEATURE:
+        return feature_state_name((enum feature_state)state);
     case TRANSITION_COUNT:
         break;
     }

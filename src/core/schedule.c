@@ -73,11 +73,8 @@ static bool is_feasible(const struct core *core, enum lane_kind lane)
 {
     const struct lanes *lanes = lane == LANE_DISCOVER ? &core->discover : &core->price;
     double slots = lane == LANE_DISCOVER ? 1 : REQUEST_ADDRESSES_MAX;
-    double cost = fmax(1, core->lanes[lane].token_cost), demand = 0;
-    for (unsigned group = 0; group < LANE_GROUPS_MAX; group++)
-        if ((follow_group_mask(lane) >> group & 1) && lanes->groups[group].rank == RANK_NORMAL)
-            demand += lanes_count(lanes, group) * cost / slots /
-                      duration_to_s(lanes->groups[group].target);
+    double cost = fmax(1, core->lanes[lane].token_cost);
+    double demand = lanes_need(lanes, follow_group_mask(lane), 0) * cost / slots;
     return demand <= core->lanes[lane].budget.per_second * FEASIBLE_SHARE;
 }
 
@@ -412,6 +409,7 @@ static void take_answer(struct core *core, const struct request *request, const 
         is_suspiciously_empty(core, request, &sorted) ? FEED_EMPTY : FEED_OK;
     core->stats.lanes[request->lane].outcomes[outcome]++;
     bool is_cleared = end_trial(core, request, outcome);
+    core->tokens_answered += request->token_count;
     for (int i = 0; i < request->token_count; i++) {
         assert(core_room(core) >= ACTIONS_PER_TOKEN);
         if (!(request->withdrawn >> i & 1))

@@ -5,6 +5,7 @@
  *   schedule.c  requests: what to send now, what an answer means, what overran
  *   follow.c    tokens: what an answer makes of one, and where it stands then
  *   jobs.c      archiver, activation sweep, export, retention
+ *   capacity.c  what the load leaves of the work: the lanes' ceilings
  *   trust.c     tokens that may have killed us: alone, or not at all
  */
 #ifndef MOONWATCH_CORE_STATE_H
@@ -76,6 +77,14 @@ struct job_state {
     instant last_run_at; /* when the newest began */
 };
 
+/* What the CPUs can work through. */
+struct cpu_meter {
+    double token_cost_s; /* smoothed; NaN: unknown */
+    double usable_cores; /* for the engine; NaN: unknown */
+    uint64_t tokens_before;
+    instant measured_at;
+};
+
 struct core {
     struct options options;
     struct token_table *table;
@@ -90,6 +99,9 @@ struct core {
     int64_t last_snapshot_id;
     bool is_restart_asked;
     enum pause_state pause;
+    struct load load;
+    struct cpu_meter cpu;
+    uint64_t tokens_answered;
     struct recent_slice recent[GROUP_COUNT][RECENT_SLICES];
     struct core_stats stats;
     struct trials suspects;
@@ -123,6 +135,11 @@ const struct request *schedule_find(const struct core *core, uint64_t handle);
 /* What is under way about this token is not listened to any more. */
 void schedule_withdraw(struct core *core, token_id id);
 bool schedule_is_silent(const struct core *core); /* no answer said anything of late */
+
+/* capacity.c */
+void capacity_init(struct core *core);
+void capacity_on_load(struct core *core, const struct load_sample *sample);
+void capacity_plan(struct core *core); /* once a second: who stands in the lanes has changed */
 
 /* follow.c */
 struct lanes *follow_lanes(struct core *core, enum lane_kind lane);

@@ -11,7 +11,9 @@
     X(TRANSITION_JOB, "job")               /* enum job_run_state; enum job */                      \
     X(TRANSITION_SUSPECT, "suspect")       /* enum trust; a token */                               \
     X(TRANSITION_QUARANTINE, "quarantine") /* enum trust, into it and out of it; a token */        \
-    X(TRANSITION_PAUSE, "pause")           /* enum pause_state; no id */
+    X(TRANSITION_PAUSE, "pause")           /* enum pause_state; no id */                           \
+    X(TRANSITION_LOAD, "load")             /* enum load_level; enum load_signal_id */              \
+    X(TRANSITION_FEATURE, "feature")       /* enum feature_state; enum load_feature */
 
 enum transition {
 #define X(code, text) code,

@@ -243,12 +243,9 @@ static void tell_stretch(struct engine *engine)
 
 void engine_on_second(struct engine *engine)
 {
-    instant now = clock_now();
     if (engine->is_stopping)
         return; /* feed and source are gone, or going */
-    double lag = duration_to_s(instant_diff(now, engine->second_expected_at));
-    page_set(engine->page, GAUGE_LOOP_LAG, lag < 0 ? 0 : lag);
-    engine->second_expected_at = instant_add(now, duration_s(1));
+    engine_look_at_load(engine);
     engine_publish(engine);
     engine_release_expired(engine);
     engine_keep_incidents(engine);

@@ -2,6 +2,7 @@
 #ifndef MOONWATCH_ENGINE_PARTS_H
 #define MOONWATCH_ENGINE_PARTS_H
 
+#include "base/machine.h"
 #include "core/core.h"
 #include "engine/exporter.h"
 #include "feed/source.h"
@@ -13,6 +14,19 @@
 #include "page/table_memory.h"
 #include "store/writer.h"
 #include <uv.h>
+
+/* What load.c keeps between two looks. */
+#define REFUSED_SPAN_S 60
+struct load_watch {
+    struct machine machine;
+    struct load_sample sample; /* the newest */
+    double lag_s;              /* worst since the last look */
+    instant beat_expected_at;
+    struct {
+        uint64_t ended, refused; /* of all requests ever, a minute ago and since */
+    } past[REFUSED_SPAN_S];
+    uint64_t looks;
+};
 
 struct engine {
     uv_loop_t loop;
@@ -41,9 +55,9 @@ struct engine {
     uint64_t incident_kept;     /* the newest that the store has been told of */
     uint64_t failures_in_a_row; /* of requests */
     instant failure_told_at;
-    instant second_expected_at;
     duration start_patience; /* how long a thread may take to start; before there are any */
     bool is_left_behind;     /* a feed worker hangs, and the process must not wait for it */
+    struct load_watch load;
     struct actions actions;
 };
 
@@ -91,6 +105,13 @@ void engine_reply(struct engine *engine, const struct reply *reply);
 
 /* commands.c */
 void engine_on_commands(uv_poll_t *poll, int status, int events);
+
+/* load.c */
+void engine_load_start(struct engine *engine);
+void engine_note_lag(struct engine *engine); /* at each beat of the loop */
+void engine_look_at_load(struct engine *engine);
+void engine_tell_load(struct engine *engine, const struct action *action);
+void engine_publish_load(struct engine *engine);
 
 /* publish.c */
 void engine_publish(struct engine *engine);

@@ -98,19 +98,19 @@ static void perform_history(struct engine *engine, const struct action *action)
 /* As the flight recorder keeps it. */
 static struct flight_note note_of(const struct engine *engine, const struct action *action)
 {
-    static const enum flight_kind kinds[TRANSITION_COUNT] = {[TRANSITION_BREAKER] = FLIGHT_BREAKER,
-                                                             [TRANSITION_JOB] = FLIGHT_JOB,
-                                                             [TRANSITION_SUSPECT] = FLIGHT_SUSPECT,
-                                                             [TRANSITION_QUARANTINE] =
-                                                                 FLIGHT_SUSPECT,
-                                                             [TRANSITION_PAUSE] = FLIGHT_PAUSE};
+    static const enum flight_kind kinds[TRANSITION_COUNT] = {
+        [TRANSITION_BREAKER] = FLIGHT_BREAKER, [TRANSITION_JOB] = FLIGHT_JOB,
+        [TRANSITION_SUSPECT] = FLIGHT_SUSPECT, [TRANSITION_QUARANTINE] = FLIGHT_SUSPECT,
+        [TRANSITION_PAUSE] = FLIGHT_PAUSE,     [TRANSITION_LOAD] = FLIGHT_LOAD,
+        [TRANSITION_FEATURE] = FLIGHT_FEATURE,
+    };
     enum transition what = action->transition.what;
     bool is_of_token = what == TRANSITION_SUSPECT || what == TRANSITION_QUARANTINE;
     struct flight_note note = {.kind = kinds[what],
                                .from = action->transition.from,
                                .to = action->transition.to,
                                .number = action->transition.id};
-    if (what == TRANSITION_JOB)
+    if (!is_of_token)
         note.what = action->transition.id;
     if (is_of_token)
         note.subject = &token_slot(engine->memory.table, action->transition.id)->mint;
@@ -122,6 +122,10 @@ static void perform_transition(struct engine *engine, const struct action *actio
     enum transition what = action->transition.what;
     struct flight_note note = note_of(engine, action);
     engine_note(engine, &note);
+    if (what == TRANSITION_LOAD || what == TRANSITION_FEATURE) {
+        engine_tell_load(engine, action);
+        return;
+    }
     /* Jobs begin and end every few seconds. */
     LOG_AT(what == TRANSITION_JOB ? LOG_DEBUG : LOG_INFO, "heal", transition_name(what),
            LOG_STRING("from", transition_state_name(what, action->transition.from)),

@@ -123,6 +123,7 @@ static void on_beat(uv_timer_t *timer)
 {
     struct engine *engine = timer->data;
     engine_beat(engine, duration_us(0));
+    engine_note_lag(engine);
     if (engine->faults != NULL)
         suffer(engine);
 }
@@ -296,7 +297,7 @@ static void start_handles(struct engine *engine)
 static void start_timers(struct engine *engine)
 {
     int64_t beat_ms = engine->options.heartbeat_deadline_ms / BEATS;
-    engine->second_expected_at = instant_add(clock_now(), duration_s(1));
+    engine_load_start(engine);
     uv_timer_start(&engine->second_timer, on_second, 1000, 1000);
     if (engine->faults != NULL && beat_ms > LOOK_BELOW_MS)
         beat_ms = LOOK_BELOW_MS;

@@ -35,6 +35,8 @@ static void publish_groups(struct engine *engine, const struct core_stats *stats
         put(&to->last_answer_us, (uint64_t)from->last_answer_at.us);
         put(&to->oldest_age_us, (uint64_t)from->oldest_age.us);
         put(&to->deferred, from->deferred);
+        put(&to->deferred_by_load, from->deferred_by_load);
+        put(&to->oldest_deferred_us, (uint64_t)from->oldest_deferred_age.us);
     }
 }
 
@@ -55,6 +57,9 @@ static void publish_lanes(struct engine *engine, const struct core_stats *stats)
         put(&to->latency_us, (uint64_t)from->latency.us);
         put(&to->deferred, from->deferred);
         put(&to->paused_until_us, (uint64_t)from->rest_until.us);
+        for (int k = 0; k < LANE_LIMIT_COUNT; k++)
+            page_put_bits(&to->capacities_bits[k], from->capacities[k]);
+        put(&to->limit, from->limit);
     }
 }
 
@@ -153,6 +158,7 @@ void engine_publish(struct engine *engine)
     publish_feed(engine);
     publish_store(engine);
     publish_source(engine);
+    engine_publish_load(engine);
     page_set(engine->page, GAUGE_CPU_SECONDS, duration_to_s(clock_process_cpu()));
     page_set(engine->page, GAUGE_TABLE_BYTES, (double)token_table_bytes_used(engine->memory.table));
     page_set(engine->page, GAUGE_TABLE_CAPACITY, token_table_capacity(engine->memory.table));

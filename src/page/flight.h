@@ -33,6 +33,8 @@
     X(FLIGHT_BREAKER, "breaker", "breaker: %f to %t")                                              \
     X(FLIGHT_SUSPECT, "suspect", "%s: suspicion %f to %t")                                         \
     X(FLIGHT_PAUSE, "pause", "scheduler: %f to %t")                                                \
+    X(FLIGHT_LOAD, "load", "load, %w: %f to %t")                                                   \
+    X(FLIGHT_FEATURE, "feature", "optional feature %w: %t")                                        \
     X(FLIGHT_STORE, "store", "store: %f to %t")                                                    \
     X(FLIGHT_SOURCE, "source", "source: %f to %t")                                                 \
     X(FLIGHT_COMMAND, "command", "command %w (tag %n)")                                            \

@@ -71,6 +71,10 @@ static const char *name_of_what(enum flight_kind kind, unsigned value)
         return job_name((enum job)value);
     case FLIGHT_COMMAND:
         return NAME_AMONG(command_names, value);
+    case FLIGHT_LOAD:
+        return load_signal_name((enum load_signal_id)value);
+    case FLIGHT_FEATURE:
+        return load_feature_name((enum load_feature)value);
     default:
         return NULL;
     }
@@ -94,6 +98,10 @@ static const char *name_of_state(enum flight_kind kind, unsigned value)
         return job_state_name((enum job_run_state)value);
     case FLIGHT_START:
         return NAME_AMONG(stage_names, value);
+    case FLIGHT_LOAD:
+        return load_level_name((enum load_level)value);
+    case FLIGHT_FEATURE:
+        return feature_state_name((enum feature_state)value);
     case FLIGHT_PAUSE:
         return NAME_AMONG(pause_names, value);
     case FLIGHT_STORE:

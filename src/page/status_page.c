@@ -91,6 +91,12 @@ void status_page_init(struct status_page *page)
     page->size = sizeof *page;
     for (int i = 0; i < GAUGE_COUNT; i++)
         page_set(page, (enum gauge)i, NAN);
+    for (int i = 0; i < PAGE_READINGS; i++)
+        page_put_bits(&page->load.readings_bits[i], NAN);
+    for (int i = 0; i < PAGE_SIGNALS; i++)
+        page_put_bits(&page->load.signals[i].percent_bits, NAN);
+    for (int i = 0; i < PAGE_LANES * PAGE_LIMITS; i++)
+        page_put_bits(&page->lanes[i / PAGE_LIMITS].capacities_bits[i % PAGE_LIMITS], INFINITY);
     options_init(&page->texts[0].options);
 }
 
@@ -210,19 +216,29 @@ enum page_process_id beat_process(enum beat beat)
 
 /* ---- numbers ---- */
 
-void page_set(struct status_page *page, enum gauge gauge, double value)
+void page_put_bits(_Atomic uint64_t *where, double value)
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
-    atomic_store_explicit(&page->gauges[gauge], bits, memory_order_relaxed);
+    atomic_store_explicit(where, bits, memory_order_relaxed);
+}
+
+double page_get_bits(const _Atomic uint64_t *where)
+{
+    uint64_t bits = atomic_load_explicit(where, memory_order_relaxed);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+void page_set(struct status_page *page, enum gauge gauge, double value)
+{
+    page_put_bits(&page->gauges[gauge], value);
 }
 
 double page_get(const struct status_page *page, enum gauge gauge)
 {
-    uint64_t bits = atomic_load_explicit(&page->gauges[gauge], memory_order_relaxed);
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    return page_get_bits(&page->gauges[gauge]);
 }
 
 const char *counter_name(enum counter counter)

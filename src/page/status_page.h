@@ -69,6 +69,9 @@
     X(COUNTER_STARVED, "starved_total",                                                            \
       "Times that a thread was late because the machine gave it no CPU, and was waited for")       \
     X(COUNTER_API_RESTARTS, "api_restarts_total", "Times the api process was started again")       \
+    X(COUNTER_LOAD_CHANGES, "load_level_changes_total", "Changes of the level of a load signal")   \
+    X(COUNTER_LOAD_UNREADABLE, "load_unreadable_total",                                            \
+      "Texts about the machine that made no sense")                                                \
     X(COUNTER_INCIDENTS, "incidents_total", "Incidents recorded")                                  \
     X(COUNTER_INCIDENTS_LOST, "incidents_lost_total", "Incidents that could not be written")
 
@@ -90,7 +93,12 @@
     X(GAUGE_GENERATION, "generation", "Generation of the engine")                                  \
     X(GAUGE_BREAKER, "breaker_state",                                                              \
       "Circuit breaker of the upstream: 0 closed, 1 open, 2 half-open")                            \
-    X(GAUGE_QUARANTINED, "tokens_quarantined", "Tokens in quarantine now")
+    X(GAUGE_QUARANTINED, "tokens_quarantined", "Tokens in quarantine now")                         \
+    X(GAUGE_LOAD_LEVEL, "load_level", "Load level: 0 normal, 1 reduced, 2 minimal")                \
+    X(GAUGE_LOAD_SCALE, "load_scale_ratio", "Share of its work that the engine plans")             \
+    X(GAUGE_LOAD_DEFERS, "load_deferral",                                                          \
+      "Who waits because of load: 0 nobody, 1 low priority, 2 all but high")                       \
+    X(GAUGE_TOKEN_COST, "token_cpu_seconds", "CPU time of the engine for a token answered")
 
 /* X(code, name) */
 #define PROCESS_LIST(X)                                                                            \
@@ -174,6 +182,9 @@ enum gauge {
 #define PAGE_PAIR_ISSUES  16 /* enum pair_issue */
 #define PAGE_SOURCE_COUNT 16 /* enum source_count */
 #define PAGE_JOBS         8  /* enum job */
+#define PAGE_LIMITS       6  /* enum lane_limit */
+#define PAGE_READINGS     40 /* enum load_reading */
+#define PAGE_SIGNALS      12 /* enum load_signal_id */
 
 struct page_group {
     _Atomic uint64_t tokens;
@@ -181,10 +192,12 @@ struct page_group {
     _Atomic uint64_t refreshes_on_time; /* of these, within 1.1 × target of the one before */
     _Atomic uint64_t recent;            /* the same two of the last five minutes */
     _Atomic uint64_t recent_on_time;
-    _Atomic uint64_t target_us;      /* the interval in force */
-    _Atomic uint64_t last_answer_us; /* instant */
-    _Atomic uint64_t oldest_age_us;  /* of its tokens, at the last sample */
-    _Atomic uint64_t deferred;       /* past the target and not sent */
+    _Atomic uint64_t target_us;          /* the interval in force */
+    _Atomic uint64_t last_answer_us;     /* instant */
+    _Atomic uint64_t oldest_age_us;      /* of its tokens, at the last sample */
+    _Atomic uint64_t deferred;           /* past the target and not sent */
+    _Atomic uint64_t deferred_by_load;   /* of these, not because of the upstream's limit */
+    _Atomic uint64_t oldest_deferred_us; /* age; 0: nobody is deferred */
 };
 
 struct page_lane {
@@ -194,15 +207,31 @@ struct page_lane {
     _Atomic uint64_t in_flight;
     _Atomic uint64_t allowed_per_minute_bits; /* double */
     _Atomic uint64_t used_last_minute;
-    _Atomic uint64_t latency_us;      /* smoothed */
-    _Atomic uint64_t deferred;        /* past their target and not sent */
-    _Atomic uint64_t paused_until_us; /* resting after a refusal; 0 not */
+    _Atomic uint64_t latency_us;                   /* smoothed */
+    _Atomic uint64_t deferred;                     /* past their target and not sent */
+    _Atomic uint64_t paused_until_us;              /* resting after a refusal; 0 not */
+    _Atomic uint64_t capacities_bits[PAGE_LIMITS]; /* doubles, requests a second; INFINITY: none */
+    _Atomic uint64_t limit;                        /* enum lane_limit: the smallest */
 };
 
 struct page_job {
     _Atomic uint64_t runs;
     _Atomic uint64_t last_run_us;
     _Atomic uint64_t interval_us;
+};
+
+struct page_signal {
+    _Atomic uint64_t level;        /* enum load_level */
+    _Atomic uint64_t percent_bits; /* double; NaN: unknown */
+    _Atomic uint64_t since_us;     /* of the level; 0: from the start */
+};
+
+struct page_load {
+    _Atomic uint64_t sampled_at_us;
+    _Atomic uint64_t readings_bits[PAGE_READINGS]; /* doubles; NaN: unknown */
+    struct page_signal signals[PAGE_SIGNALS];
+    _Atomic uint64_t level_since_us;
+    _Atomic uint64_t features_off; /* a bit for each enum load_feature */
 };
 
 /* Written by the supervisor. */
@@ -252,6 +281,7 @@ struct status_page {
     struct page_group groups[PAGE_GROUPS];
     struct page_lane lanes[PAGE_LANES];
     struct page_job jobs[PAGE_JOBS];
+    struct page_load load;
     _Atomic uint64_t pair_issues[PAGE_PAIR_ISSUES];
     _Atomic uint64_t source_counts[PAGE_SOURCE_COUNT];
     _Atomic uint64_t newest_snapshot; /* id, durable */
@@ -290,6 +320,10 @@ static inline void page_add(struct status_page *page, enum counter counter, uint
 {
     atomic_fetch_add_explicit(&page->counters[counter], n, memory_order_relaxed);
 }
+
+/* A double in a word. */
+void page_put_bits(_Atomic uint64_t *where, double value);
+double page_get_bits(const _Atomic uint64_t *where);
 
 void page_set(struct status_page *page, enum gauge gauge, double value);
 double page_get(const struct status_page *page, enum gauge gauge); /* NaN: unknown */

@@ -1,0 +1,204 @@
+/*
+ * The sample of a second: what the machine says (base/machine.h) and what we see of ourselves, for
+ * the core to judge (core/load.h) and for people to read. Where the loop may not wait it does not
+ * ask: the disk is looked at by the store's thread.
+ */
+#include "engine/parts.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+_Static_assert((int)LOAD_READING_COUNT <= PAGE_READINGS, "the page has room for all readings");
+_Static_assert((int)LOAD_SIGNAL_COUNT <= PAGE_SIGNALS, "the page has room for all signals");
+_Static_assert((int)LANE_LIMIT_COUNT <= PAGE_LIMITS, "the page has room for all limits");
+
+#define LOGGER "load"
+
+/* ---- how late the loop is ---- */
+
+static void expect_beat(struct engine *engine, instant now)
+{
+    duration beat = duration_ms((int64_t)uv_timer_get_repeat(&engine->beat_timer));
+    engine->load.beat_expected_at = instant_add(now, beat);
+}
+
+void engine_load_start(struct engine *engine)
+{
+    machine_init(&engine->load.machine);
+    for (int i = 0; i < LOAD_READING_COUNT; i++)
+        engine->load.sample.of[i] = NAN;
+}
+
+/* The beat's timer is the finest there is: what kept it kept everything else. */
+void engine_note_lag(struct engine *engine)
+{
+    struct load_watch *watch = &engine->load;
+    instant now = clock_now();
+    double late_s = duration_to_s(instant_diff(now, watch->beat_expected_at));
+    if (!instant_is_never(watch->beat_expected_at))
+        watch->lag_s = fmax(watch->lag_s, late_s);
+    expect_beat(engine, now);
+}
+
+/* ---- the sample ---- */
+
+static void look_at_machine(struct engine *engine, instant now)
+{
+    const struct page_process *processes = engine->page->processes;
+    const pid_t pids[] = {getpid(), (pid_t)atomic_load(&processes[PROCESS_SUPERVISOR].pid),
+                          (pid_t)atomic_load(&processes[PROCESS_API].pid)};
+    double *of = engine->load.sample.of;
+    machine_look(&engine->load.machine, pids, sizeof pids / sizeof pids[0], now, of);
+    of[READING_OWN_MEMORY] += (double)token_table_bytes_used(engine->memory.table);
+}
+
+static void look_at_store(struct engine *engine)
+{
+    struct writer_stats stats;
+    double *of = engine->load.sample.of;
+    writer_stats(engine->writer, &stats);
+    of[READING_STORE_FILL] = stats.queue_depth / (double)engine->options.store_queue_limit;
+    of[READING_STORE_COMMIT] = stats.commits > 0 ? stats.commit_seconds_last : NAN;
+    of[READING_STORE_WRITES] = stats.state == WRITER_OK;
+    of[READING_DISK] = stats.is_disk_known ? stats.disk.used_ratio : NAN;
+    of[READING_DISK_FREE] = stats.is_disk_known ? stats.disk.free_bytes : NAN;
+}
+
+/* Of those that ended within the last minute; NaN: none did. */
+static double refused_share(struct load_watch *watch, uint64_t ended, uint64_t refused)
+{
+    unsigned slot = (unsigned)(watch->looks % REFUSED_SPAN_S);
+    uint64_t ended_lately = ended - watch->past[slot].ended;
+    uint64_t refused_lately = refused - watch->past[slot].refused;
+    watch->past[slot].ended = ended;
+    watch->past[slot].refused = refused;
+    return ended_lately == 0 ? NAN : (double)refused_lately / (double)ended_lately;
+}
+
+static void look_at_upstream(struct engine *engine)
+{
+    const struct core_stats *stats = core_stats(engine->core);
+    double *of = engine->load.sample.of;
+    uint64_t ended = 0, refused = 0;
+    double slowest_s = 0;
+    for (int i = 0; i < LANE_KIND_COUNT; i++) {
+        const struct lane_stats *lane = &stats->lanes[i];
+        for (int k = 0; k < FEED_OUTCOME_COUNT; k++)
+            ended += lane->outcomes[k];
+        refused += lane->outcomes[FEED_RATE_LIMITED] + lane->outcomes[FEED_FORBIDDEN];
+        slowest_s = fmax(slowest_s, duration_to_s(lane->latency));
+    }
+    of[READING_LATENCY] = slowest_s > 0 ? slowest_s : NAN;
+    of[READING_REFUSED] = refused_share(&engine->load, ended, refused);
+}
+
+void engine_look_at_load(struct engine *engine)
+{
+    struct load_watch *watch = &engine->load;
+    instant now = clock_now();
+    look_at_machine(engine, now);
+    look_at_store(engine);
+    look_at_upstream(engine);
+    watch->sample.of[READING_LAG] = watch->lag_s;
+    watch->lag_s = 0;
+    watch->looks++;
+    struct event event = {.kind = EVENT_LOAD, .load = {&watch->sample}};
+    engine_step(engine, &event);
+}
+
+/* ---- what comes of it ---- */
+
+/* What a machine does that others keep busy is no trouble of ours. */
+static bool is_trouble(const struct action *action)
+{
+    unsigned signal = action->transition.id;
+    return action->transition.to > action->transition.from &&
+           (signal == SIGNAL_STRAIN || signal == SIGNAL_STORE || signal == SIGNAL_DISK ||
+            signal == SIGNAL_DESCRIPTORS);
+}
+
+static void tell_level(struct engine *engine, const struct action *action)
+{
+    const char *signal = load_signal_name((enum load_signal_id)action->transition.id);
+    const char *from = transition_state_name(TRANSITION_LOAD, action->transition.from);
+    const char *to = transition_state_name(TRANSITION_LOAD, action->transition.to);
+    const struct load *load = &core_stats(engine->core)->load;
+    LOG_AT(is_trouble(action) ? LOG_WARNING : LOG_INFO, LOGGER, "a load signal changed its level",
+           LOG_STRING("signal", signal), LOG_STRING("from", from), LOG_STRING("to", to),
+           LOG_DOUBLE("percent", load->signals[action->transition.id].percent),
+           LOG_DOUBLE("work_planned", load->scale));
+    struct store_event event = {.token = TOKEN_NONE, .at = engine->actions.now, .kind = "load"};
+    snprintf(event.reason, sizeof event.reason, "%s: %s to %s", signal, from, to);
+    writer_add_event(engine->writer, &event);
+}
+
+static void set_log_detail(const struct engine *engine, enum feature_state state)
+{
+    enum log_level level = (enum log_level)engine->options.log_level;
+    if (state == FEATURE_OFF && level < LOG_WARNING)
+        level = LOG_WARNING;
+    log_setup(level, (enum log_format)engine->options.log_format);
+}
+
+/* The line about logs is logged before they end, and after they are back. */
+static void tell_feature(const struct engine *engine, const struct action *action)
+{
+    enum load_feature feature = (enum load_feature)action->transition.id;
+    enum feature_state state = (enum feature_state)action->transition.to;
+    if (feature == FEATURE_LOG_DETAIL && state == FEATURE_ON)
+        set_log_detail(engine, state);
+    log_info(LOGGER, "an optional feature goes or comes back with the load",
+             LOG_STRING("feature", load_feature_name(feature)),
+             LOG_STRING("state", feature_state_name(state)),
+             LOG_STRING("off_means", load_feature_sentence(feature)));
+    if (feature == FEATURE_LOG_DETAIL && state == FEATURE_OFF)
+        set_log_detail(engine, state);
+}
+
+void engine_tell_load(struct engine *engine, const struct action *action)
+{
+    if (action->transition.what == TRANSITION_LOAD)
+        tell_level(engine, action);
+    else
+        tell_feature(engine, action);
+}
+
+/* ---- onto the status page ---- */
+
+static void put(_Atomic uint64_t *where, uint64_t value)
+{
+    atomic_store_explicit(where, value, memory_order_relaxed);
+}
+
+static void publish_signals(struct page_load *page, const struct load *load)
+{
+    for (int i = 0; i < LOAD_SIGNAL_COUNT; i++) {
+        put(&page->signals[i].level, load->signals[i].level);
+        page_put_bits(&page->signals[i].percent_bits, load->signals[i].percent);
+        put(&page->signals[i].since_us, (uint64_t)load->signals[i].since.us);
+    }
+    put(&page->level_since_us, (uint64_t)load->level_since.us);
+    put(&page->features_off, load->features_off);
+}
+
+void engine_publish_load(struct engine *engine)
+{
+    const struct core_stats *stats = core_stats(engine->core);
+    struct page_load *page = &engine->page->load;
+    publish_signals(page, &stats->load);
+    for (int i = 0; i < LOAD_READING_COUNT; i++)
+        page_put_bits(&page->readings_bits[i], engine->load.sample.of[i]);
+    put(&page->sampled_at_us, engine->load.looks == 0 ? 0 : (uint64_t)clock_now().us);
+    put(&engine->page->counters[COUNTER_LOAD_CHANGES], stats->load.changes);
+    put(&engine->page->counters[COUNTER_LOAD_UNREADABLE], engine->load.machine.bad_texts);
+    page_set(engine->page, GAUGE_LOAD_LEVEL, stats->load.level);
+    page_set(engine->page, GAUGE_LOAD_SCALE, stats->load.scale);
+    page_set(engine->page, GAUGE_LOAD_DEFERS, stats->load.defer);
+    page_set(engine->page, GAUGE_TOKEN_COST, stats->token_cost_s);
+    if (engine->load.looks > 0)
+        page_set(engine->page, GAUGE_LOOP_LAG, engine->load.sample.of[READING_LAG]);
+}
