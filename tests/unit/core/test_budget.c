@@ -161,6 +161,38 @@ static void a_rate_changes_and_keeps_what_was_saved(void **state)
     assert_true(count <= BUDGET_BURST_MIN);
 }
 
+static void the_lower_of_limit_and_ceiling_is_in_force(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 600, START);
+    double limit = budget.per_second;
+    budget_set_ceiling(&budget, 2, START);
+    assert_true(budget.per_second == 2);
+    budget_take(&budget, START);
+    assert_in_range(instant_diff(budget_ready_at(&budget, START), START).us, 499000, 501000);
+    budget_set_rate(&budget, 60, START); /* the upstream's limit changes under it */
+    assert_true(budget.per_second < 1);
+    budget_set_rate(&budget, 600, START);
+    assert_true(budget.per_second == 2);
+    budget_set_ceiling(&budget, INFINITY, START);
+    assert_true(budget.per_second == limit);
+    budget_set_ceiling(&budget, 1000, START);
+    assert_true(budget.per_second == limit);
+}
+
+/* What was saved up at the old rate stays as it was. */
+static void a_ceiling_takes_effect_from_now_on(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 600, START);
+    budget_take(&budget, START);
+    budget_set_ceiling(&budget, 0.01, at(0.05));
+    budget_set_ceiling(&budget, INFINITY, at(0.05));
+    assert_true(budget_ready_at(&budget, at(0.11)).us <= at(0.11).us);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +203,8 @@ int main(void)
         cmocka_unit_test(rests),
         cmocka_unit_test(many_strikes_stay_at_the_ceiling),
         cmocka_unit_test(a_rate_changes_and_keeps_what_was_saved),
+        cmocka_unit_test(the_lower_of_limit_and_ceiling_is_in_force),
+        cmocka_unit_test(a_ceiling_takes_effect_from_now_on),
     };
     return cmocka_run_group_tests_name("core.budget", tests, NULL, NULL);
 }

@@ -627,6 +627,39 @@ static void agrees_with_the_reference(void **state)
     }
 }
 
+static void expect_need(unsigned groups, double on_time, double tokens)
+{
+    double need = lanes_need(&lanes, groups, on_time);
+    if (fabs(need - tokens) > tokens * 1e-9)
+        fail_msg("%g tokens a second, not %g", need, tokens);
+}
+
+/* Weights that are classes: a power of two over the least. */
+static void says_what_it_needs(void **state)
+{
+    (void)state;
+    const double heavy = WEIGHT_MIN * 64, light = WEIGHT_MIN * 4;
+    expect_need(15, 0, 0);
+    for (token_id id = 1; id <= 10; id++)
+        put(id, 0, heavy, 1);
+    for (token_id id = 11; id <= 20; id++)
+        put(id, 0, light, 1);
+    for (token_id id = 21; id <= 30; id++)
+        put(id, 1, light, 1);
+    put(31, 2, heavy, 1); /* spare: rides along, or not */
+    put(32, 3, heavy, 1); /* urgent: not a matter of a rate */
+    expect_need(15, 0, 20 / 15.0 + 10 / 45.0);
+    expect_need(1, 0, 20 / 15.0);
+    expect_need(15, light, 20 / 15.0 + 10 / 45.0);
+    /* Sixteen times lighter: four times as old. */
+    expect_need(15, heavy, 10 / 15.0 + 10 / 60.0 + 10 / 180.0);
+    expect_need(15, INFINITY, 30 / 3600.0);
+    lanes_set_group(&lanes, 0, group_of(15, 30, RANK_NORMAL));
+    expect_need(15, heavy, 10 / 15.0 + 10 / 30.0 + 10 / 180.0);
+    lanes_set_group(&lanes, 0, group_of(15, 0, RANK_NORMAL)); /* no maximum: no need to live */
+    expect_need(1, INFINITY, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -653,6 +686,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_place_too_far_to_look_for_is_refused, set_up_many,
                                         tear_down),
         TEST(agrees_with_the_reference),
+        TEST(says_what_it_needs),
     };
     return cmocka_run_group_tests_name("core.lane", tests, NULL, NULL);
 }
