@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 4
+#define STATUS_PAGE_LAYOUT 5
 
 /* Monotonic since the process started. X(id, metric name without "moonwatch_", help) */
 #define COUNTER_LIST(X)                                                                            \
