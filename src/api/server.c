@@ -339,9 +339,8 @@ static bool server_start(struct api *api, char why[512])
 static void find_incidents(struct api *api)
 {
     char state[PATH_MAX];
-    bool fits = state_dir_path(&api->options, state) &&
-                snprintf(api->incidents_folder, PATH_MAX, "%s/incidents", state) < PATH_MAX;
-    if (!fits)
+    state_dir_path(&api->options, state);
+    if (snprintf(api->incidents_folder, PATH_MAX, "%s/incidents", state) >= PATH_MAX)
         api->incidents_folder[0] = '\0';
 }
 

@@ -8,7 +8,7 @@
 
 #define INCIDENTS_SHOWN 20
 
-/* The newest, newest first; as a table, or as one JSON array. False with a sentence. */
-bool incidents_print(FILE *out, const struct options *options, bool as_json, char why[512]);
+/* The newest, newest first; as a table, or as one JSON array. */
+void incidents_print(FILE *out, const struct options *options, bool as_json);
 
 #endif

@@ -130,8 +130,7 @@ double look_metric(const struct drill *drill, const char *name)
 static json_t *load_incident(const struct drill *drill, uint64_t number)
 {
     char folder[PATH_MAX], path[PATH_MAX + 64];
-    if (!state_dir_path(&drill->sandbox.options, folder))
-        return NULL;
+    state_dir_path(&drill->sandbox.options, folder);
     snprintf(path, sizeof path, "%s/incidents/%06llu.json", folder, (unsigned long long)number);
     return json_load_file(path, 0, NULL);
 }

@@ -34,8 +34,7 @@ void engine_note_stage(struct engine *engine, enum start_stage stage)
 static bool read_message(const struct engine *engine, char out[STORE_EVENT_REASON_SIZE])
 {
     char folder[PATH_MAX], path[PATH_MAX + 64];
-    if (!state_dir_path(&engine->options, folder))
-        return false;
+    state_dir_path(&engine->options, folder);
     snprintf(path, sizeof path, "%s/incidents/%06llu.json", folder,
              (unsigned long long)engine->page->incident);
     json_t *incident = json_load_file(path, 0, NULL);

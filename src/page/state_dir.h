@@ -7,9 +7,8 @@
 
 #include "base/options.h"
 #include <limits.h>
-#include <stdbool.h>
 
-/* The option state_dir, else sqlite:PATH's PATH-state, else ./moonwatch-state. False: too long. */
-bool state_dir_path(const struct options *options, char out[PATH_MAX]) MUST_CHECK;
+/* The option state_dir, else sqlite:PATH's PATH-state, else ./moonwatch-state. */
+void state_dir_path(const struct options *options, char out[PATH_MAX]);
 
 #endif

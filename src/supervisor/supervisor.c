@@ -254,10 +254,7 @@ static bool occupy_places(struct supervisor *supervisor)
 static bool open_state_dir(struct supervisor *supervisor, char why[512])
 {
     char path[PATH_MAX];
-    if (!state_dir_path(&supervisor->options, path)) {
-        snprintf(why, 512, "the path of the state folder is too long; set state_dir");
-        return false;
-    }
+    state_dir_path(&supervisor->options, path);
     return state_dir_open(&supervisor->state_dir, path, why) &&
            state_dir_lock(&supervisor->state_dir, duration_s(STATE_DIR_PATIENCE_SEC), why);
 }
