@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "engine/parts.h"
 #include "engine/restore.h"
+#include "page/passed_fd.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -350,13 +351,11 @@ static bool start(struct engine *engine)
 /* ---- what is inherited ---- */
 
 /* The faults of a drill come along with the word to go. */
-static struct faults *take_faults(const struct msghdr *message)
+static struct faults *take_faults(const struct msghdr *message, ssize_t size)
 {
-    struct cmsghdr *part = CMSG_FIRSTHDR(message);
-    if (part == NULL || part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+    int fd = passed_fd_take(message, size);
+    if (fd < 0)
         return NULL;
-    int fd;
-    memcpy(&fd, CMSG_DATA(part), sizeof fd);
     void *faults = mmap(NULL, sizeof(struct faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     return faults == MAP_FAILED ? NULL : faults;
@@ -366,16 +365,16 @@ static struct faults *take_faults(const struct msghdr *message)
 static bool await_go(struct engine *engine)
 {
     struct command command;
-    char space[CMSG_SPACE(sizeof(int))];
+    union passed_fd passed;
     struct iovec part = {&command, sizeof command};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     struct pollfd waiting = {.fd = FD_LINK, .events = POLLIN};
     while (true) {
+        passed_fd_expect(&passed, &message);
         ssize_t size = recvmsg(FD_LINK, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (size == (ssize_t)sizeof command && command.kind == COMMAND_GO) {
             engine->start_kind = command.start;
-            engine->faults = take_faults(&message);
+            engine->faults = take_faults(&message, size);
             return true;
         }
         if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))

@@ -2,6 +2,7 @@
 #include "supervisor/control.h"
 
 #include "base/log.h"
+#include "page/passed_fd.h"
 #include "supervisor/parts.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -99,20 +100,15 @@ static int page_for_readers(const struct world *world)
 static void answer_status(struct supervisor *supervisor, struct control_client *client)
 {
     struct reply reply = {.result = RESULT_DONE, .score = NAN};
-    char space[CMSG_SPACE(sizeof(int))] = {0};
+    union passed_fd passed;
     struct iovec part = {&reply, sizeof reply};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     int fd = page_for_readers(&supervisor->world);
     if (fd < 0) {
         answer(client, RESULT_UNAVAILABLE, "the status page can't be opened");
         return;
     }
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    passed_fd_give(&passed, fd, &message);
     if (sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         shut(client);
     close(fd);

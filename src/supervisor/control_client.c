@@ -1,6 +1,7 @@
 /* See control_client.h. */
 #include "supervisor/control_client.h"
 
+#include "page/passed_fd.h"
 #include "page/state_dir.h"
 #include "supervisor/control.h"
 #include <errno.h>
@@ -60,14 +61,12 @@ int control_connect(const struct options *options, char why[CONTROL_WHY_SIZE])
 
 static bool receive(int fd, struct control_answer *out)
 {
-    char space[CMSG_SPACE(sizeof(int))];
+    union passed_fd passed;
     struct iovec part = {&out->reply, sizeof out->reply};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    passed_fd_expect(&passed, &message);
     ssize_t size = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-    struct cmsghdr *header = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-        memcpy(&out->page_fd, CMSG_DATA(header), sizeof out->page_fd);
+    out->page_fd = passed_fd_take(&message, size);
     out->reply.message[sizeof out->reply.message - 1] = '\0';
     return size == (ssize_t)sizeof out->reply;
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "page/passed_fd.h"
 #include "supervisor/parts.h"
 #include <assert.h>
 #include <errno.h>
@@ -94,19 +95,11 @@ bool life_spawn(struct supervisor *supervisor, struct child *child)
 static void send_go(const struct supervisor *supervisor)
 {
     struct command command = {.kind = COMMAND_GO, .start = supervisor->engine.verdict.start};
-    char space[CMSG_SPACE(sizeof(int))] = {0};
+    union passed_fd passed;
     struct iovec part = {&command, sizeof command};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    int faults = supervisor->config.faults;
-    if (faults >= 0) {
-        message.msg_control = space;
-        message.msg_controllen = sizeof space;
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof faults);
-        memcpy(CMSG_DATA(header), &faults, sizeof faults);
-    }
+    if (supervisor->config.faults >= 0)
+        passed_fd_give(&passed, supervisor->config.faults, &message);
     /* A fresh socket takes one message; one that is closed belongs to a dead process. */
     (void)!sendmsg(supervisor->engine.child.link, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

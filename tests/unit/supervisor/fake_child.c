@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "page/command.h"
+#include "page/passed_fd.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -176,16 +177,17 @@ static void look_around(void)
 static void await_go(void)
 {
     struct command command;
-    char space[CMSG_SPACE(sizeof(int))];
+    union passed_fd passed;
     struct iovec part = {&command, sizeof command};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     struct pollfd link = {.fd = FD_LINK, .events = POLLIN};
     poll(&link, 1, -1);
-    if (recvmsg(FD_LINK, &message, MSG_DONTWAIT) != (ssize_t)sizeof command)
+    passed_fd_expect(&passed, &message);
+    ssize_t size = recvmsg(FD_LINK, &message, MSG_DONTWAIT);
+    if (size != (ssize_t)sizeof command)
         _exit(0);
     atomic_store(&orders->start_kind, command.start);
-    atomic_store(&orders->has_faults, CMSG_FIRSTHDR(&message) != NULL);
+    atomic_store(&orders->has_faults, passed_fd_take(&message, size) >= 0);
     atomic_fetch_add(&orders->goes, 1);
 }
 
@@ -238,6 +240,7 @@ static void live(void)
     act((enum fake_act)at_start);
     if (is_engine && at_start != FAKE_NEVER_READY)
         send_report(REPORT_STANDBY);
+    atomic_fetch_add(&orders->loads, 1);
     if (is_engine)
         await_go();
     beat();

@@ -39,6 +39,7 @@ struct fake_orders {
     struct report report;
     /* What it did. */
     _Atomic uint32_t starts, goes;
+    _Atomic uint32_t loads; /* it has said whatever it says before it waits for the word to go */
     _Atomic uint32_t start_kind; /* as the newest word to go said */
     _Atomic uint32_t has_faults; /* they came along with it */
     _Atomic uint32_t saw_notify; /* a variable of systemd's */

@@ -2,6 +2,7 @@
 #include "supervised.h"
 
 #include "folder.h"
+#include "page/passed_fd.h"
 #include "supervisor/control.h"
 #include "supervisor/memory.h"
 #include "supervisor/thread_cpu.h"
@@ -288,16 +289,13 @@ static int ask_for_page(int control)
 {
     struct command command = {.kind = COMMAND_STATUS};
     struct reply reply;
-    char space[CMSG_SPACE(sizeof(int))];
+    union passed_fd passed;
     struct iovec part = {&reply, sizeof reply};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
-    int fd;
-    if (send(control, &command, sizeof command, MSG_NOSIGNAL) < 0 ||
-        recvmsg(control, &message, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof reply)
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    passed_fd_expect(&passed, &message);
+    if (send(control, &command, sizeof command, MSG_NOSIGNAL) < 0)
         return -1;
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
-    return fd;
+    return passed_fd_take(&message, recvmsg(control, &message, MSG_CMSG_CLOEXEC));
 }
 
 static bool map_page(void)
