@@ -136,7 +136,7 @@ static instant due_at(const struct core *core, enum job job)
     const struct job_state *state = &core->jobs[job];
     if (state->state == JOB_RUNNING)
         return state->cursor != TOKEN_NONE ? core->now : overrun_at(core, job);
-    if (state->is_wanted || state->state == JOB_CANCELLED)
+    if (state->is_wanted)
         return core->now;
     duration interval = jobs_interval(core, job);
     return interval.us == 0 ? INSTANT_FAR : instant_add(state->last_run_at, interval);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "core/core.h"
+#include "core/state.h"
 #include "core/trial.h"
 #include "page/table_memory.h"
 #include <math.h>
@@ -22,6 +23,8 @@
 #define PENDING_MAX   1024
 #define TOKENS_AT_ALL 256
 #define HOUR_S        3600.0
+
+#define CHECKED_A_STEP 64 /* more in the world of a test take too long */
 
 /* What a trace shows, a bit each. */
 enum {
@@ -59,6 +62,7 @@ static struct {
     struct actions actions;
     instant now;
     unsigned show;
+    token_id checked; /* the last of check_lanes() */
     char trace[TRACE_SIZE];
     size_t trace_length;
     struct pending pending[PENDING_MAX];
@@ -310,12 +314,16 @@ static void perform(const struct action *action)
     fail_msg("no such action");
 }
 
-/* Everybody stands in its lanes or is under way, after every step. */
+/* Everybody stands in its lanes or is under way, after every step. Of many, some have their turn.
+ */
 static void check_lanes(void)
 {
-    for (token_id id = 1; id <= token_table_count(world.memory.table); id++)
-        if (!(token_slot(world.memory.table, id)->flags & TOKEN_HOLE))
-            assert_true(core_holds_token(world.core, id));
+    token_id count = token_table_count(world.memory.table);
+    for (token_id i = 0; i < count && i < CHECKED_A_STEP; i++) {
+        world.checked = world.checked % count + 1;
+        if (!(token_slot(world.memory.table, world.checked)->flags & TOKEN_HOLE))
+            assert_true(core_holds_token(world.core, world.checked));
+    }
 }
 
 static void step(struct event event)
@@ -1447,6 +1455,8 @@ static void jobs_run_at_their_own_intervals(void **state)
     assert_int_equal(core_stats(world.core)->jobs[JOB_EXPORT].interval.us, duration_s(1).us);
     assert_string_equal(job_name(JOB_EXPORT), "export");
     assert_string_equal(job_name(JOB_COUNT), "unknown");
+    for (int job = JOB_COUNT; job <= JOB_COUNT + 1; job++)
+        assert_int_equal(jobs_interval(world.core, (enum job)job).us, 0);
 }
 
 static void a_job_that_hangs_is_run_again(void **state)
@@ -1489,6 +1499,8 @@ static void a_job_that_hangs_is_run_again(void **state)
                  "   80.00  job retention: running → idle\n");
     assert_true(instant_is_never(stats->running_since));
     assert_int_equal(stats->overruns, 1);
+    finish_job(JOB_EXPORT, 2); /* said again */
+    assert_int_equal(core_stats(world.core)->late_jobs, 4);
 }
 
 static void a_job_that_always_hangs_asks_for_a_restart_once(void **state)
@@ -1549,6 +1561,37 @@ static void a_sweep_that_gets_no_time_begins_again(void **state)
                  "    6.00  cancel recalculate, run 2\n");
     assert_int_equal(core_stats(world.core)->jobs[JOB_RECALCULATE].overruns, 2);
     assert_true(instant_is_never(core_stats(world.core)->jobs[JOB_RECALCULATE].running_since));
+}
+
+/* What no longer fits into a step comes with the next. */
+static void jobs_leave_room_for_what_is_decided(void **state)
+{
+    (void)state;
+    enum { MANY = 1000 };
+    set_option("activation_interval_sec", "60");
+    set_option("export_interval_sec", "60");
+    set_option("retention_interval_sec", "30");
+    for (uint32_t i = 0; i < MANY; i++) {
+        if (token_table_is_short(world.memory.table, 8))
+            assert_true(table_memory_grow(&world.memory, 8));
+        preload(i, TOKEN_MONITORING, 1, 10000);
+    }
+    start();
+    world.show = SHOW_JOB_STATES | SHOW_JOBS;
+    run_until(59);
+    forget_trace();
+    run_until(60);
+    expect_trace("   60.00  job archiver: idle → running\n"
+                 "   60.00  job activation: idle → running\n"
+                 "   60.00  job export: idle → running\n"
+                 "   60.00  export\n"
+                 "   60.00  job export: running → idle\n"
+                 "   60.00  job archiver: running → idle\n"
+                 "   60.00  job activation: running → idle\n"
+                 "   60.00  job retention: idle → running\n"
+                 "   60.00  retention\n"
+                 "   60.00  job retention: running → idle\n");
+    assert_int_equal(core_stats(world.core)->archived, MANY);
 }
 
 /* Cancelled while the upstream is silent, it waits like every archiver. */
@@ -2297,6 +2340,7 @@ int main(void)
         TEST(a_job_that_hangs_is_run_again),
         TEST(a_job_that_always_hangs_asks_for_a_restart_once),
         TEST(a_sweep_that_gets_no_time_begins_again),
+        TEST(jobs_leave_room_for_what_is_decided),
         TEST(an_archiver_that_overruns_in_a_silence_waits),
         TEST(a_suspect_is_sent_alone_and_cleared),
         TEST(suspects_of_each_lane_go_at_once),

@@ -180,6 +180,18 @@ static void test_the_oldest_suspect_goes(void **state)
     assert_non_null(find(1000));
 }
 
+/* Wherever it stands: rows are used again. */
+static void test_the_oldest_suspect_is_the_last(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SUSPECTS_MAX; i++)
+        die_with(i, 1, SUSPECTS_MAX - i);
+    die_with(1000, 1, 201);
+    assert_null(find(SUSPECTS_MAX - 1));
+    assert_non_null(find(0));
+    assert_non_null(find(1000));
+}
+
 static void test_all_in_quarantine(void **state)
 {
     (void)state;
@@ -352,6 +364,7 @@ int main(void)
         cmocka_unit_test_setup(test_released, fresh),
         cmocka_unit_test_setup(test_expired, fresh),
         cmocka_unit_test_setup(test_the_oldest_suspect_goes, fresh),
+        cmocka_unit_test_setup(test_the_oldest_suspect_is_the_last, fresh),
         cmocka_unit_test_setup(test_all_in_quarantine, fresh),
         cmocka_unit_test_setup(test_a_count_of_no_sense, fresh),
         cmocka_unit_test_setup(test_names, fresh),
