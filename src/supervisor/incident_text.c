@@ -53,9 +53,9 @@ __attribute__((format(printf, 2, 3))) static void add(struct message *message, c
     va_list arguments;
     size_t room = INCIDENT_MESSAGE_SIZE - message->length;
     va_start(arguments, format);
-    int length = vsnprintf(message->out + message->length, room, format, arguments);
+    vsnprintf(message->out + message->length, room, format, arguments);
     va_end(arguments);
-    message->length += (size_t)length < room ? (size_t)length : room - 1;
+    message->length += strlen(message->out + message->length); /* it may have been cut */
 }
 
 static void add_span(struct message *message, duration span)

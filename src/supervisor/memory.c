@@ -52,15 +52,16 @@ bool memory_parse_count(const char *text, const char *key, uint64_t *count)
 
 /* ---- reading ---- */
 
-static bool read_text(const char *path, char text[TEXT_SIZE])
+/* Its beginning; "", which says nothing to any parser, when it can't be read. */
+static void read_text(const char *path, char text[TEXT_SIZE])
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    text[0] = '\0';
     if (fd < 0)
-        return false;
+        return;
     ssize_t length = read(fd, text, TEXT_SIZE - 1);
     close(fd);
     text[length > 0 ? length : 0] = '\0';
-    return length > 0;
 }
 
 uint64_t memory_resident(pid_t pid)
@@ -68,15 +69,17 @@ uint64_t memory_resident(pid_t pid)
     char path[64], text[TEXT_SIZE];
     uint64_t pages;
     snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    if (!read_text(path, text) || !memory_parse_statm(text, &pages))
+    read_text(path, text);
+    if (!memory_parse_statm(text, &pages))
         return 0;
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static bool read_kills(const char *path, uint64_t *count)
 {
-    char text[TEXT_SIZE];
-    return read_text(path, text) && memory_parse_count(text, "oom_kill", count);
+    char text[TEXT_SIZE] = "";
+    read_text(path, text);
+    return memory_parse_count(text, "oom_kill", count);
 }
 
 struct cgroup {
@@ -85,18 +88,18 @@ struct cgroup {
     char path[PATH_MAX];
 };
 
-static bool cgroup_file(const struct cgroup *cgroup, const char *name, char out[PATH_MAX])
+static void cgroup_file(const struct cgroup *cgroup, const char *name, char out[MEMORY_PATH_SIZE])
 {
     const char *mount = cgroup->version == CGROUP_V1 ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup";
     const char *place = strcmp(cgroup->path, "/") == 0 ? "" : cgroup->path;
-    return snprintf(out, PATH_MAX, "%s%s%s/%s", cgroup->root, mount, place, name) < PATH_MAX;
+    snprintf(out, MEMORY_PATH_SIZE, "%s%s%s/%s", cgroup->root, mount, place, name);
 }
 
-/* To the one above; false at the top. */
+/* To the one above; false at the top. A path begins with '/'. */
 static bool go_up(struct cgroup *cgroup)
 {
     char *last = strrchr(cgroup->path, '/');
-    if (last == NULL || last[1] == '\0')
+    if (last[1] == '\0')
         return false;
     last[last == cgroup->path] = '\0';
     return true;
@@ -106,11 +109,12 @@ static bool go_up(struct cgroup *cgroup)
 static uint64_t smallest_limit(struct cgroup cgroup)
 {
     const char *name = cgroup.version == CGROUP_V1 ? "memory.limit_in_bytes" : "memory.max";
-    char file[PATH_MAX], text[TEXT_SIZE];
+    char file[MEMORY_PATH_SIZE], text[TEXT_SIZE];
     uint64_t smallest = 0, bytes;
     for (int level = 0; level < CGROUP_LEVELS; level++) {
-        if (cgroup_file(&cgroup, name, file) && read_text(file, text) &&
-            memory_parse_limit(text, &bytes) && (smallest == 0 || bytes < smallest))
+        cgroup_file(&cgroup, name, file);
+        read_text(file, text);
+        if (memory_parse_limit(text, &bytes) && (smallest == 0 || bytes < smallest))
             smallest = bytes;
         if (!go_up(&cgroup))
             break;
@@ -123,15 +127,15 @@ static void find_cgroup(struct cgroup *cgroup, const char *root)
     char file[PATH_MAX], text[TEXT_SIZE];
     *cgroup = (struct cgroup){.version = CGROUP_NONE, .root = root};
     snprintf(file, sizeof file, "%s/proc/self/cgroup", root);
-    if (read_text(file, text))
-        cgroup->version = cgroup_parse(text, "memory", cgroup->path);
+    read_text(file, text);
+    cgroup->version = cgroup_parse(text, "memory", cgroup->path);
 }
 
 static void find_kills(struct memory_watch *watch, const struct cgroup *cgroup)
 {
     const char *name = cgroup->version == CGROUP_V1 ? "memory.oom_control" : "memory.events";
-    if (cgroup->version != CGROUP_NONE && cgroup_file(cgroup, name, watch->kills_path) &&
-        read_kills(watch->kills_path, &watch->kills))
+    cgroup_file(cgroup, name, watch->kills_path);
+    if (cgroup->version != CGROUP_NONE && read_kills(watch->kills_path, &watch->kills))
         return;
     snprintf(watch->kills_path, sizeof watch->kills_path, "%s/proc/vmstat", cgroup->root);
     if (!read_kills(watch->kills_path, &watch->kills))

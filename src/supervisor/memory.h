@@ -23,6 +23,8 @@
 
 #define MEMORY_RESTART_SEC 600  /* between two restarts: each costs a drain and a start */
 #define MEMORY_FUTILE_SEC  3600 /* after a restart that did not help */
+/* Longer than a path that can be opened: none that we put together is cut, and names another. */
+#define MEMORY_PATH_SIZE (2 * PATH_MAX)
 
 enum memory_verdict {
     MEMORY_FINE,    /* under the ceiling, or there is none */
@@ -37,7 +39,7 @@ struct memory_watch {
     instant not_before;
     bool is_futile;
     uint64_t kills; /* by the kernel, as last seen */
-    char kills_path[PATH_MAX];
+    char kills_path[MEMORY_PATH_SIZE];
 };
 
 void memory_watch_init(struct memory_watch *watch, const struct options *options);

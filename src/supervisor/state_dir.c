@@ -28,18 +28,28 @@ static bool refuse(char why[STATE_DIR_WHY_SIZE], const char *what, const char *p
 
 /* ---- folders ---- */
 
-/* Others are kept out of a folder that we own, also of one that was there. -1 with errno. */
+static void keep_others_out(int fd, const char *path)
+{
+    struct stat folder = {0};
+    fstat(fd, &folder);
+    if ((folder.st_mode & 077) == 0)
+        return;
+    if (fchmod(fd, 0700) == 0)
+        log_warning("supervisor", "others had access to the state folder; now they have none",
+                    LOG_STRING("folder", path));
+    else
+        log_warning("supervisor", "others have access to the state folder, and it can't be ended",
+                    LOG_STRING("folder", path), LOG_STRING("cause", strerror(errno)));
+}
+
+/* Others are kept out, also of one that was there. -1 with errno. */
 static int open_folder(int parent, const char *path)
 {
-    struct stat folder;
     if (mkdirat(parent, path, 0700) != 0 && errno != EEXIST)
         return -1;
     int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &folder) == 0 && (folder.st_mode & 077) != 0 && fchmod(fd, 0700) == 0)
-        log_warning("supervisor", "others had access to the state folder; now they have none",
-                    LOG_STRING("folder", path));
+    if (fd >= 0)
+        keep_others_out(fd, path);
     return fd;
 }
 
@@ -88,9 +98,8 @@ static bool parse_number(const char *text, int64_t *out)
 /* What stands `count` spaces further on; "" when there are fewer. */
 static const char *skip_fields(const char *text, int count)
 {
-    const char *space = text;
-    for (int i = 0; i < count && space != NULL; i++) {
-        space = strchr(text, ' ');
+    for (int i = 0; i < count; i++) {
+        const char *space = strchr(text, ' ');
         text = space != NULL ? space + 1 : "";
     }
     return text;

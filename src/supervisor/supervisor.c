@@ -217,16 +217,20 @@ static bool open_signals(struct supervisor *supervisor)
 }
 
 /* Its path, so that a file that was replaced is what the next child runs. */
-static bool find_program(struct supervisor *supervisor)
+static bool find_program(struct supervisor *supervisor, char why[512])
 {
     const char *given = supervisor->config.program;
     char *path = supervisor->program;
     supervisor->own_program = given != NULL ? given : "/proc/self/exe";
-    if (given != NULL)
-        return snprintf(path, PATH_MAX, "%s", given) < PATH_MAX;
-    ssize_t length = readlink(supervisor->own_program, path, PATH_MAX - 1);
-    path[length > 0 ? length : 0] = '\0';
-    return length > 0;
+    errno = ENAMETOOLONG;
+    ssize_t length = given != NULL ? snprintf(path, PATH_MAX, "%s", given)
+                                   : readlink(supervisor->own_program, path, PATH_MAX - 1);
+    if (length > 0 && length < PATH_MAX) {
+        path[length] = '\0';
+        return true;
+    }
+    snprintf(why, 512, "the program to start can't be told: %s", strerror(errno));
+    return false;
 }
 
 static bool open_listening(struct supervisor *supervisor, char why[512])
@@ -279,7 +283,9 @@ static void map_faults(struct supervisor *supervisor)
 static bool start_parts(struct supervisor *supervisor, char why[512])
 {
     const struct options *options = &supervisor->options;
-    if (!find_program(supervisor) || !open_signals(supervisor)) {
+    if (!find_program(supervisor, why))
+        return false;
+    if (!open_signals(supervisor)) {
         snprintf(why, 512, "no descriptors to start with: %s", strerror(errno));
         return false;
     }

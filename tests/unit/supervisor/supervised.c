@@ -61,6 +61,20 @@ int __wrap_socket(int domain, int type, int protocol)
     return FAILS(socket_errno) ? -1 : __real_socket(domain, type, protocol);
 }
 
+int __real_listen(int fd, int backlog);
+int __wrap_listen(int fd, int backlog);
+int __wrap_listen(int fd, int backlog)
+{
+    return FAILS(listen_errno) ? -1 : __real_listen(fd, backlog);
+}
+
+ssize_t __real_readlink(const char *path, char *out, size_t size);
+ssize_t __wrap_readlink(const char *path, char *out, size_t size);
+ssize_t __wrap_readlink(const char *path, char *out, size_t size)
+{
+    return FAILS(readlink_errno) ? -1 : __real_readlink(path, out, size);
+}
+
 int __real_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)

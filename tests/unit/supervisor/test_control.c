@@ -4,6 +4,7 @@
 #include "folder.h"
 #include "supervisor/control.h"
 #include "supervisor/control_client.h"
+#include "supervisor/parts.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -281,6 +282,20 @@ static void test_client_of_somebody_else(void **state)
     assert_int_equal(supervised_stop(), 0);
 }
 
+static void test_client_that_is_not_allowed(void **state)
+{
+    (void)state;
+    static const int errors[] = {EACCES, EPERM};
+    supervised_start_and_up();
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&supervised()->injected->socket_errno, errors[i]);
+        atomic_store(&supervised()->injected->for_times, 1);
+        assert_int_equal(control_connect(&supervised()->options, why), -1);
+        assert_non_null(strstr(why, "belongs to somebody else"));
+    }
+    assert_int_equal(supervised_stop(), 0);
+}
+
 static void test_client_of_who_does_not_answer(void **state)
 {
     (void)state;
@@ -292,6 +307,10 @@ static void test_client_of_who_does_not_answer(void **state)
     assert_int_equal(send(pair[1], "?", 1, 0), 1);
     assert_false(control_ask(pair[0], &status_wanted, duration_s(10), &answer, why));
     assert_non_null(strstr(why, "ended before it answered"));
+    struct reply reply = {.result = RESULT_UNAVAILABLE};
+    assert_int_equal(send(pair[1], &reply, sizeof reply, 0), sizeof reply);
+    assert_true(control_ask(pair[0], &status_wanted, duration_s(10), &answer, why));
+    assert_int_equal(answer.page_fd, -1);
     close(pair[1]);
     assert_false(control_ask(pair[0], &status_wanted, duration_s(10), &answer, why));
     close(pair[0]);
@@ -318,6 +337,32 @@ static void test_silent_clients(void **state)
     control_finish(&control, -1);
 }
 
+/* A reply of the engine's shuts out who is gone; what poll() said of him before is not his any
+ * more. */
+static void test_client_that_is_shut_meanwhile(void **state)
+{
+    static struct supervisor supervisor;
+    struct control *control = &supervisor.control;
+    struct pollfd polls[CONTROL_POLLS];
+    int pair[2];
+    (void)state;
+    *control = (struct control){.fd = -1};
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        control->clients[i].fd = -1;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    control->clients[3] = (struct control_client){.fd = pair[0], .serial = 7};
+    close(pair[1]);
+    control_polls(control, polls);
+    assert_int_equal(poll(polls, CONTROL_POLLS, 10000), 1);
+    control_on_reply(control, &(struct reply){.tag = 6 * CONTROL_CLIENTS_MAX + 3}); /* not to it */
+    assert_int_equal(control->clients[3].fd, pair[0]);
+    for (int i = 0; i < 2; i++)
+        control_on_reply(control, &(struct reply){.tag = 7 * CONTROL_CLIENTS_MAX + 3});
+    assert_int_equal(control->clients[3].fd, -1);
+    control_on_polls(&supervisor, polls, (instant){1000000000});
+    assert_int_equal(control->clients[3].seen_at.us, 0);
+}
+
 static void test_no_socket(void **state)
 {
     (void)state;
@@ -330,6 +375,11 @@ static void test_no_socket(void **state)
     assert_false(control_init(&control, fd, why));
     assert_non_null(strstr(why, "no control socket in the state folder"));
     assert_int_equal(control.fd, -1);
+    assert_int_equal(unlinkat(fd, CONTROL_SOCKET, AT_REMOVEDIR), 0);
+    atomic_store(&supervised()->injected->listen_errno, EADDRINUSE);
+    atomic_store(&supervised()->injected->for_times, 1);
+    assert_false(control_init(&control, fd, why));
+    assert_non_null(strstr(why, "Address already in use"));
     atomic_store(&supervised()->injected->socket_errno, EMFILE);
     atomic_store(&supervised()->injected->for_times, 1);
     assert_false(control_init(&control, fd, why));
@@ -360,8 +410,10 @@ int main(int argc, char *argv[])
         CASE(test_client),
         CASE(test_client_without_a_daemon),
         CASE(test_client_of_somebody_else),
+        CASE(test_client_that_is_not_allowed),
         cmocka_unit_test(test_client_of_who_does_not_answer),
         cmocka_unit_test(test_silent_clients),
+        cmocka_unit_test(test_client_that_is_shut_meanwhile),
         CASE(test_no_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

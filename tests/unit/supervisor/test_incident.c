@@ -217,6 +217,12 @@ static void test_healing_in_words(void **state)
                                         .replaced_after = duration_ms(9999)};
     assert_message(&usual_death, &healing,
                    "the engine died of SIGSEGV; it was replaced after 9999 ms (cold, 3 attempts)");
+    healing.start = START_NONE; /* of an api */
+    assert_message(&usual_death, &healing,
+                   "the engine died of SIGSEGV; it was replaced after 9999 ms (3 attempts)");
+    healing.attempts = 1;
+    assert_message(&usual_death, &healing,
+                   "the engine died of SIGSEGV; it was replaced after 9999 ms");
     healing = (struct incident_healing){.action = HEALING_NONE};
     assert_message(&usual_death, &healing, "the engine died of SIGSEGV; it was not replaced");
     strcpy(healing.why, "we were told to end");

@@ -133,6 +133,9 @@ static void test_a_limit_of_v2(void **state)
     put("sys/fs/cgroup/a/b/memory.max", "500000000\n");
     look();
     assert_int_equal(watch.ceiling, 450000000);
+    put("sys/fs/cgroup/a/memory.max", "400000000\n");
+    look();
+    assert_int_equal(watch.ceiling, 360000000);
     options.memory_max_mb = 100;
     look();
     assert_int_equal(watch.ceiling, 100 << 20);
@@ -169,6 +172,20 @@ static void test_no_limit(void **state)
     look();
     assert_int_equal(watch.ceiling, 0);
     assert_int_equal(memory_judge(&watch, 1, UINT64_MAX, (instant){T0}), MEMORY_FINE);
+}
+
+/* One that can't be opened is none that begins as it does. */
+static void test_a_long_cgroup(void **state)
+{
+    (void)state;
+    char text[PATH_MAX + 8] = "0::/";
+    memset(text + 4, 'x', PATH_MAX - 2);
+    put("proc/self/cgroup", text);
+    put("proc/vmstat", "oom_kill 100\n");
+    put("sys/fs/cgroup/memory.max", "500000000\n");
+    look();
+    assert_int_equal(watch.ceiling, 450000000);
+    assert_int_equal(watch.kills, 100);
 }
 
 /* Paths that go nowhere, deeper than anybody nests. */
@@ -275,6 +292,7 @@ int main(void)
         TEST(test_a_limit_of_a_container),
         TEST(test_a_limit_of_v1),
         TEST(test_no_limit),
+        TEST(test_a_long_cgroup),
         TEST(test_a_deep_cgroup),
         TEST(test_kills),
         TEST(test_kills_without_cgroups),

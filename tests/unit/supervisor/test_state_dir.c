@@ -40,11 +40,47 @@ int __wrap_flock(int fd, int operation)
     return -1;
 }
 
+/* What these say next, as flock() does; 0: they do as they should. */
+static int fchmod_error, ftruncate_error, close_error;
+
+static int fails(int *error)
+{
+    errno = *error;
+    *error = 0;
+    return errno != 0 ? -1 : 0;
+}
+
+int __real_fchmod(int fd, mode_t mode);
+int __wrap_fchmod(int fd, mode_t mode);
+
+int __wrap_fchmod(int fd, mode_t mode)
+{
+    return fails(&fchmod_error) != 0 ? -1 : __real_fchmod(fd, mode);
+}
+
+int __real_ftruncate64(int fd, off_t length);
+int __wrap_ftruncate64(int fd, off_t length);
+
+int __wrap_ftruncate64(int fd, off_t length)
+{
+    return fails(&ftruncate_error) != 0 ? -1 : __real_ftruncate64(fd, length);
+}
+
+/* It closes all the same, as close(2) does. */
+int __real_close(int fd);
+int __wrap_close(int fd);
+
+int __wrap_close(int fd)
+{
+    int result = __real_close(fd);
+    return fails(&close_error) != 0 ? -1 : result;
+}
+
 static int begin(void **state)
 {
     (void)state;
     folder_make(&folder);
-    flock_error = 0;
+    flock_error = fchmod_error = ftruncate_error = close_error = 0;
     memset(&suspects, 0, sizeof suspects);
     dir = (struct state_dir){.fd = -1, .incidents_fd = -1, .lock_fd = -1};
     return 0;
@@ -123,6 +159,18 @@ static void test_shuts_others_out(void **state)
     assert_int_equal(chmod(folder_path(&folder, "state"), 0755), 0);
     open_it();
     assert_mode("state", 0700);
+}
+
+/* That of somebody else is taken all the same: who set it up knows. */
+static void test_others_who_stay(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(folder_path(&folder, "state"), 0700), 0);
+    assert_int_equal(chmod(folder_path(&folder, "state"), 0755), 0);
+    fchmod_error = EPERM;
+    open_it();
+    assert_mode("state", 0755);
+    assert_mode("state/incidents", 0700);
 }
 
 static void test_no_folder(void **state)
@@ -368,6 +416,15 @@ static void test_lock_on_a_full_disk(void **state)
     assert_true(is_locked);
 }
 
+static void test_lock_that_takes_no_name(void **state)
+{
+    (void)state;
+    open_it();
+    ftruncate_error = EIO;
+    assert_true(lock(0));
+    assert_string_equal(folder_read(&folder, "state/lock"), "");
+}
+
 /* ---- suspects ---- */
 
 static struct in_hand hand_of(int first, uint32_t count)
@@ -458,6 +515,21 @@ static void test_suspects_on_a_full_disk(void **state)
     assert_int_equal(suspects_count(&suspects, SUSPECT_WATCHED), 2);
 }
 
+/* As on a file system that writes when a file is closed. */
+static void test_suspects_that_close_takes_back(void **state)
+{
+    (void)state;
+    open_it();
+    suspect_some(1, 2);
+    assert_true(state_dir_save_suspects(&dir, &suspects));
+    suspect_some(3, 30);
+    close_error = EDQUOT;
+    assert_false(state_dir_save_suspects(&dir, &suspects));
+    memset(&suspects, 0, sizeof suspects);
+    assert_true(state_dir_load_suspects(&dir, &suspects));
+    assert_int_equal(suspects_count(&suspects, SUSPECT_WATCHED), 2);
+}
+
 static void test_suspects_without_a_place(void **state)
 {
     (void)state;
@@ -477,6 +549,7 @@ int main(void)
         TEST(test_where),
         TEST(test_makes_folders),
         TEST(test_shuts_others_out),
+        TEST(test_others_who_stay),
         TEST(test_no_folder),
         TEST(test_no_folder_of_incidents),
         TEST(test_takes_the_lock),
@@ -488,11 +561,13 @@ int main(void)
         TEST(test_no_lock_file),
         TEST(test_flock_fails),
         TEST(test_lock_on_a_full_disk),
+        TEST(test_lock_that_takes_no_name),
         TEST(test_suspects_come_back),
         TEST(test_as_many_as_there_can_be),
         TEST(test_no_suspects),
         TEST(test_damaged_suspects),
         TEST(test_suspects_on_a_full_disk),
+        TEST(test_suspects_that_close_takes_back),
         TEST(test_suspects_without_a_place),
     };
     log_setup(LOG_ERROR, LOG_FORMAT_LOGFMT);
