@@ -27,7 +27,6 @@ void lanes_init(struct lanes *lanes, struct token_table *table, enum link_family
     lanes->table = table;
     lanes->family = family;
     lanes->links = token_table_links(table, family);
-    lanes->fifo_of = token_table_fifos(table, family);
     lanes->weight_min = weight_min;
     lanes->class_scale = exp2(1.0 / 6) / weight_min;
     for (int i = 0; i < LANE_CLASSES; i++)
@@ -66,14 +65,22 @@ static unsigned class_for(const struct lanes *lanes, double weight)
 
 static struct lane_fifo *fifo_holding(struct lanes *lanes, token_id id)
 {
-    assert(lanes->fifo_of[id] != 0);
-    return &lanes->fifos[lanes->fifo_of[id] - 1];
+    assert(lanes->links[id].fifo != 0);
+    return &lanes->fifos[lanes->links[id].fifo - 1];
 }
 
 /* Readers show ages from stamps while we run: one atomic word. */
 static void set_stamp(struct lane_link *link, instant stamp)
 {
     atomic_store_explicit((_Atomic int64_t *)&link->stamp.us, stamp.us, memory_order_relaxed);
+}
+
+/* It stands at the end: the one that stands LANE_AHEAD turns before it is told. */
+static void note_ahead(struct lanes *lanes, struct lane_fifo *fifo, token_id id)
+{
+    token_id *place = &fifo->newest[fifo->appended++ % LANE_AHEAD];
+    lanes->links[*place].ahead = id;
+    *place = id;
 }
 
 /* Links `id` in before `next`; TOKEN_NONE is the end. */
@@ -86,9 +93,11 @@ static void link_before(struct lanes *lanes, unsigned index, token_id id, token_
     link->prev = prev;
     *(prev == TOKEN_NONE ? &fifo->head : &lanes->links[prev].next) = id;
     *(next == TOKEN_NONE ? &fifo->tail : &lanes->links[next].prev) = id;
-    lanes->fifo_of[id] = (uint8_t)(index + 1);
+    lanes->links[id].fifo = (uint8_t)(index + 1);
     lanes->occupied[index / 64] |= 1ULL << (index % 64);
     fifo->count++;
+    if (next == TOKEN_NONE)
+        note_ahead(lanes, fifo, id);
     if (link->stamp.us <= fifo->due_before.us)
         fifo->due_count++;
     else if (next == fifo->due_cursor)
@@ -124,7 +133,7 @@ static unsigned fifo_index(const struct lanes *lanes, unsigned group, double wei
 
 bool lanes_insert(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp)
 {
-    assert(lanes->fifo_of[id] == 0);
+    assert(lanes->links[id].fifo == 0);
     unsigned index = fifo_index(lanes, group, weight);
     token_id before;
     if (!find_place(lanes, index, stamp, LANE_WALK_MAX, &before))
@@ -136,7 +145,7 @@ bool lanes_insert(struct lanes *lanes, token_id id, unsigned group, double weigh
 
 void lanes_put_back(struct lanes *lanes, token_id id, unsigned group, double weight)
 {
-    assert(lanes->fifo_of[id] == 0);
+    assert(lanes->links[id].fifo == 0);
     unsigned index = fifo_index(lanes, group, weight);
     token_id before = TOKEN_NONE;
     /* Before its equals: it stood at the head. */
@@ -151,7 +160,7 @@ bool lanes_move(struct lanes *lanes, token_id id, unsigned group, double weight)
 {
     unsigned index = fifo_index(lanes, group, weight);
     token_id before;
-    if (index + 1U == lanes->fifo_of[id])
+    if (index + 1U == lanes->links[id].fifo)
         return true;
     if (!find_place(lanes, index, lanes->links[id].stamp, LANE_WALK_MAX, &before))
         return false;
@@ -164,27 +173,27 @@ void lanes_remove(struct lanes *lanes, token_id id)
 {
     struct lane_fifo *fifo = fifo_holding(lanes, id);
     struct lane_link *link = &lanes->links[id];
-    unsigned index = lanes->fifo_of[id] - 1U;
+    unsigned index = lanes->links[id].fifo - 1U;
     if (link->stamp.us <= fifo->due_before.us)
         fifo->due_count--;
     if (fifo->due_cursor == id)
         fifo->due_cursor = link->next;
     *(link->prev == TOKEN_NONE ? &fifo->head : &lanes->links[link->prev].next) = link->next;
     *(link->next == TOKEN_NONE ? &fifo->tail : &lanes->links[link->next].prev) = link->prev;
-    lanes->fifo_of[id] = 0;
+    lanes->links[id].fifo = 0;
     if (--fifo->count == 0)
         lanes->occupied[index / 64] &= ~(1ULL << (index % 64));
 }
 
 bool lanes_holds(const struct lanes *lanes, token_id id)
 {
-    return lanes->fifo_of[id] != 0;
+    return lanes->links[id].fifo != 0;
 }
 
 unsigned lanes_group_of(const struct lanes *lanes, token_id id)
 {
-    assert(lanes->fifo_of[id] != 0);
-    return (lanes->fifo_of[id] - 1U) / LANE_CLASSES;
+    assert(lanes->links[id].fifo != 0);
+    return (lanes->links[id].fifo - 1U) / LANE_CLASSES;
 }
 
 /* ---- choosing ---- */
@@ -236,17 +245,17 @@ static double key_for(const struct lanes *lanes, const struct lane_query *query,
     return group->rank == RANK_SPARE ? index * KEY_SPARE : index;
 }
 
-/* Asks for the memory of those behind a head before their turn comes: in a large table they lie
- * anywhere, and a choice would wait for each. The head's own link has been read for its key, the
- * next one's was asked for when the head before was taken. */
-static void look_ahead(const struct lanes *lanes, unsigned fifo)
+/* A head has become known. In a large table links lie anywhere, and a chain of them can only be
+ * followed at the pace of the memory; so each token was told, when another was appended behind it,
+ * who comes LANE_AHEAD turns later, and that one's memory is asked for now. Always inline: gcc
+ * takes a function that only prefetches for one that does nothing, and leaves out its calls. */
+static inline __attribute__((always_inline)) void
+look_ahead(const struct lanes *lanes, const struct lane_query *query, unsigned fifo)
 {
-    token_id head = lanes->fifos[fifo].head;
-    if (head == TOKEN_NONE)
-        return;
-    token_id next = lanes->links[head].next;
-    __builtin_prefetch(&lanes->links[next], 1);
-    __builtin_prefetch(&lanes->fifo_of[next], 1);
+    token_id later = lanes->links[lanes->fifos[fifo].head].ahead;
+    lanes_prefetch(lanes, later);
+    if (query->costs != NULL)
+        __builtin_prefetch(&query->costs[later]);
 }
 
 struct contest {
@@ -301,7 +310,7 @@ size_t lanes_select(struct lanes *lanes, const struct lane_query *query, token_i
         out[selected++] = id;
         left -= cost < left ? cost : left;
         contest.keys[best] = key_for(lanes, query, fifo);
-        look_ahead(lanes, fifo);
+        look_ahead(lanes, query, fifo);
     }
     return selected;
 }
@@ -409,13 +418,13 @@ instant lanes_oldest(const struct lanes *lanes, unsigned group)
 
 void lanes_place(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp)
 {
-    lanes->fifo_of[id] = (uint8_t)(fifo_index(lanes, group, weight) + 1);
+    lanes->links[id].fifo = (uint8_t)(fifo_index(lanes, group, weight) + 1);
     set_stamp(&lanes->links[id], stamp);
 }
 
 void lanes_place_nowhere(struct lanes *lanes, token_id id)
 {
-    lanes->fifo_of[id] = 0;
+    lanes->links[id].fifo = 0;
 }
 
 /* Nobody is counted as due; those that append() brings are, up to `now`. */
@@ -433,7 +442,7 @@ static void begin_due(struct lanes *lanes, instant now)
  * links would keep the first request waiting. */
 static void append(struct lanes *lanes, token_id id)
 {
-    unsigned index = lanes->fifo_of[id] - 1U;
+    unsigned index = lanes->links[id].fifo - 1U;
     struct lane_fifo *fifo = &lanes->fifos[index];
     if (lanes->links[id].stamp.us <= fifo->due_before.us)
         fifo->due_count++;
@@ -487,7 +496,7 @@ static token_id sort_chain(struct lane_link *links, token_id chain)
 static void sort_chains(struct lanes *lanes, token_id last)
 {
     for (token_id id = 1; id <= last; id++)
-        if (lanes->fifo_of[id] != 0)
+        if (lanes->links[id].fifo != 0)
             append(lanes, id);
     for (unsigned i = 0; i < LANE_FIFOS; i++) {
         struct lane_fifo *fifo = &lanes->fifos[i];
@@ -523,7 +532,7 @@ static bool radix_init(struct radix *radix, const struct lanes *lanes, token_id 
 {
     int64_t oldest = INT64_MAX, newest = INT64_MIN;
     for (token_id id = 1; id <= last; id++) {
-        if (lanes->fifo_of[id] == 0)
+        if (lanes->links[id].fifo == 0)
             continue;
         int64_t stamp = lanes->links[id].stamp.us;
         oldest = stamp < oldest ? stamp : oldest;
@@ -538,7 +547,7 @@ static bool radix_init(struct radix *radix, const struct lanes *lanes, token_id 
 static void radix_fill(struct radix *radix, const struct lanes *lanes, token_id last)
 {
     for (token_id id = 1; id <= last; id++) {
-        if (lanes->fifo_of[id] == 0)
+        if (lanes->links[id].fifo == 0)
             continue;
         uint64_t stamp = (uint64_t)lanes->links[id].stamp.us - (uint64_t)radix->oldest.us;
         radix->entries[radix->count++] = stamp << radix->id_bits | id;

@@ -40,6 +40,7 @@
 #define LANE_GROUPS_MAX 4
 #define LANE_FIFOS      (LANE_GROUPS_MAX * LANE_CLASSES)
 #define LANE_WALK_MAX   4096 /* steps that an insertion into the middle may take */
+#define LANE_AHEAD      8    /* turns of a FIFO that a token's memory is asked for in advance */
 
 /* Those that somebody waits for go first, then urgent ones, then those at their target, then spare
  * ones. */
@@ -57,6 +58,8 @@ struct lane_fifo {
     uint32_t due_count;  /* of those with a stamp ≤ due_before */
     token_id due_cursor; /* the first that is not among them; TOKEN_NONE: all are */
     instant due_before;
+    token_id newest[LANE_AHEAD]; /* the last that were appended, in turn */
+    uint32_t appended;
 };
 
 /* Orders the heads of those that are due; the largest goes first. For comparisons only: the daemon
@@ -70,7 +73,6 @@ typedef double lane_policy(const struct lane_head *head);
 struct lanes {
     struct token_table *table;
     struct lane_link *links;
-    uint8_t *fifo_of;
     double weight_min;
     double class_scale; /* a weight times this is 2^(class/3), rounded down */
     enum link_family family;
@@ -114,10 +116,11 @@ size_t lanes_scratch_size(token_id last);
 void lanes_remove(struct lanes *lanes, token_id id);
 /* This token is about to be inserted: asks for its memory, which in a large table has long left the
  * caches. */
-static inline void lanes_prefetch(const struct lanes *lanes, token_id id)
+static inline __attribute__((always_inline)) void lanes_prefetch(const struct lanes *lanes,
+                                                                 token_id id)
 {
-    __builtin_prefetch(&lanes->links[id], 1);
-    __builtin_prefetch(&lanes->fifo_of[id], 1);
+    __builtin_prefetch(&lanes->links[id].stamp, 1);
+    __builtin_prefetch(&lanes->links[id].fifo, 1); /* one in four lies in two lines */
 }
 bool lanes_holds(const struct lanes *lanes, token_id id);
 unsigned lanes_group_of(const struct lanes *lanes, token_id id); /* that it is held in */

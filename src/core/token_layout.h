@@ -11,7 +11,7 @@
 #include "core/token_table.h"
 
 #define TABLE_MAGIC        0x4d4f4f4e5441424cULL /* "MOONTABL" */
-#define TABLE_LAYOUT       2                     /* one more with each change of anything below */
+#define TABLE_LAYOUT       3                     /* one more with each change of anything below */
 #define POOLS_RESERVED     8 /* pool entries of address space a token; 3.4 are used on average */
 #define POOLS_BACKED_AHEAD 8 /* backed for a token that has not come yet */
 #define POOLS_SPARE        1024
@@ -22,7 +22,7 @@
 
 _Static_assert(sizeof(struct token) % 8 == 0, "slots are copied by words");
 _Static_assert(sizeof(struct pool) == 40, "pools are copied by words");
-_Static_assert(sizeof(struct lane_link) == 16, "links are two words");
+_Static_assert(sizeof(struct lane_link) == 24, "links are three words");
 
 /* Sizes of runs: little is wasted around the three or four pools that most tokens have. */
 static inline uint8_t run_size(uint8_t run_class)
@@ -54,8 +54,6 @@ enum region {
     REGION_COST,
     REGION_LINKS_PRICE,
     REGION_LINKS_DISCOVER,
-    REGION_FIFO_PRICE,
-    REGION_FIFO_DISCOVER,
     REGION_BUCKETS,
     REGION_CHAIN,
     REGION_POOLS,

@@ -12,8 +12,6 @@ static const size_t element_sizes[REGION_COUNT] = {
     [REGION_COST] = 1,
     [REGION_LINKS_PRICE] = sizeof(struct lane_link),
     [REGION_LINKS_DISCOVER] = sizeof(struct lane_link),
-    [REGION_FIFO_PRICE] = 1,
-    [REGION_FIFO_DISCOVER] = 1,
     [REGION_BUCKETS] = sizeof(token_id),
     [REGION_CHAIN] = sizeof(token_id),
     [REGION_POOLS] = sizeof(struct pool),
@@ -731,11 +729,6 @@ instant token_column_checked(const struct token_table *table, token_id id)
 struct lane_link *token_table_links(struct token_table *table, enum link_family family)
 {
     return token_region(table, family == LINKS_PRICE ? REGION_LINKS_PRICE : REGION_LINKS_DISCOVER);
-}
-
-uint8_t *token_table_fifos(struct token_table *table, enum link_family family)
-{
-    return token_region(table, family == LINKS_PRICE ? REGION_FIFO_PRICE : REGION_FIFO_DISCOVER);
 }
 
 uint8_t *token_table_costs(struct token_table *table)

@@ -22,8 +22,8 @@
  * told to look away). Checksums say after a crash whether a slot is whole. Columns are single words
  * written atomically. Pools are read through their token: the slot's sequence covers them.
  *
- * Memory a token: slot 384, columns 7, links 34, index 8, pools 40 each (3.4 on average): with
- * what runs waste about 570; token_table_bytes_used() is tested to stay under 600 a token.
+ * Memory a token: slot 384, columns 7, links 48, index 8, pools 40 each (3.4 on average): with
+ * what runs waste about 585; token_table_bytes_used() is tested to stay under 600 a token.
  */
 #ifndef MOONWATCH_CORE_TOKEN_TABLE_H
 #define MOONWATCH_CORE_TOKEN_TABLE_H
@@ -190,7 +190,7 @@ void token_table_retire(struct token_table *table);
 
 /* The byte ranges that must be backed by memory before `capacity` tokens fit; returns how many
  * (at most TABLE_RANGES). Back them, then call token_table_set_capacity(). */
-#define TABLE_RANGES 12
+#define TABLE_RANGES 10
 struct table_range {
     size_t offset, length;
 };
@@ -305,9 +305,11 @@ enum link_family { LINKS_PRICE, LINKS_DISCOVER, LINK_FAMILY_COUNT };
 struct lane_link {
     instant stamp; /* what the FIFO is sorted by */
     token_id next, prev;
+    token_id ahead; /* who will probably come some turns later: a hint, may be anybody */
+    uint8_t fifo;   /* that it stands in, plus 1; 0: in none */
+    uint8_t spare[3];
 };
 struct lane_link *token_table_links(struct token_table *table, enum link_family family);
-uint8_t *token_table_fifos(struct token_table *table, enum link_family family); /* 0: in none */
 /* Addresses that a refresh of a token asks for: its pools that count. A column of its own, so that
  * a lane can see what fits into a request without touching slots. */
 uint8_t *token_table_costs(struct token_table *table);

@@ -107,6 +107,18 @@ static void oldest_first_within_a_class(void **state)
     assert_int_equal(pick(30), 0);
 }
 
+static void each_is_told_who_comes_some_turns_later(void **state)
+{
+    (void)state;
+    const struct lane_link *links = token_table_links(memory.table, LINKS_PRICE);
+    for (token_id id = 1; id <= 3 * LANE_AHEAD; id++)
+        put(id, 0, 1, 60);
+    put(100, 0, 1, 70); /* before all others: nobody is told */
+    for (token_id id = 1; id <= 2 * LANE_AHEAD; id++)
+        assert_int_equal(links[id].ahead, id + LANE_AHEAD);
+    assert_int_equal(links[2 * LANE_AHEAD + 1].ahead, TOKEN_NONE);
+}
+
 static void largest_weight_times_age_squared_first(void **state)
 {
     (void)state;
@@ -666,6 +678,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(oldest_first_within_a_class),
+        TEST(each_is_told_who_comes_some_turns_later),
         TEST(largest_weight_times_age_squared_first),
         TEST(nobody_due_sends_nothing),
         TEST(overdue_before_all_by_age_over_maximum),

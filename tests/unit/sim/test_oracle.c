@@ -161,11 +161,11 @@ static void a_status_that_changed_unseen(void **state)
 static void a_token_in_no_lane(void **state)
 {
     (void)state;
-    token_table_fifos(world.memory.table, LINKS_PRICE)[3] = 0;
+    token_table_links(world.memory.table, LINKS_PRICE)[3].fifo = 0;
     oracle_on_table(&world.oracle, NOW);
     expect_complaint("token 3 is in no lane");
     world.statuses[0] = 0;
-    token_table_fifos(world.memory.table, LINKS_DISCOVER)[1] = 0;
+    token_table_links(world.memory.table, LINKS_DISCOVER)[1].fifo = 0;
     oracle_on_table(&world.oracle, NOW);
     expect_complaint("token 1 is in no lane");
 }
