@@ -11,6 +11,10 @@
  * loop; a source never gives up by itself: it says what is wrong, waits, and tries again. Only a
  * file that is not followed ends.
  *
+ * A WebSocket is SOURCE_LIVE once it has sent its first message: that we are subscribed, an event, a
+ * refusal. One that takes our connection and then says nothing is not, though it may answer pings;
+ * if it does not even do that, the connection is given up after source_pong_timeout_sec.
+ *
  * Frames carry no sequence number, so a gap cannot be seen from them: while a WebSocket source is
  * not SOURCE_LIVE, migrations are missed. source_watch() tells when that begins and ends.
  */
@@ -52,8 +56,8 @@ const char *source_count_name(enum source_count count);
 
 #define SOURCE_STATE_LIST(X)                                                                       \
     X(SOURCE_NONE, "none")             /* nothing is expected: `none` */                           \
-    X(SOURCE_CONNECTING, "connecting") /* an attempt is under way */                               \
-    X(SOURCE_LIVE, "live")       /* subscribed, or reading, or at the end of a followed file */    \
+    X(SOURCE_CONNECTING, "connecting") /* an attempt is under way, or nothing was said yet */      \
+    X(SOURCE_LIVE, "live")       /* it speaks, or is read, or a followed file is at its end */     \
     X(SOURCE_WAITING, "waiting") /* until the next attempt; `message` says why */                  \
     X(SOURCE_ENDED, "ended")     /* the file was read to its end */
 

@@ -16,7 +16,8 @@
 
 #define LOGGER "source"
 
-/* A connection that lived this long, or brought a token, was a good one: the next wait is short. */
+/* A connection that lived this long and said something, or that brought a token, was a good one:
+ * the next wait is short. */
 #define GOOD_LIFE_S 30
 
 /* A shutdown must not wait for a peer that says nothing. */
@@ -37,7 +38,7 @@ struct source_websocket {
 
     /* Of the present connection. */
     instant opened_at;
-    bool delivered, acknowledged, refused;
+    bool heard, delivered, acknowledged, refused;
     uint64_t seen[SOURCE_COUNT_COUNT];
 };
 
@@ -103,6 +104,8 @@ static void subscribe(struct source_websocket *self)
     }
 }
 
+/* That it opened is not yet a life: a peer that takes connections and then says nothing, neither
+ * events nor that we are subscribed, would look just as well as one on which nothing happens. */
 static void on_open(void *context)
 {
     struct source_websocket *self = context;
@@ -112,10 +115,19 @@ static void on_open(void *context)
     self->source.stats.counts[SOURCE_CONNECTS]++;
     self->source.stats.last_frame_at = clock_now();
     self->opened_at = clock_now();
-    self->delivered = self->acknowledged = self->refused = false;
+    self->heard = self->delivered = self->acknowledged = self->refused = false;
     memset(self->seen, 0, sizeof self->seen);
     log_info(LOGGER, "connected; subscribing to migrations", LOG_STRING("url", self->shown));
     subscribe(self);
+    source_change(&self->source, SOURCE_CONNECTING, "connected; it has not said anything yet");
+}
+
+static void note_first_word(struct source_websocket *self)
+{
+    if (self->heard) {
+        return;
+    }
+    self->heard = true;
     source_change(&self->source, SOURCE_LIVE, "");
 }
 
@@ -161,6 +173,7 @@ static void on_message(void *context, enum websocket_kind kind, const char *byte
         pumpportal_parse(bytes, length, &frame);
     }
     source->stats.last_frame_at = clock_now();
+    note_first_word(self);
     if (!source_take(source, &frame)) {
         source->stats.counts[frame.meaning]++; /* not again: the caller has counted the refusal */
     }
@@ -189,6 +202,10 @@ static void on_pong(void *context)
                     LOG_STRING("url", self->shown));
         subscribe(self);
     }
+    if (!self->heard) {
+        source_change(&self->source, SOURCE_CONNECTING,
+                      "connected; it answers pings, and does not say that we are subscribed");
+    }
 }
 
 static void count_end(struct source_websocket *self, const struct websocket_ended *ended)
@@ -208,7 +225,8 @@ static void on_end(void *context, const struct websocket_ended *ended)
     if (!self->source.destroyed) {
         count_end(self, ended);
         duration life = instant_diff(clock_now(), self->opened_at);
-        if (ended->was_open && (self->delivered || life.us >= duration_s(GOOD_LIFE_S).us)) {
+        bool was_good = self->delivered || (self->heard && life.us >= duration_s(GOOD_LIFE_S).us);
+        if (ended->was_open && was_good) {
             self->tries = 0;
         }
         plan_reconnect(self, ended->was_open ? "connection lost" : "no connection", ended->detail,

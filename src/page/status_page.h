@@ -86,7 +86,7 @@
     X(GAUGE_STORE_COMMIT_SECONDS, "store_commit_seconds", "Duration of the newest commit")         \
     X(GAUGE_STORE_SIZE, "store_size_bytes", "Size of the database")                                \
     X(GAUGE_STORE_OK, "store_ok", "1 while the store takes writes")                                \
-    X(GAUGE_SOURCE_LIVE, "source_live", "1 while the source of new tokens is connected")           \
+    X(GAUGE_SOURCE_LIVE, "source_live", "1 while the source of new tokens speaks to us")           \
     X(GAUGE_FEED_WORKERS, "feed_workers", "Threads that fetch and parse")                          \
     X(GAUGE_SCHEDULER_ENABLED, "scheduler_enabled", "1 while tokens are kept fresh")               \
     X(GAUGE_CLOCK_OFFSET, "clock_offset_seconds", "Wall clock minus the steady timeline")          \

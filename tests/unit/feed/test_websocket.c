@@ -266,6 +266,7 @@ struct world {
     char mint[ADDRESS_TEXT_MAX + 1];
     char waiting[8][256]; /* messages of SOURCE_WAITING, in order */
     unsigned waits;
+    unsigned lives, lost_lives; /* times it went live, and ceased to be */
     bool destroys_within;
     bool is_closed;
     struct bytes good; /* what a good connection sends */
@@ -299,7 +300,8 @@ static bool on_token(void *context, const struct source_token *token)
 static void on_state(void *context, enum source_state was, enum source_state now)
 {
     struct world *world = context;
-    (void)was;
+    world->lives += now == SOURCE_LIVE;
+    world->lost_lives += was == SOURCE_LIVE;
     if (now == SOURCE_WAITING) {
         struct source_stats stats;
         source_stats(world->source, &stats);
@@ -315,6 +317,12 @@ static bool has_tokens(void *context)
         source_stats(world->source, &world->stats);
     }
     return world->tokens >= world->wanted;
+}
+
+static bool is_live(void *context)
+{
+    const struct world *world = context;
+    return world->lives > 0;
 }
 
 static int set_up(void **state)
@@ -434,7 +442,9 @@ static void check_bad(const struct bad_row *row)
         world->stats.counts[SOURCE_CONNECTS] + world->stats.counts[SOURCE_FAILED_CONNECTS], 2);
     bool was_open = world->stats.counts[SOURCE_CONNECTS] == 2;
     assert_int_equal(world->stats.counts[SOURCE_DISCONNECTS], was_open ? 1 : 0);
-    assert_int_equal(world->stats.gap_total.us > 0, was_open);
+    assert_int_equal(world->stats.gap_total.us > 0, world->lost_lives > 0);
+    assert_true(was_open || world->lost_lives == 0);
+    assert_int_equal(world->lives, world->lost_lives + 1);
     stop_source(world);
     tear_down(&state);
 }
@@ -739,7 +749,62 @@ static void test_unanswered_subscription(void **state)
     world->wanted = 3;
     assert_true(loop_until(&world->loop, has_subscribed, world));
     assert_int_equal(world->server.connections, 1);
+    source_stats(world->source, &world->stats);
+    assert_int_equal(world->stats.state, SOURCE_CONNECTING); /* it pongs, and never said yes */
+    assert_non_null(strstr(world->stats.message, "does not say that we are subscribed"));
+    assert_int_equal(world->lives, 0);
     stop_source(world);
+}
+
+/* Taken for dead from its first moment on, each time, and each wait is a longer one. */
+static void test_silent_from_the_start(void **state)
+{
+    static const char *const tries[] = {"(1st try)", "(2nd try)", "(3rd try)"};
+    struct world *world = *state;
+    const struct ws_script script = {WS_DEAF, "", 0, NULL};
+    world->options.source_ping_sec = world->options.source_pong_timeout_sec = 0.05;
+    start_source(world, &script, 1);
+    world->wanted = 3;
+    assert_true(loop_until(&world->loop, has_waited, world));
+    for (int i = 0; i < 3; i++) {
+        assert_non_null(strstr(world->waiting[i], "no answer to a ping"));
+        assert_non_null(strstr(world->waiting[i], tries[i]));
+    }
+    source_stats(world->source, &world->stats);
+    assert_int_equal(world->stats.counts[SOURCE_CONNECTS], 3);
+    assert_int_equal(world->lives, 0);
+    stop_source(world);
+}
+
+static bool has_opened(void *context)
+{
+    struct world *world = context;
+    source_stats(world->source, &world->stats);
+    return world->stats.counts[SOURCE_CONNECTS] >= world->wanted;
+}
+
+/* Whatever it says, even that it refuses us: then somebody is there. */
+static void test_first_words(void **state)
+{
+    static const char *const words[] = {ACK, MIGRATION, CREATION, REFUSAL, "hello"};
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        void *own;
+        struct bytes bytes = {0};
+        set_up(&own);
+        struct world *world = own;
+        add_frame(&bytes, TEXT, words[i]);
+        const struct ws_script script = {WS_SLOW, bytes.at, bytes.length, NULL};
+        start_source(world, &script, 1);
+        world->wanted = 1;
+        assert_true(loop_until(&world->loop, has_opened, world));
+        assert_int_equal(world->stats.state, SOURCE_CONNECTING);
+        assert_string_equal(world->stats.message, "connected; it has not said anything yet");
+        assert_true(loop_until(&world->loop, is_live, world));
+        stop_source(world);
+        tear_down(&own);
+        free(bytes.at);
+    }
 }
 
 static void test_retry_after(void **state)
@@ -960,6 +1025,8 @@ int main(void)
         ROW(test_tries),
         ROW(test_pings),
         ROW(test_unanswered_subscription),
+        ROW(test_silent_from_the_start),
+        ROW(test_first_words),
         ROW(test_retry_after),
         ROW(test_nobody_listens),
         ROW(test_destroy_within),
