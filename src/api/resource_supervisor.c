@@ -30,6 +30,8 @@ static const enum counter healing_counters[] = {
     COUNTER_STARVED,
     COUNTER_API_RESTARTS,
     COUNTER_INCIDENTS,
+    COUNTER_INCIDENTS_LOST,
+    COUNTER_SUSPECTS_UNSAVED,
 };
 
 /* ---- processes ---- */

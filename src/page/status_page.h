@@ -73,7 +73,9 @@
     X(COUNTER_LOAD_UNREADABLE, "load_unreadable_total",                                            \
       "Texts about the machine that made no sense")                                                \
     X(COUNTER_INCIDENTS, "incidents_total", "Incidents recorded")                                  \
-    X(COUNTER_INCIDENTS_LOST, "incidents_lost_total", "Incidents that could not be written")
+    X(COUNTER_INCIDENTS_LOST, "incidents_lost_total", "Incidents that could not be written")       \
+    X(COUNTER_SUSPECTS_UNSAVED, "suspects_unsaved_total",                                          \
+      "Attempts to write the list of suspects that failed; repeated each second")
 
 #define GAUGE_LIST(X)                                                                              \
     X(GAUGE_START_TIME, "start_time_seconds", "When the engine started, Unix time")                \

@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "supervisor/parts.h"
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #define LOGGER "supervisor"
@@ -100,10 +102,44 @@ void death_note(struct supervisor *supervisor, struct ward *ward, instant now)
         blame_tokens(supervisor, ward, now);
 }
 
-void death_keep(struct supervisor *supervisor, const struct ward *ward)
+/* Of an empty list 0, as before anything was written. */
+static uint64_t digest(const struct suspects *suspects)
 {
-    if (is_engine(ward))
-        state_dir_save_suspects(&supervisor->state_dir, &supervisor->world.page->suspects);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < SUSPECTS_MAX; i++) {
+        const struct suspect *row = &suspects->rows[i];
+        uint32_t state = atomic_load_explicit(&row->state, memory_order_acquire);
+        uint64_t one = 0;
+        if (state != SUSPECT_NONE)
+            one = (uint64_t)row->since_us + (uint64_t)atomic_load(&row->until_us) * 7;
+        sum = sum * 31 + (one ^ state);
+    }
+    return sum;
+}
+
+static void note_unsaved(struct supervisor *supervisor, const char *cause)
+{
+    page_add(supervisor->world.page, COUNTER_SUSPECTS_UNSAVED, 1);
+    if (supervisor->suspects_failures++ == 0)
+        log_warning(LOGGER, "the list of suspects can't be written; trying again once a second",
+                    LOG_STRING("cause", cause));
+}
+
+void death_keep_suspects(struct supervisor *supervisor)
+{
+    const struct suspects *suspects = &supervisor->world.page->suspects;
+    uint64_t now = digest(suspects);
+    if (now == supervisor->suspects_digest)
+        return;
+    if (!state_dir_save_suspects(&supervisor->state_dir, suspects)) {
+        note_unsaved(supervisor, strerror(errno));
+        return;
+    }
+    supervisor->suspects_digest = now;
+    if (supervisor->suspects_failures > 0)
+        log_info(LOGGER, "the list of suspects is written now",
+                 LOG_INT("failures", supervisor->suspects_failures));
+    supervisor->suspects_failures = 0;
 }
 
 static void finish(struct supervisor *supervisor, struct ward *ward,

@@ -12,8 +12,10 @@ struct ward;
 
 /* Before the next process begins, which writes over the page. `ward->death` says what is known. */
 void death_note(struct supervisor *supervisor, struct ward *ward, instant now);
-/* What can wait until the next process has begun. */
-void death_keep(struct supervisor *supervisor, const struct ward *ward);
+/* Writes down whom deaths have made suspects, and whom the engine has cleared or released since.
+ * Right after a death's next process has begun, and once a second: what could not be written is
+ * tried again for as long as it takes. */
+void death_keep_suspects(struct supervisor *supervisor);
 /* The next one is ready. */
 void death_healed(struct supervisor *supervisor, struct ward *ward, instant now);
 /* There will be no next one. */

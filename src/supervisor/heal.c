@@ -181,6 +181,8 @@ void heal_finish(struct supervisor *supervisor)
     static const char why[] = "the daemon was told to end";
     death_unhealed(supervisor, &supervisor->engine, why);
     death_unhealed(supervisor, &supervisor->api, why);
+    incidents_finish(&supervisor->incidents, supervisor->world.page);
+    death_keep_suspects(supervisor);
 }
 
 /* ---- deaths ---- */
@@ -252,7 +254,7 @@ static void after_death(struct supervisor *supervisor, struct ward *ward, instan
         wait_for_start(supervisor, ward, now);
         look_at_ward(supervisor, ward, now);
     }
-    death_keep(supervisor, ward);
+    death_keep_suspects(supervisor);
 }
 
 /* It is gone: reaped, or left behind. */

@@ -79,6 +79,7 @@ void incidents_init(struct incidents *incidents, int folder, int64_t max)
     incidents->folder = folder;
     incidents->max = (uint64_t)max;
     incidents->next = 1;
+    incidents->unwritten = 0;
     json_init_fixed(&incidents->json, incidents->text, sizeof incidents->text);
     DIR *listing = open_listing(folder);
     if (listing == NULL) {
@@ -178,17 +179,27 @@ static bool write_file(const struct incidents *incidents, uint64_t number)
     return false;
 }
 
-static bool keep(struct incidents *incidents, uint64_t number)
+/* False with errno. */
+static bool keep(struct incidents *incidents, uint64_t number, struct status_page *page)
 {
-    errno = EMSGSIZE;
-    if (incidents->json.failed || !write_file(incidents, number)) {
-        log_warning("supervisor", "the incident can't be kept; the log is all there is of it",
-                    LOG_INT("number", number), LOG_STRING("cause", strerror(errno)));
+    if (!write_file(incidents, number))
         return false;
-    }
     if (number > incidents->max)
         delete_file(incidents, number - incidents->max);
+    page_add(page, COUNTER_INCIDENTS, 1);
+    atomic_store_explicit(&page->incident, number, memory_order_release);
     return true;
+}
+
+/* Its text makes room for another one, or ends with us. */
+static void lose(struct incidents *incidents, struct status_page *page)
+{
+    if (incidents->unwritten == 0)
+        return;
+    log_error("supervisor", "an incident could not be written; the log is all there is of it",
+              LOG_INT("number", incidents->unwritten));
+    page_add(page, COUNTER_INCIDENTS_LOST, 1);
+    incidents->unwritten = 0;
 }
 
 bool incident_finish(struct incidents *incidents, struct incident *incident,
@@ -199,12 +210,31 @@ bool incident_finish(struct incidents *incidents, struct incident *incident,
     incident_message(incident, healing, message);
     log_error("supervisor", message, LOG_INT("incident", number),
               LOG_STRING("cause", incident_cause_name(incident->death.cause)));
+    lose(incidents, page);
     json_reset(&incidents->json);
     incident_write_json(&incidents->json, incident, healing);
-    bool is_kept = keep(incidents, number);
-    page_add(page, is_kept ? COUNTER_INCIDENTS : COUNTER_INCIDENTS_LOST, 1);
-    if (is_kept)
-        atomic_store_explicit(&page->incident, number, memory_order_release);
     incident->number = 0;
-    return is_kept;
+    if (!incidents->json.failed && keep(incidents, number, page))
+        return true;
+    incidents->unwritten = number;
+    if (incidents->json.failed) /* there is nothing that could be tried again */
+        lose(incidents, page);
+    else
+        log_warning("supervisor", "the incident can't be written; trying again once a second",
+                    LOG_INT("number", number), LOG_STRING("cause", strerror(errno)));
+    return false;
+}
+
+void incidents_retry(struct incidents *incidents, struct status_page *page)
+{
+    if (incidents->unwritten == 0 || !keep(incidents, incidents->unwritten, page))
+        return;
+    log_info("supervisor", "the incident is written now", LOG_INT("number", incidents->unwritten));
+    incidents->unwritten = 0;
+}
+
+void incidents_finish(struct incidents *incidents, struct status_page *page)
+{
+    incidents_retry(incidents, page);
+    lose(incidents, page);
 }

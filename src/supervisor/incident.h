@@ -5,9 +5,10 @@
  *
  * incident_begin() comes right after the death: it copies from the page what the next process would
  * write over. incident_finish() comes when the next one is ready (or nobody will be), and writes
- * the file: complete or not at all (a rename), for our eyes only (0600). A folder that takes no
- * file costs the file, a log line and a count; healing never waits for it and nothing is synced.
- * Nothing is allocated: who heals must be able to when memory is out.
+ * the file: complete or not at all (a rename), for our eyes only (0600). Healing never waits for it
+ * and nothing is synced. Of a folder that takes no file, the newest incident is kept here and tried
+ * again once a second, until it is written or the next one needs its place: then it is lost, which
+ * is logged and counted. Nothing is allocated: who heals must be able to when memory is out.
  *
  * Numbers go on where the folder ends. Kept are files of the newest `max` numbers.
  */
@@ -101,6 +102,7 @@ struct incident {
 struct incidents {
     int folder; /* descriptor; the caller's */
     uint64_t max, next;
+    uint64_t unwritten; /* its number, its text being in `json`; 0: none */
     struct json json;
     char text[INCIDENT_TEXT_MAX];
 };
@@ -114,9 +116,15 @@ void incidents_init(struct incidents *incidents, int folder, int64_t max);
 void incident_begin(struct incidents *incidents, struct incident *out, struct status_page *page,
                     const struct incident_death *death);
 
-/* Writes the file and tells page and log; ends `incident` (number 0). False: not written. */
+/* Writes the file and tells page and log; ends `incident` (number 0). False: not written yet,
+ * see incidents_retry(). */
 bool incident_finish(struct incidents *incidents, struct incident *incident,
                      const struct incident_healing *healing, struct status_page *page);
+
+/* Tries to write what could not be written. Once a second, and at the end. */
+void incidents_retry(struct incidents *incidents, struct status_page *page);
+/* What is not written by now is lost. */
+void incidents_finish(struct incidents *incidents, struct status_page *page);
 
 /* "the engine did not move for 512 ms while it handled an answer about 1 token; it was killed and
  * replaced after 14 ms (warm)". Returns the length. */

@@ -185,6 +185,11 @@ enum memory_verdict memory_judge(struct memory_watch *watch, pid_t pid, uint64_t
     return MEMORY_FUTILE;
 }
 
+void memory_retry(struct memory_watch *watch, instant now)
+{
+    watch->not_before = instant_add(now, duration_s(MEMORY_RETRY_SEC));
+}
+
 bool memory_is_over(struct memory_watch *watch, pid_t pid, uint64_t resident, instant now)
 {
     enum memory_verdict verdict = memory_judge(watch, pid, resident, now);

@@ -25,6 +25,7 @@
 #define MEMORY_FUTILE_SEC  3600 /* after a restart that did not help */
 /* Longer than a path that can be opened: none that we put together is cut, and names another. */
 #define MEMORY_PATH_SIZE (2 * PATH_MAX)
+#define MEMORY_RETRY_SEC   10   /* after one that could not be begun: what was short may be there */
 
 enum memory_verdict {
     MEMORY_FINE,    /* under the ceiling, or there is none */
@@ -53,6 +54,9 @@ uint64_t memory_resident(pid_t pid);
 
 /* True when this process is to be restarted gracefully now; says so in the log. */
 bool memory_is_over(struct memory_watch *watch, pid_t pid, uint64_t resident, instant now);
+
+/* The restart could not be begun: asked for again after MEMORY_RETRY_SEC. */
+void memory_retry(struct memory_watch *watch, instant now);
 
 /* True when the kernel killed somebody since the last look: in our cgroup, or where that does not
  * count, on this machine. For who died of SIGKILL and not by us. */

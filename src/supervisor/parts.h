@@ -64,10 +64,11 @@ struct supervisor {
     struct control control;
     struct notify notify;
     struct incidents incidents;
-    instant watch_at;         /* of the next look at the heartbeats */
-    instant second_at;        /* of the next look at what moves slowly */
-    uint64_t suspects_digest; /* of their states, as last written */
-    bool was_up;              /* both were ready once: told to systemd and to the log */
+    instant watch_at;           /* of the next look at the heartbeats */
+    instant second_at;          /* of the next look at what moves slowly */
+    uint64_t suspects_digest;   /* of their list, as last written */
+    unsigned suspects_failures; /* to write it, in a row */
+    bool was_up;                /* both were ready once: told to systemd and to the log */
     bool is_stopping;
     int exit_status;
 };

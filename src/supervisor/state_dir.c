@@ -229,24 +229,28 @@ static bool write_file(int folder, const char *name, const char *text, size_t le
     int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return false;
+    errno = ENOSPC; /* of a write that is cut short */
     bool is_whole = write(fd, text, length) == (ssize_t)length;
-    return close(fd) == 0 && is_whole;
+    int error = errno;
+    bool is_closed = close(fd) == 0;
+    errno = is_whole ? errno : error;
+    return is_closed && is_whole;
 }
 
 bool state_dir_save_suspects(const struct state_dir *dir, const struct suspects *suspects)
 {
     size_t length = suspects_format(suspects, suspects_text, sizeof suspects_text);
-    if (write_file(dir->fd, "suspects.tmp", suspects_text, length) &&
-        renameat(dir->fd, "suspects.tmp", dir->fd, "suspects") == 0)
-        return true;
-    log_warning("supervisor", "the list of suspects can't be kept; it holds until we end",
-                LOG_STRING("cause", strerror(errno)));
-    return false;
+    return write_file(dir->fd, "suspects.tmp", suspects_text, length) &&
+           renameat(dir->fd, "suspects.tmp", dir->fd, "suspects") == 0;
 }
 
 bool state_dir_load_suspects(const struct state_dir *dir, struct suspects *suspects)
 {
+    errno = 0; /* an empty list leaves it so */
     size_t length = read_start_of(dir->fd, "suspects", suspects_text, sizeof suspects_text);
+    if (length == 0 && errno != 0 && errno != ENOENT)
+        log_warning("supervisor", "the list of suspects can't be read; beginning with an empty one",
+                    LOG_STRING("cause", strerror(errno)));
     size_t refused = suspects_parse(suspects, suspects_text, length);
     if (refused > 0)
         log_warning("supervisor", "lines of the list of suspects are damaged; left out",

@@ -42,9 +42,11 @@ bool state_dir_lock(struct state_dir *dir, duration patience,
 /* Closes all; the lock stays with children that inherited it. */
 void state_dir_close(struct state_dir *dir);
 
-/* Failures and damaged lines are logged: a list that is lost is no reason not to run. False: not
- * kept, or nothing taken up. Not for several threads. */
-bool state_dir_save_suspects(const struct state_dir *dir, const struct suspects *suspects);
+/* Not for several threads. False with errno: not kept; the list before is there still. */
+bool state_dir_save_suspects(const struct state_dir *dir,
+                             const struct suspects *suspects) MUST_CHECK;
+/* What can't be read and damaged lines are logged: a list that is lost is no reason not to run.
+ * False: nothing taken up. */
 bool state_dir_load_suspects(const struct state_dir *dir, struct suspects *suspects);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "supervisor/death.h"
 #include "supervisor/parts.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -103,9 +104,10 @@ static void watch_memory(struct supervisor *supervisor, instant now)
     uint64_t resident = memory_resident(child->pid);
     atomic_store(&engine->resident_bytes, resident);
     if (child->state == PROCESS_RUNNING && supervisor->standby.pid == 0 &&
-        memory_is_over(&supervisor->memory, child->pid, resident, now))
-        heal_restart(supervisor, "the engine grew beyond its memory limit",
-                     INCIDENT_MEMORY_CEILING);
+        memory_is_over(&supervisor->memory, child->pid, resident, now) &&
+        !heal_restart(supervisor, "the engine grew beyond its memory limit",
+                      INCIDENT_MEMORY_CEILING))
+        memory_retry(&supervisor->memory, now);
 }
 
 static void reap_others(const struct supervisor *supervisor)
@@ -113,18 +115,6 @@ static void reap_others(const struct supervisor *supervisor)
     const pid_t ours[] = {supervisor->engine.child.pid, supervisor->standby.pid,
                           supervisor->api.child.pid};
     child_reap_others(ours, sizeof ours / sizeof ours[0]);
-}
-
-/* The engine clears and releases; what it changed is written within a second. */
-static void keep_suspects(struct supervisor *supervisor)
-{
-    const struct suspects *suspects = &supervisor->world.page->suspects;
-    uint64_t digest = 0;
-    for (size_t i = 0; i < SUSPECTS_MAX; i++)
-        digest = digest * 31 + atomic_load(&suspects->rows[i].state);
-    if (digest != supervisor->suspects_digest)
-        (void)state_dir_save_suspects(&supervisor->state_dir, suspects);
-    supervisor->suspects_digest = digest;
 }
 
 static void on_second(struct supervisor *supervisor, instant now)
@@ -149,7 +139,8 @@ static void on_second(struct supervisor *supervisor, instant now)
     atomic_store(&world->page->processes[PROCESS_API].deaths_last_hour,
                  restart_policy_deaths(&supervisor->api.policy, now));
     watch_memory(supervisor, now);
-    keep_suspects(supervisor);
+    death_keep_suspects(supervisor);
+    incidents_retry(&supervisor->incidents, world->page);
     control_on_second(&supervisor->control, now);
     reap_others(supervisor);
 }

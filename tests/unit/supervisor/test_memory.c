@@ -280,6 +280,19 @@ static void test_what_is_done(void **state)
     assert_true(watch.is_futile);
 }
 
+/* Asked for, and there was no process to be had: soon again, and no sign that it does not help. */
+static void test_a_restart_that_did_not_begin(void **state)
+{
+    (void)state;
+    instant now = {T0}, later = instant_add(now, duration_s(MEMORY_RETRY_SEC));
+    watch = (struct memory_watch){.ceiling = CEILING};
+    assert_int_equal(memory_judge(&watch, 10, CEILING + 1, now), MEMORY_RESTART);
+    memory_retry(&watch, now);
+    assert_int_equal(memory_judge(&watch, 10, CEILING + 1, instant_add(now, duration_s(1))),
+                     MEMORY_OVER);
+    assert_int_equal(memory_judge(&watch, 10, CEILING + 1, later), MEMORY_RESTART);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -299,6 +312,7 @@ int main(void)
         TEST(test_this_machine),
         TEST(test_verdicts),
         TEST(test_what_is_done),
+        TEST(test_a_restart_that_did_not_begin),
     };
     log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_LOGFMT);
     return cmocka_run_group_tests(tests, NULL, NULL);

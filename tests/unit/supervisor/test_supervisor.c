@@ -366,6 +366,54 @@ static void test_suspects_are_kept(void **state)
     assert_int_equal(supervised_stop(), 0);
 }
 
+static int times_said(const char *text)
+{
+    int times = 0;
+    for (const char *at = supervised_log(); (at = strstr(at, text)) != NULL; at++)
+        times++;
+    return times;
+}
+
+/* Tried again until it is written; said when it begins and when it ends. */
+static void test_suspects_on_a_full_disk(void **state)
+{
+    (void)state;
+    atomic_store(&engine()->in_hand, 1);
+    supervised_start_and_up();
+    assert_int_equal(mkdir(supervised_path("state/suspects.tmp"), 0700), 0);
+    order(PROCESS_ENGINE, FAKE_CRASH);
+    expect_starts(PROCESS_ENGINE, 2);
+    expect_soon(counted(COUNTER_SUSPECTS_UNSAVED) >= 2);
+    assert_int_equal(size_of("state/suspects"), -1);
+    assert_int_equal(times_said("the list of suspects can't be written"), 1);
+    assert_int_equal(rmdir(supervised_path("state/suspects.tmp")), 0);
+    expect_soon(size_of("state/suspects") > 0);
+    expect_said("the list of suspects is written now");
+    uint64_t failures = counted(COUNTER_SUSPECTS_UNSAVED);
+    order(PROCESS_ENGINE, FAKE_CLEAR);
+    expect_soon(size_of("state/suspects") == 0);
+    assert_int_equal(counted(COUNTER_SUSPECTS_UNSAVED), failures);
+    assert_int_equal(supervised_stop(), 0);
+}
+
+/* The folder takes no incident for a while; then it does. */
+static void test_incident_that_waits_for_room(void **state)
+{
+    (void)state;
+    supervised_start_and_up();
+    assert_int_equal(mkdir(supervised_path("state/incidents/unfinished.tmp"), 0700), 0);
+    order(PROCESS_ENGINE, FAKE_CRASH);
+    expect_starts(PROCESS_ENGINE, 2);
+    expect_said("the incident can't be written; trying again once a second");
+    assert_int_equal(counted(COUNTER_INCIDENTS), 0);
+    assert_int_equal(rmdir(supervised_path("state/incidents/unfinished.tmp")), 0);
+    expect_soon(counted(COUNTER_INCIDENTS) == 1);
+    expect_incident(1, "SIGSEGV");
+    expect_said("the incident is written now");
+    assert_int_equal(counted(COUNTER_INCIDENTS_LOST), 0);
+    assert_int_equal(supervised_stop(), 0);
+}
+
 static void test_tokens_in_hand(void **state)
 {
     (void)state;
@@ -1272,6 +1320,8 @@ int main(int argc, char *argv[])
         CASE(test_says_that_it_began_cold),
         CASE(test_says_whose_generation),
         CASE(test_suspects_are_kept),
+        CASE(test_suspects_on_a_full_disk),
+        CASE(test_incident_that_waits_for_room),
         CASE(test_tokens_in_hand),
         CASE(test_out_of_memory),
         CASE(test_stopped_while_waiting),
