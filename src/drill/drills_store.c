@@ -20,6 +20,7 @@
 #define NOTICE_S   20.0 /* SQLite itself waits a while for a lock */
 #define RECOVERY_S 20.0
 #define HOLD_MS    2000 /* how long a fault lasts once it is noticed */
+#define EMPTY_S    3.0  /* an emptied file is noticed by the next commit */
 #define CHUNK      4096
 
 static bool is_store_failing(struct drill *drill)
@@ -161,31 +162,57 @@ static void overwrite(struct drill *drill, const char *suffix)
     close(fd);
 }
 
-static bool is_damage_kept(const struct drill *drill)
+/* Each with its -wal and -shm, which end in that. */
+static unsigned count_damaged(const struct drill *drill)
 {
-    bool found = false;
+    unsigned count = 0;
     DIR *folder = opendir(drill->sandbox.folder);
     struct dirent *entry;
     while (folder != NULL && (entry = readdir(folder)) != NULL)
-        found = found || strstr(entry->d_name, ".damaged-") != NULL;
+        count += strstr(entry->d_name, ".damaged-") != NULL &&
+                 strstr(entry->d_name, "-wal") == NULL && strstr(entry->d_name, "-shm") == NULL;
     if (folder != NULL)
         closedir(folder);
-    return found;
+    return count;
 }
 
-void drill_database_corrupt(struct drill *drill)
+static void await_new_file(struct drill *drill, unsigned damaged)
 {
-    drill_set_up(drill, NULL);
+    drill_await_recovery(drill, RECOVERY_S);
+    if (count_damaged(drill) != damaged)
+        drill_fail(drill, "%u damaged files were put aside, not %u", count_damaged(drill), damaged);
+    expect_endured(drill);
+}
+
+static void ruin_with_noise(struct drill *drill)
+{
     drill_strike(drill, "database and log are overwritten with noise");
     overwrite(drill, "");
     overwrite(drill, "-wal");
     drill_await_notice(drill,
                        &(struct drill_wait){has_store_failed, NOTICE_S, "a commit has failed"});
-    drill_await_recovery(drill, RECOVERY_S);
-    if (!is_damage_kept(drill))
-        drill_fail(drill, "the damaged file was not put aside");
-    expect_endured(drill);
-    drill_note(drill, "written anew from memory; the damaged file is kept");
+    await_new_file(drill, 1);
+}
+
+/* A quarter of a second until the next commit, and a second until the page shows it. */
+static void empty_it(struct drill *drill)
+{
+    drill_strike(drill, "the database is emptied, as by a redirection gone wrong");
+    if (truncate(sandbox_database(drill), 0) != 0)
+        drill_fail(drill, "it can't be emptied: %s", strerror(errno));
+    drill_await(drill, &(struct drill_wait){has_store_failed, EMPTY_S, "a commit has failed"});
+    await_new_file(drill, 2);
+}
+
+void drill_database_corrupt(struct drill *drill)
+{
+    drill_set_up(drill, NULL);
+    ruin_with_noise(drill);
+    struct drill_result first = drill->result;
+    empty_it(drill);
+    drill->result.noticed_s = first.noticed_s;
+    drill->result.recovered_s = first.recovered_s;
+    drill_note(drill, "noise, and emptied: written anew from memory; the damaged files are kept");
 }
 
 /* ---- token-table-corrupt ---- */

@@ -171,7 +171,8 @@ static bool is_subscribed_again(struct drill *drill)
     return is_source_live(drill) && count_subscriptions(drill) > subscriptions_before;
 }
 
-/* It may be connected again by now, many times: that nothing is said there must not pass for life. */
+/* It may be connected again by now, many times: that nothing is said there must not pass for life.
+ */
 static void expect_gone_for_now(struct drill *drill)
 {
     double deadline = now_s() + HOLD_MS / 1000.0;

@@ -237,6 +237,7 @@ static void disconnect(struct sqlite_store *s)
     s->db = NULL;
     s->in_transaction = s->is_other_cleared = false;
     s->log_position = s->log_committed;
+    s->head = (struct file_head){0};
 }
 
 static enum err check_owner(struct sqlite_store *s, int64_t *version)
@@ -373,27 +374,83 @@ static enum err connect_file(struct sqlite_store *s)
 
 /* ---- transactions ---- */
 
-/* SQLite trusts what it has in its cache, so that a file that was written over could go unnoticed
- * until the next start, and all of it be lost then. This asks the file itself; it takes 1 us. */
-static bool is_written_over(const struct sqlite_store *s)
+#define HEAD_BYTES 100
+
+static uint32_t big_endian(const unsigned char *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Where the numbers stand in the first 100 bytes. */
+static struct file_head parse_head(const unsigned char bytes[HEAD_BYTES], int64_t size)
+{
+    uint32_t page_bytes = (uint32_t)bytes[16] << 8 | bytes[17];
+    return (struct file_head){.page_bytes = page_bytes == 1 ? 65536 : page_bytes,
+                              .changes = big_endian(bytes + 24),
+                              .pages = big_endian(bytes + 28),
+                              .schema_cookie = big_endian(bytes + 40),
+                              .application = big_endian(bytes + 68),
+                              .size = size};
+}
+
+/* False: it has none, so it is no database. When it can't be read, what was known stays. */
+static bool read_head(const struct sqlite_store *s, struct file_head *out)
 {
     static const char magic[16] = "SQLite format 3";
-    char start[sizeof magic];
+    unsigned char bytes[HEAD_BYTES];
     sqlite3_file *file = NULL;
+    sqlite3_int64 size = 0;
+    *out = s->head;
     int result = sqlite3_file_control(s->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
     if (result != SQLITE_OK || file == NULL || file->pMethods == NULL)
+        return true;
+    result = file->pMethods->xRead(file, bytes, sizeof bytes, 0);
+    if (result == SQLITE_IOERR_SHORT_READ)
         return false;
-    result = file->pMethods->xRead(file, start, sizeof start, 0);
-    return result == SQLITE_IOERR_SHORT_READ ||
-           (result == SQLITE_OK && memcmp(start, magic, sizeof magic) != 0);
+    if (result != SQLITE_OK || file->pMethods->xFileSize(file, &size) != SQLITE_OK)
+        return true;
+    *out = parse_head(bytes, size);
+    return memcmp(bytes, magic, sizeof magic) == 0;
+}
+
+/* The counts only ever rise. A file shrinks by a VACUUM, which changes the cookie; it is never
+ * shorter than it says, but for the moments in which another folds the log into it. */
+static bool is_other_head(const struct file_head *before, const struct file_head *now)
+{
+    bool is_short = now->size < (int64_t)now->pages * now->page_bytes;
+    bool is_same_schema = now->schema_cookie == before->schema_cookie;
+    return now->page_bytes != before->page_bytes ||
+           (before->application == SQLITE_APPLICATION_ID &&
+            now->application != SQLITE_APPLICATION_ID) ||
+           now->schema_cookie < before->schema_cookie || now->changes < before->changes ||
+           (is_same_schema && now->pages < before->pages) || (now->size < before->size && is_short);
+}
+
+/* SQLite trusts what it has in its cache, so that a file that was emptied, cut off or written over
+ * could go unnoticed until the next start, and all of it be lost then. This asks the file itself;
+ * it takes 2 us. */
+static bool is_written_over(struct sqlite_store *s)
+{
+    struct file_head now;
+    if (!read_head(s, &now))
+        return true;
+    if (s->head.page_bytes != 0 && is_other_head(&s->head, &now))
+        return true;
+    s->head = now;
+    return false;
+}
+
+static enum err fail_overwritten(struct sqlite_store *s, const char *sentence)
+{
+    s->damage_reports++;
+    s->is_overwritten = true;
+    return fail_with(s, ERR_CORRUPT, sentence);
 }
 
 static enum err check_fate(struct sqlite_store *s)
 {
-    if (is_written_over(s)) {
-        s->damage_reports++;
-        return fail_with(s, ERR_CORRUPT, "was written over by somebody else while in use");
-    }
+    if (is_written_over(s))
+        return fail_overwritten(s, "was emptied or written over by somebody else while in use");
     switch (file_fate(s)) {
     case FILE_GONE:
         return fail_with(s, ERR_NOT_FOUND, "was deleted while in use");
@@ -464,9 +521,11 @@ static enum err begin(struct store *store, enum store_durability durability)
     uint64_t generation = s->generation;
     if (err == OK)
         err = read_generation(s, &generation);
-    if (err == OK && generation != s->generation)
+    if (err == OK && generation > s->generation)
         err = fail_with(s, ERR_FENCED,
                         "was taken over by a newer engine; this one may not write any more");
+    if (err == OK && generation < s->generation)
+        err = fail_overwritten(s, "was put back to an older state by somebody else while in use");
     if (err != OK)
         rollback(store);
     return err;
@@ -583,6 +642,7 @@ static enum err fill_new_file(struct sqlite_store *s)
 static void want_new_file(struct sqlite_store *s)
 {
     s->is_new_wanted = true;
+    s->is_overwritten = false;
     s->file = (struct file_identity){0};
     s->wal = (struct file_identity){0};
     s->log_position = s->log_committed = 0;
@@ -629,6 +689,11 @@ static enum err adopt_file(struct sqlite_store *s)
         err = leave_replaced(s);
         return err == OK ? fail_with(s, ERR_UNAVAILABLE, "was another file again") : err;
     }
+    if (err == OK && !s->is_new_wanted && generation < s->generation) {
+        disconnect(s);
+        err = leave_damaged(s);
+        return err == OK ? fail_with(s, ERR_UNAVAILABLE, "had lost what was in it") : err;
+    }
     if (err == OK && s->is_new_wanted)
         err = fill_new_file(s);
     return err;
@@ -641,6 +706,8 @@ static enum err leave_file(struct sqlite_store *s)
     /* What the lost -wal held goes into the file while its last descriptor is open. */
     if (s->db != NULL && fate == FILE_WAL_GONE && !is_damaged)
         sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (s->db != NULL && s->is_overwritten) /* it is put aside as it was found */
+        sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     disconnect(s);
     if (fate == FILE_GONE || fate == FILE_REPLACED)
         remove_orphans(s);
@@ -650,7 +717,7 @@ static enum err leave_file(struct sqlite_store *s)
         want_new_file(s);
         snprintf(s->healing, sizeof s->healing,
                  "the database was deleted: a new one is written from memory; history is lost");
-    } else if (is_damaged && (s->damage_reports > 1 || !passes_check(s))) {
+    } else if (is_damaged && (s->is_overwritten || s->damage_reports > 1 || !passes_check(s))) {
         return leave_damaged(s);
     }
     return OK;

@@ -85,6 +85,14 @@ struct file_identity {
     ino_t inode;
 };
 
+/* What the file itself says, not SQLite's cache of it: of its first 100 bytes
+ * (https://www.sqlite.org/fileformat2.html#the_database_header), and how long it is. */
+struct file_head {
+    uint32_t page_bytes; /* 0: unknown */
+    uint32_t changes, pages, schema_cookie, application;
+    int64_t size;
+};
+
 struct sqlite_setting {
     char *name;
     char *value;
@@ -98,6 +106,7 @@ struct sqlite_store {
     int lock_fd;
     struct file_identity file;
     struct file_identity wal;
+    struct file_head head; /* as last seen */
     uint64_t generation;
     int64_t log_position;  /* newest row, committed or not */
     int64_t log_committed; /* newest committed row */
@@ -109,6 +118,7 @@ struct sqlite_store {
     bool is_synchronous_full;
     enum err failure;        /* the newest one since the last commit */
     unsigned damage_reports; /* ERR_CORRUPT since the last commit that went well */
+    bool is_overwritten;     /* by somebody else: no check would make it ours again */
     struct sqlite_setting settings[SETTINGS_KEPT_MAX];
     size_t setting_count;
     token_id *replayed; /* by the load, in order of ids */

@@ -139,11 +139,11 @@ enum err store_delete_history(struct store *store, instant snapshots_before, ins
 enum err store_commit(struct store *store) MUST_CHECK;
 void store_rollback(struct store *store);
 
-/* After a failure: looks what became of the file and opens again. A file that fails its check is
- * moved aside as NAME.damaged-TIME, one that somebody put in our file's place as
- * NAME.replaced-TIME, and a new one is made, with the settings and the generation in it; then
- * *file is STORE_NEW_FILE, and everything must be written again. store_message() says what was
- * done.
+/* After a failure: looks what became of the file and opens again. A file that fails its check, or
+ * that somebody emptied, cut off or wrote over, is moved aside as NAME.damaged-TIME, one that
+ * somebody put in our file's place as NAME.replaced-TIME, and a new one is made, with the settings
+ * and the generation in it; then *file is STORE_NEW_FILE, and everything must be written again.
+ * store_message() says what was done.
  */
 enum store_file { STORE_SAME_FILE, STORE_NEW_FILE };
 enum err store_reopen(struct store *store, enum store_file *file) MUST_CHECK;

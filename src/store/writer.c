@@ -310,6 +310,15 @@ static bool may_go_on(const struct writer *writer, enum err err)
     return writer->has_thread ? instant_before(clock_now(), writer->stop_deadline) : err == OK;
 }
 
+/* A file that was lost since the last commit is not left so, though there be nothing to write. One
+ * that is locked is no reason to wait for it. */
+static enum err look_at_file(struct writer *writer)
+{
+    enum err err = store_begin(writer->store, STORE_RELAXED);
+    store_rollback(writer->store);
+    return err == ERR_FENCED || wants_reopen(writer, err) ? err : OK;
+}
+
 /* Half of what is left of the time goes to a last checkpoint. */
 static void drain(struct writer *writer)
 {
@@ -317,15 +326,18 @@ static void drain(struct writer *writer)
     writer->retry_at = INSTANT_NEVER;
     writer->failures_in_a_row = 0;
     writer->is_idle = false;
-    while (!writer->is_idle) {
-        beat(writer);
-        enum err err = turn(writer);
+    enum err err = writer->has_thread ? look_at_file(writer) : OK;
+    while (true) {
         settle(writer, err);
         /* Fenced: what we know, the newer engine knows better, and no waiting changes that. */
         if (err == ERR_FENCED || !may_go_on(writer, err))
             return;
+        if (writer->is_idle)
+            break;
         if (!instant_is_never(writer->retry_at))
             pause_until(writer->retry_at, deadline);
+        beat(writer);
+        err = turn(writer);
     }
     instant now = writer_now(writer);
     instant half = instant_add(now, duration_us(instant_diff(deadline, now).us / 2));

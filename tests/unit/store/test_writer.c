@@ -475,6 +475,132 @@ static void damaged_pages_heal(void **state)
     damage_and_expect_healing(*state, 16384);
 }
 
+/* ---- a file that somebody else cut off or wrote over, which is the same file still ---- */
+
+static void cut_off(struct engine *engine, const char *suffix, off_t to)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s%s", engine->place.path, suffix);
+    assert_int_equal(truncate(path, to), 0);
+}
+
+/* So that all of the rows are in the file, or else in the -wal. */
+enum folded { FOLDED, NOT_FOLDED };
+
+static void fill_with_rows(struct engine *engine, enum folded folded)
+{
+    put_setting(engine);
+    add_and_wait(engine, 3000);
+    refresh_all(engine);
+    WAIT_FOR(engine, engine_stats(engine).dirty_tokens == 0);
+    if (folded == FOLDED)
+        assert_int_equal(ask(engine->place.path, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+}
+
+/* By the very next commit, which is not acknowledged before it is in the new file. */
+static void expect_a_new_file(struct engine *engine)
+{
+    uint64_t failures = engine_stats(engine).failures;
+    engine_refresh(engine, engine_add(engine), 3001);
+    WAIT_FOR(engine, engine->acknowledged == 3001);
+    assert_int_equal(engine_stats(engine).failures, failures + 1);
+    assert_int_equal(count_files(engine, ".damaged-*[0-9]"), 1);
+    assert_setting_is_kept(engine);
+    assert_recovers_with_all(engine, 3001);
+}
+
+static void an_emptied_file_heals(void **state)
+{
+    struct engine *engine = *state;
+    fill_with_rows(engine, FOLDED);
+    cut_off(engine, "", 0);
+    expect_a_new_file(engine);
+}
+
+static void an_emptied_file_heals_though_the_wal_is_full(void **state)
+{
+    struct engine *engine = *state;
+    fill_with_rows(engine, NOT_FOLDED);
+    cut_off(engine, "", 0);
+    expect_a_new_file(engine);
+}
+
+static void emptied_files_heal(void **state)
+{
+    struct engine *engine = *state;
+    fill_with_rows(engine, NOT_FOLDED);
+    cut_off(engine, "", 0);
+    cut_off(engine, "-wal", 0);
+    expect_a_new_file(engine);
+}
+
+static void a_file_cut_in_half_heals(void **state)
+{
+    struct engine *engine = *state;
+    struct stat status;
+    fill_with_rows(engine, FOLDED);
+    assert_int_equal(stat(engine->place.path, &status), 0);
+    cut_off(engine, "", status.st_size / 2);
+    expect_a_new_file(engine);
+}
+
+static void copy_over(const char *from, const char *to)
+{
+    char command[300];
+    snprintf(command, sizeof command, "cat '%s' > '%s'", from, to); /* in place, unlike cp -f */
+    assert_int_equal(system(command), 0);
+}
+
+/* A database all the same, and even one of ours: SQLite would go on with it, and with what it has
+ * in its cache of the one before. */
+static void an_older_copy_in_its_place_heals(void **state)
+{
+    struct engine *engine = *state;
+    char copy[128];
+    add_and_wait(engine, 50);
+    assert_int_equal(ask(engine->place.path, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+    snprintf(copy, sizeof copy, "%s.copy", engine->place.path);
+    copy_over(engine->place.path, copy);
+    put_setting(engine);
+    add_and_wait(engine, 2949);
+    refresh_all(engine);
+    WAIT_FOR(engine, engine_stats(engine).dirty_tokens == 0);
+    assert_int_equal(ask(engine->place.path, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+    add_and_wait(engine, 1); /* sees the file as it is now */
+    engine_refresh(engine, 3000, 3000);
+    WAIT_FOR(engine, engine_stats(engine).dirty_tokens == 0);
+    copy_over(copy, engine->place.path);
+    expect_a_new_file(engine);
+}
+
+/* Nothing was to be written any more; what is in the file is to be there all the same. */
+static void a_file_emptied_before_the_stop_heals(void **state)
+{
+    struct engine *engine = *state;
+    struct store_load_report report;
+    fill_with_rows(engine, FOLDED);
+    cut_off(engine, "", 0);
+    assert_int_equal(engine_stop(engine, 30), 0);
+    engine_start(engine, &report);
+    assert_int_equal(report.tokens, 3000);
+    assert_setting_is_kept(engine);
+}
+
+/* Nothing of this is an accident: the file may shrink, and another may fold the log into it. */
+static void a_vacuum_by_somebody_else_is_no_damage(void **state)
+{
+    struct engine *engine = *state;
+    fill_with_rows(engine, NOT_FOLDED);
+    ask(engine->place.path, "DELETE FROM refresh_log_a RETURNING 1");
+    ask(engine->place.path, "VACUUM");
+    assert_int_equal(ask(engine->place.path, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+    engine_refresh(engine, engine_add(engine), 3001);
+    WAIT_FOR(engine, engine->acknowledged == 3001);
+    WAIT_FOR(engine, engine_stats(engine).dirty_tokens == 0);
+    assert_int_equal(engine_stats(engine).failures, 0);
+    assert_int_equal(count_files(engine, ".damaged-*[0-9]"), 0);
+}
+
 int main(void)
 {
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -499,6 +625,13 @@ int main(void)
         ROW(a_replaced_file_is_kept_aside),
         ROW(a_damaged_header_heals),
         ROW(damaged_pages_heal),
+        ROW(an_emptied_file_heals),
+        ROW(an_emptied_file_heals_though_the_wal_is_full),
+        ROW(emptied_files_heal),
+        ROW(a_file_cut_in_half_heals),
+        ROW(an_older_copy_in_its_place_heals),
+        ROW(a_file_emptied_before_the_stop_heals),
+        ROW(a_vacuum_by_somebody_else_is_no_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
