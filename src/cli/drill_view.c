@@ -86,6 +86,9 @@ static void json_run(struct json *json, const struct runner_run *run)
     json_put_double(json, "recovered_after_s", result->recovered_s);
     json_put_int(json, "tokens_acknowledged", result->acknowledged);
     json_put_int(json, "tokens_lost", result->lost);
+    json_put_int(json, "requests", result->asked);
+    json_put_int(json, "requests_failed", result->unanswered);
+    json_put_int(json, "connections", result->connections);
     json_put_string(json, "verdict", drill_verdict_name(result->verdict));
     json_put_string(json, "reason", result->reason[0] == '\0' ? NULL : result->reason);
     json_put_double(json, "took_s", result->took_s);

@@ -2,6 +2,7 @@
 #include "drill/drill.h"
 
 #include "drill/look.h"
+#include "drill/patience.h"
 #include "drill/population.h"
 #include "drill/witness.h"
 #include <math.h>
@@ -99,6 +100,7 @@ static _Noreturn void end(struct drill *drill, enum drill_verdict verdict)
     drill->result.took_s = now_s() - drill->began_s;
     if (drill->sandbox.mints != NULL)
         drill->result.acknowledged = population_acknowledged(drill);
+    witness_count(drill);
     const struct drill_result result = drill->result;
     (void)!write(drill->result_fd, &result, sizeof result);
     _exit(0);
@@ -162,18 +164,24 @@ void drill_run(const struct drill_row *row, const struct drill_place *place)
 
 static bool await(struct drill *drill, const struct drill_wait *wait, unsigned every_ms)
 {
-    double deadline = now_s() + wait->seconds;
+    struct patience patience;
+    patience_start(&patience, wait->seconds);
     while (!wait->sign(drill)) {
-        if (now_s() > deadline)
+        if (patience_is_over(&patience))
             return false;
         rest_ms(every_ms);
     }
     return true;
 }
 
+bool drill_comes_true(struct drill *drill, const struct drill_wait *wait)
+{
+    return await(drill, wait, LOOK_EVERY_MS);
+}
+
 void drill_await(struct drill *drill, const struct drill_wait *wait)
 {
-    if (!await(drill, wait, LOOK_EVERY_MS))
+    if (!drill_comes_true(drill, wait))
         drill_fail(drill, "not within %g s: %s", wait->seconds, wait->what);
 }
 
@@ -212,7 +220,7 @@ static void remember(struct drill *drill)
     }
     before->incident = atomic_load(&page->incident);
     before->generation = page_get(page, GAUGE_GENERATION);
-    witness_forgive(drill);
+    witness_begin_count(drill);
 }
 
 void drill_strike(struct drill *drill, const char *format, ...)

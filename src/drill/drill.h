@@ -8,8 +8,9 @@
  *   population.c        its tokens: acknowledged ones, fresh ones, lost ones
  *   witness.c           processes that use the daemon all the while, and count what fails
  *   look.c              what the daemon shows of itself: status page, metrics, incidents
+ *   patience.c          how long to wait, on a machine that may be busy
  *   expect.c            what must hold at the end
- *   runner.c, report.c  all drills, in processes of their own; the table
+ *   runner.c            all drills, in processes of their own
  *
  * The course of a drill:
  *
@@ -46,7 +47,7 @@ enum drill_company { DRILL_PAIRED, DRILL_ALONE };
 struct drill_row {
     const char *name;
     enum drill_company company;
-    double limit_s; /* then it has failed */
+    double limit_s; /* of patience; then it has failed */
     const char *fault;
     void (*run)(struct drill *drill);
 };
@@ -70,6 +71,7 @@ struct drill_result {
     double noticed_s, recovered_s; /* NaN: it did not come to that */
     double took_s;
     uint32_t acknowledged, lost;
+    uint32_t asked, unanswered, connections; /* requests of witnesses since the strike; new ones */
     char reason[DRILL_REASON_SIZE]; /* of a failure or a skip; else what is worth to be known */
 };
 
@@ -79,7 +81,7 @@ struct drill_before {
     uint64_t pids[PROCESS_COUNT], starts[PROCESS_COUNT];
     uint64_t incident;
     double generation;
-    uint32_t witness_failures;
+    uint32_t asked, unanswered, connections; /* what the witnesses had counted */
 };
 
 struct drill {
@@ -119,7 +121,8 @@ void drill_set_up(struct drill *drill, const struct drill_setup *setup);
 __attribute__((format(printf, 2, 3))) void drill_strike(struct drill *drill, const char *format,
                                                         ...);
 
-/* Looks every millisecond until `sign` is true; after `seconds` the drill has failed. */
+/* Looks every millisecond until `sign` is true; after `seconds` (patience.h) the drill has failed.
+ */
 typedef bool drill_sign(struct drill *drill);
 struct drill_wait {
     drill_sign *sign;
@@ -127,6 +130,8 @@ struct drill_wait {
     const char *what; /* "the engine is replaced" */
 };
 void drill_await(struct drill *drill, const struct drill_wait *wait);
+/* The same, and false in the place of a failure. */
+bool drill_comes_true(struct drill *drill, const struct drill_wait *wait);
 /* The same, and what is awaited is that the daemon has noticed. */
 void drill_await_notice(struct drill *drill, const struct drill_wait *wait);
 /* The sign that was awaited by other means came just now. */

@@ -3,6 +3,7 @@
 #include "drill/drill.h"
 #include "drill/expect.h"
 #include "drill/look.h"
+#include "drill/patience.h"
 #include "drill/witness.h"
 #include <inttypes.h>
 #include <math.h>
@@ -300,14 +301,16 @@ static void make_quiet(struct drill *drill, struct zombie *zombie)
     witness_stop(drill);
     if (!look_command(drill, &pause, why))
         drill_fail(drill, "the engine does not rest: %.200s", why);
-    double quiet_since = now_s(), deadline = now_s() + RECOVERY_S;
+    double quiet_since = now_s();
+    struct patience patience;
+    patience_start(&patience, RECOVERY_S);
     int64_t rows = count_rows(drill, zombie);
     while (now_s() < quiet_since + QUIET_S) {
         rest_ms(20);
         int64_t now = count_rows(drill, zombie);
         quiet_since = now == rows ? quiet_since : now_s();
         rows = now;
-        if (now_s() > deadline)
+        if (patience_is_over(&patience))
             drill_fail(drill, "the engine writes on, though it is paused");
     }
     zombie->rows = rows;
@@ -328,11 +331,12 @@ static bool is_dead(pid_t pid)
 
 static void wake_up(struct drill *drill, struct zombie *zombie)
 {
-    double deadline = now_s() + END_S;
+    struct patience patience;
+    patience_start(&patience, END_S);
     drill_say(drill, "SIGCONT: the old engine wakes up");
     kill(zombie->pid, SIGCONT);
     while (!is_dead(zombie->pid)) {
-        if (now_s() > deadline)
+        if (patience_is_over(&patience))
             drill_fail(drill, "the old engine lives on");
         rest_ms(5);
     }

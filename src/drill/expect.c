@@ -61,10 +61,10 @@ void expect_no_incident(struct drill *drill)
 void expect_answered(struct drill *drill, uint32_t failures_most)
 {
     const struct witnesses *witnesses = drill->sandbox.witnesses;
-    uint32_t failed = atomic_load(&witnesses->failed) - drill->before.witness_failures;
-    if (failed > failures_most)
-        drill_fail(drill, "%u of %u requests of clients failed, first %.160s", failed,
-                   atomic_load(&witnesses->asked), witnesses->first_failure);
+    witness_count(drill);
+    if (drill->result.unanswered > failures_most)
+        drill_fail(drill, "%u of %u requests of clients failed, first %.160s",
+                   drill->result.unanswered, drill->result.asked, witnesses->first_failure);
 }
 
 void expect_same_processes(struct drill *drill)

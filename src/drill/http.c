@@ -1,6 +1,7 @@
 /* See http.h. */
 #include "drill/http.h"
 
+#include "drill/patience.h"
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,10 +30,10 @@ static void prepare(CURL *curl, const struct http_question *question)
     snprintf(url, sizeof url, "http://127.0.0.1:%u%s", question->port, question->path);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, question->method);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(patience * 1000));
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(patience * patience_factor() * 1000));
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
+    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, question->connection == HTTP_NEW ? 1L : 0L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     if (question->body == NULL)
         return;
@@ -40,11 +41,30 @@ static void prepare(CURL *curl, const struct http_question *question)
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(question->body));
 }
 
+/* The kept one lives as long as the process. */
+static CURL *take_handle(enum http_connection connection)
+{
+    static CURL *kept;
+    if (connection == HTTP_NEW)
+        return curl_easy_init();
+    if (kept == NULL)
+        kept = curl_easy_init();
+    else
+        curl_easy_reset(kept); /* its connection stays */
+    return kept;
+}
+
+static void give_back(CURL *curl, enum http_connection connection)
+{
+    if (connection == HTTP_NEW)
+        curl_easy_cleanup(curl);
+}
+
 struct http_answer http_ask(const struct http_question *question)
 {
     struct http_answer answer = {0};
     long status = 0;
-    CURL *curl = curl_easy_init();
+    CURL *curl = take_handle(question->connection);
     if (curl == NULL) {
         snprintf(answer.why, sizeof answer.why, "no memory for a request");
         return answer;
@@ -58,7 +78,8 @@ struct http_answer http_ask(const struct http_question *question)
         snprintf(answer.why, sizeof answer.why, "%s %.60s: %.80s", question->method, question->path,
                  curl_easy_strerror(code));
     curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME, &answer.seconds);
-    curl_easy_cleanup(curl);
+    curl_easy_getinfo(curl, CURLINFO_NUM_CONNECTS, &answer.connections);
+    give_back(curl, question->connection);
     answer.status = (int)status;
     return answer;
 }

@@ -1,4 +1,5 @@
-/* HTTP for drills: one request, one connection, so that each shows that somebody listens. */
+/* HTTP for drills: one request, one connection, so that each shows that somebody listens; or the
+ * one connection of a process, kept for all of them. */
 #ifndef MOONWATCH_DRILL_HTTP_H
 #define MOONWATCH_DRILL_HTTP_H
 
@@ -9,10 +10,13 @@
 #define HTTP_BODY_MAX   (16U << 20)
 #define HTTP_WHY_SIZE   160
 
+enum http_connection { HTTP_NEW, HTTP_KEPT };
+
 struct http_question {
     unsigned port;
     const char *method, *path, *body; /* body: NULL none */
-    double patience_s;                /* 0: HTTP_PATIENCE_S */
+    double patience_s;                /* 0: HTTP_PATIENCE_S; longer on a slow machine */
+    enum http_connection connection;
 };
 
 struct http_answer {
@@ -20,6 +24,7 @@ struct http_answer {
     char *body; /* NUL-terminated; NULL: none */
     size_t length;
     double seconds;
+    long connections; /* opened for it */
     char why[HTTP_WHY_SIZE];
 };
 

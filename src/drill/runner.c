@@ -106,7 +106,7 @@ static void start_run(struct runner *runner, struct runner_run *run)
     run->pid = pid;
     run->pipe = ends[0];
     run->state = RUN_RUNNING;
-    run->due_s = now_s() + run->row->limit_s;
+    patience_start(&run->patience, run->row->limit_s);
 }
 
 static unsigned count_running(const struct runner *runner, bool *has_lonely)
@@ -140,8 +140,9 @@ static void start_what_may(struct runner *runner)
 /* Orphans come to us when their parents have died: again, until nobody is left. */
 static void kill_group(pid_t group)
 {
-    double deadline = now_s() + DEATH_S;
-    while (kill(-group, SIGKILL) == 0 && now_s() < deadline) {
+    struct patience patience;
+    patience_start(&patience, DEATH_S);
+    while (kill(-group, SIGKILL) == 0 && !patience_is_over(&patience)) {
         while (waitpid(-group, NULL, WNOHANG) > 0)
             continue;
         rest_ms(1);
@@ -190,7 +191,7 @@ static void look_at_run(struct runner *runner, struct runner_run *run)
         return;
     if (poll(&waiting, 1, 0) == 1) {
         finish_run(runner, run, "the drill itself ended without a verdict");
-    } else if (now_s() > run->due_s) {
+    } else if (patience_is_over(&run->patience)) {
         kill(-run->pid, SIGKILL);
         finish_run(runner, run, "not over within its time");
     }

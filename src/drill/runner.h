@@ -7,6 +7,7 @@
 #define MOONWATCH_DRILL_RUNNER_H
 
 #include "drill/drill.h"
+#include "drill/patience.h"
 #include <limits.h>
 
 #define RUNNER_AT_ONCE_MAX 8
@@ -26,7 +27,7 @@ struct runner_run {
     struct drill_result result; /* of RUN_DONE */
     pid_t pid;                  /* and its process group */
     int pipe;
-    double due_s;
+    struct patience patience;
     char folder[PATH_MAX];
 };
 

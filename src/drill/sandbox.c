@@ -5,6 +5,7 @@
 #include "drill/drill.h"
 #include "drill/http.h"
 #include "drill/look.h"
+#include "drill/patience.h"
 #include "supervisor/supervisor.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -101,9 +102,10 @@ static pid_t fork_or_fail(struct drill *drill)
 
 bool sandbox_await_end(pid_t pid, double seconds, int *status)
 {
-    double deadline = now_s() + seconds;
+    struct patience patience;
+    patience_start(&patience, seconds);
     while (waitpid(pid, status, WNOHANG) != pid) {
-        if (now_s() > deadline)
+        if (patience_is_over(&patience))
             return false;
         rest_ms(1);
     }
@@ -143,7 +145,10 @@ static unsigned number_in(const char *path, const char *text)
 
 static bool market_listens(struct drill *drill)
 {
+    int status;
     struct sandbox *sandbox = &drill->sandbox;
+    if (waitpid(sandbox->market, &status, WNOHANG) == sandbox->market)
+        drill_fail(drill, "the market did not start (wait status %#x)", (unsigned)status);
     const char *log = sandbox_path(drill, "market.log");
     sandbox->market_port = number_in(log, "://127.0.0.1:");
     sandbox->control_port = number_in(log, "control on http://127.0.0.1:");

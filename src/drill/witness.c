@@ -24,6 +24,7 @@ static void note_answer(struct witnesses *witnesses, const struct http_answer *a
     if (us > atomic_load(&witnesses->longest_us))
         atomic_store(&witnesses->longest_us, us);
     atomic_fetch_add(&witnesses->asked, 1);
+    atomic_fetch_add(&witnesses->connections, (uint32_t)answer->connections);
     if (answer->status == 200)
         return;
     if (atomic_load(&witnesses->failed) == 0)
@@ -32,16 +33,40 @@ static void note_answer(struct witnesses *witnesses, const struct http_answer *a
     atomic_fetch_add(&witnesses->failed, 1);
 }
 
-static _Noreturn void keep_asking(const struct sandbox *sandbox)
+struct manner {
+    enum http_connection connection;
+    unsigned rest_ms;
+};
+
+static _Noreturn void keep_asking(const struct sandbox *sandbox, struct manner manner)
 {
     for (unsigned i = 0;; i++) {
         const char *path = asked_paths[i % 2];
-        struct http_answer answer = http_ask(&(struct http_question){
-            .port = sandbox->port, .method = "GET", .path = path, .patience_s = ANSWER_S});
+        struct http_answer answer =
+            http_ask(&(struct http_question){.port = sandbox->port,
+                                             .method = "GET",
+                                             .path = path,
+                                             .patience_s = ANSWER_S,
+                                             .connection = manner.connection});
         note_answer(sandbox->witnesses, &answer, path);
         http_forget(&answer);
-        rest_ms(WITNESS_ASKS_EVERY_MS);
+        rest_ms(manner.rest_ms);
     }
+}
+
+static void ask_now_and_then(const struct sandbox *sandbox)
+{
+    keep_asking(sandbox, (struct manner){HTTP_NEW, WITNESS_ASKS_EVERY_MS});
+}
+
+static void ask_anew_each_time(const struct sandbox *sandbox)
+{
+    keep_asking(sandbox, (struct manner){HTTP_NEW, CROWD_ASKS_EVERY_MS});
+}
+
+static void ask_on_one_connection(const struct sandbox *sandbox)
+{
+    keep_asking(sandbox, (struct manner){HTTP_KEPT, CROWD_ASKS_EVERY_MS});
 }
 
 static bool add(const struct sandbox *sandbox, const char *mint)
@@ -57,7 +82,7 @@ static bool add(const struct sandbox *sandbox, const char *mint)
     return answer.status == 200 || answer.status == 201;
 }
 
-static _Noreturn void keep_adding(const struct sandbox *sandbox)
+static void keep_adding(const struct sandbox *sandbox)
 {
     struct witnesses *witnesses = sandbox->witnesses;
     for (unsigned next = sandbox->imported; next < sandbox->mint_count;) {
@@ -92,14 +117,22 @@ void witness_start(struct drill *drill)
     if (witnesses == MAP_FAILED)
         drill_fail(drill, "no memory for witnesses");
     drill->sandbox.witnesses = witnesses;
-    witnesses->pids[0] = start_one(drill, keep_asking);
+    witnesses->pids[0] = start_one(drill, ask_now_and_then);
     witnesses->pids[1] = start_one(drill, keep_adding);
+}
+
+void witness_call_crowd(struct drill *drill)
+{
+    struct witnesses *witnesses = drill->sandbox.witnesses;
+    for (int i = 0; i < CROWD; i++)
+        witnesses->pids[2 + i] =
+            start_one(drill, i % 2 == 0 ? ask_anew_each_time : ask_on_one_connection);
 }
 
 void witness_stop(struct drill *drill)
 {
     struct witnesses *witnesses = drill->sandbox.witnesses;
-    for (int i = 0; witnesses != NULL && i < 2; i++) {
+    for (int i = 0; witnesses != NULL && i < 2 + CROWD; i++) {
         if (witnesses->pids[i] == 0)
             continue;
         kill(witnesses->pids[i], SIGKILL);
@@ -108,7 +141,20 @@ void witness_stop(struct drill *drill)
     }
 }
 
-void witness_forgive(struct drill *drill)
+void witness_begin_count(struct drill *drill)
 {
-    drill->before.witness_failures = atomic_load(&drill->sandbox.witnesses->failed);
+    const struct witnesses *witnesses = drill->sandbox.witnesses;
+    drill->before.asked = atomic_load(&witnesses->asked);
+    drill->before.unanswered = atomic_load(&witnesses->failed);
+    drill->before.connections = atomic_load(&witnesses->connections);
+}
+
+void witness_count(struct drill *drill)
+{
+    const struct witnesses *witnesses = drill->sandbox.witnesses;
+    if (witnesses == NULL)
+        return;
+    drill->result.asked = atomic_load(&witnesses->asked) - drill->before.asked;
+    drill->result.unanswered = atomic_load(&witnesses->failed) - drill->before.unanswered;
+    drill->result.connections = atomic_load(&witnesses->connections) - drill->before.connections;
 }
