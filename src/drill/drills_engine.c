@@ -241,13 +241,10 @@ static bool has_exported(struct drill *drill)
 
 void drill_stuck_job(struct drill *drill)
 {
-    const char *const options[] = {"--job-deadline-sec",
-                                   "1",
-                                   "--export-interval-sec",
-                                   "1",
-                                   "--export-path",
-                                   sandbox_path(drill, "export.json"),
-                                   NULL};
+    char path[SANDBOX_PATH];
+    snprintf(path, sizeof path, "%s", sandbox_path(drill, "export.json"));
+    const char *const options[] = {
+        "--job-deadline-sec", "1", "--export-interval-sec", "1", "--export-path", path, NULL};
     drill_set_up(drill, &(struct drill_setup){.options = options});
     drill_strike(drill, "the next export is to wait without end");
     sandbox_arm(drill, FAULT_STUCK_EXPORT, 1);

@@ -3,6 +3,8 @@
 
 #include "drill/drill.h"
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define SAMPLE_S 0.02 /* what a look costs is not to be felt */
@@ -16,10 +18,14 @@
 
 static double worst = BUILD_FACTOR;
 
+/* The fourth word: "running/all". */
 double patience_of_load(const char *loadavg, long processors)
 {
-    unsigned running;
-    if (processors < 1 || sscanf(loadavg, "%*f %*f %*f %u/", &running) != 1)
+    const char *at = loadavg;
+    for (int i = 0; i < 3 && at != NULL; i++)
+        at = strchr(at + (i > 0), ' ');
+    unsigned long running = at == NULL ? 0 : strtoul(at + 1, NULL, 10);
+    if (processors < 1 || running < 1)
         return 1;
     double busy = (double)running / (double)processors;
     return busy < 1 ? 1 : busy > PATIENCE_BUSY_MAX ? PATIENCE_BUSY_MAX : busy;
@@ -45,6 +51,11 @@ double patience_factor(void)
     factor = BUILD_FACTOR * look_at_load();
     worst = factor > worst ? factor : worst;
     return factor;
+}
+
+double patience_of_build(void)
+{
+    return BUILD_FACTOR;
 }
 
 double patience_worst(void)

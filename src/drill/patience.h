@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 /* Beyond it a drill says nothing about the daemon any more, and may fail for it. */
-#define PATIENCE_BUSY_MAX 8.0
+#define PATIENCE_BUSY_MAX 4.0
 
 struct patience {
     double left_s;
@@ -22,6 +22,8 @@ void patience_start(struct patience *patience, double seconds);
 /* To be asked again and again: it is used up between two questions. */
 bool patience_is_over(struct patience *patience);
 
+/* How many times longer everything takes with sanitizers in this program; 1: there are none. */
+double patience_of_build(void);
 /* How many times longer than usual things take now; 1 at least. */
 double patience_factor(void);
 /* The worst that was seen in this process. */

@@ -245,6 +245,19 @@ static void read_options(struct drill *drill)
         drill_fail(drill, "%.300s", why);
 }
 
+/* The daemon's own patience is made for the programs that people run. */
+static const char *const *options_of_build(void)
+{
+    static char deadline[16];
+    static const char *const slow[] = {"--heartbeat-deadline-ms", deadline, NULL};
+    static const char *const none[] = {NULL};
+    struct options usual;
+    options_init(&usual);
+    snprintf(deadline, sizeof deadline, "%.0f",
+             (double)usual.heartbeat_deadline_ms * patience_of_build());
+    return patience_of_build() > 1 ? slow : none;
+}
+
 void sandbox_set_options(struct drill *drill, const char *const extra[])
 {
     struct sandbox *sandbox = &drill->sandbox;
@@ -260,6 +273,7 @@ void sandbox_set_options(struct drill *drill, const char *const extra[])
     sandbox->arguments[0] = NULL;
     if (!append(sandbox->arguments, SANDBOX_ARGUMENTS, places) ||
         !append(sandbox->arguments, SANDBOX_ARGUMENTS, usual_options) ||
+        !append(sandbox->arguments, SANDBOX_ARGUMENTS, options_of_build()) ||
         !append(sandbox->arguments, SANDBOX_ARGUMENTS, extra))
         drill_fail(drill, "too many options for the daemon");
     read_options(drill);
