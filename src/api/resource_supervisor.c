@@ -43,13 +43,19 @@ static double patience_s(const struct api *api, enum beat beat)
                            : (double)api->options.heartbeat_deadline_ms / 1e3;
 }
 
+/* Of the feed's workers only those that there are: they have beaten. */
+static bool is_shown(enum beat beat, double age)
+{
+    return age >= 0 || beat < BEAT_FEED_WORKER_1 || beat > BEAT_FEED_WORKER_16;
+}
+
 static void json_heartbeats(struct json *json, const struct api *api, enum page_process_id process,
                             instant now)
 {
     json_array_open(json, "heartbeats");
     for (enum beat beat = 0; beat < BEAT_COUNT; beat++) {
         double age = page_beat_age_s(api->world.page, beat, now);
-        if (beat_process(beat) != process)
+        if (beat_process(beat) != process || !is_shown(beat, age))
             continue;
         json_object_open(json, NULL);
         json_put_string(json, "name", beat_name(beat));
