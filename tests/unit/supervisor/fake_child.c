@@ -95,6 +95,20 @@ static void crash(int number)
     pause();
 }
 
+/* What a real one leaves on the page when a thread of it falls. */
+static void fall(void)
+{
+    struct crash_report *report = &page->crashes[is_engine ? PROCESS_ENGINE : PROCESS_API];
+    struct in_hand *hand = &page->hands[1];
+    report->thread = FAKE_THREAD;
+    report->signal = SIGSEGV;
+    atomic_store(&report->is_filled, 1);
+    hand->mints[0].bytes[0] = FAKE_SECOND_TOKEN;
+    atomic_store(&hand->thread, FAKE_THREAD);
+    atomic_store(&hand->count, 1);
+    crash(SIGSEGV);
+}
+
 static void act(enum fake_act what)
 {
     switch (what) {
@@ -105,6 +119,9 @@ static void act(enum fake_act what)
         _exit((int)word(&orders->status));
     case FAKE_CRASH:
         crash(SIGSEGV);
+        return;
+    case FAKE_FALL:
+        fall();
         return;
     case FAKE_TERMINATE:
         crash(SIGKILL);

@@ -14,6 +14,7 @@ enum fake_act {
     FAKE_CRASH,       /* of a signal that a bug would send */
     FAKE_TERMINATE,   /* of SIGKILL */
     FAKE_DIE,         /* of the signal `status` */
+    FAKE_FALL,        /* crashes in a second thread, which has a token of its own in hand */
     FAKE_HANG,        /* beats no more */
     FAKE_HANG_DEAFLY, /* and is moved by no signal that can be ignored */
     FAKE_STOP,        /* as by SIGSTOP from outside */
@@ -26,6 +27,9 @@ enum fake_act {
     FAKE_CLEAR,       /* the engine: clears the first suspect */
     FAKE_HANG_UP,     /* closes its link and goes on */
 };
+
+#define FAKE_THREAD       4711 /* whoever falls by order */
+#define FAKE_SECOND_TOKEN 8    /* the first byte of its address */
 
 struct fake_orders {
     _Atomic uint32_t at_start;   /* enum fake_act, before anything */

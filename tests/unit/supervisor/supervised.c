@@ -6,6 +6,7 @@
 #include "supervisor/control.h"
 #include "supervisor/memory.h"
 #include "supervisor/thread_cpu.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,9 +20,12 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#define TESTS_MAX 128 /* of one program */
+
 static struct supervised it = {.faults = -1};
 static struct folder folder;
 static const char *fake_program;
+static size_t first_test, test_step = 1;
 
 struct supervised *supervised(void)
 {
@@ -195,6 +199,20 @@ void supervised_main(int argc, char *argv[])
     if (fake != NULL)
         execv(fake, argv);
     fake_program = argv[1];
+    if (argc < 4)
+        return;
+    first_test = strtoul(argv[2], NULL, 10) - 1;
+    test_step = strtoul(argv[3], NULL, 10);
+}
+
+int supervised_run(const struct CMUnitTest *tests, size_t count)
+{
+    struct CMUnitTest own[TESTS_MAX];
+    size_t own_count = 0;
+    assert(count <= TESTS_MAX);
+    for (size_t i = first_test; i < count; i += test_step)
+        own[own_count++] = tests[i];
+    return _cmocka_run_group_tests("tests", own, own_count, NULL, NULL);
 }
 
 static void *share(size_t size, int fd)

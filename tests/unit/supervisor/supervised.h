@@ -59,6 +59,9 @@ struct supervised {
 /* Of a test program: takes the fake's path from its arguments. When a supervisor has started it as
  * its own program, it becomes the fake. */
 void supervised_main(int argc, char *argv[]);
+/* With two more arguments, I and N, every N-th test from the I-th: several of one program, side by
+ * side, wait for less long. */
+int supervised_run(const struct CMUnitTest *tests, size_t count);
 
 /* For cmocka: a folder, a script without orders and options that are quick. */
 int supervised_begin(void **state);

@@ -443,6 +443,20 @@ static void test_tokens_in_hand(void **state)
     assert_int_equal(supervised_stop(), 0);
 }
 
+/* What others have in hand at the time can't help it. */
+static void test_thread_that_falls(void **state)
+{
+    (void)state;
+    atomic_store(&engine()->in_hand, 1);
+    supervised_start_and_up();
+    order(PROCESS_ENGINE, FAKE_FALL);
+    expect_starts(PROCESS_ENGINE, 2);
+    assert_int_equal(suspects_count(suspects(), SUSPECT_WATCHED), 1);
+    assert_int_equal(suspects()->rows[0].mint.bytes[0], FAKE_SECOND_TOKEN);
+    expect_incident(1, "while it handled an answer about 1 token;");
+    assert_int_equal(supervised_stop(), 0);
+}
+
 static void test_out_of_memory(void **state)
 {
     (void)state;
@@ -1323,6 +1337,7 @@ int main(int argc, char *argv[])
         CASE(test_suspects_on_a_full_disk),
         CASE(test_incident_that_waits_for_room),
         CASE(test_tokens_in_hand),
+        CASE(test_thread_that_falls),
         CASE(test_out_of_memory),
         CASE(test_stopped_while_waiting),
         CASE(test_stopped_while_the_api_waits),
@@ -1371,5 +1386,5 @@ int main(int argc, char *argv[])
         CASE(test_clock_that_is_set),
         CASE(test_a_thousand_restarts_leave_nothing),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return supervised_run(tests, sizeof tests / sizeof tests[0]);
 }
