@@ -1,5 +1,6 @@
 /* The driver: bench [--quick] [--minutes N] [--out FILE] [--moonwatch PROGRAM] [NAME…]. */
 #include "bench/bench.h"
+#include "bench/plot.h"
 #include "bench/process.h"
 #include <math.h>
 #include <signal.h>
@@ -177,8 +178,12 @@ int main(int argc, char *argv[])
     for (size_t i = 0; i < BENCHMARKS; i++)
         if (is_wanted(&benchmarks[i], &wishes))
             run(&bench, &benchmarks[i]);
-    if (wishes.out == NULL || report_write(&bench.report, wishes.out))
+    if (wishes.out == NULL)
         return 0;
-    fprintf(stderr, "bench: cannot write %s\n", wishes.out);
-    return 1;
+    if (!report_write(&bench.report, wishes.out)) {
+        fprintf(stderr, "bench: cannot write %s\n", wishes.out);
+        return 1;
+    }
+    plot_write(&bench.report, wishes.out);
+    return 0;
 }
