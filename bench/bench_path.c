@@ -37,7 +37,7 @@
 #define PUBLISH_STEPS 6000 /* of half a millisecond: it publishes once a second */
 #define PLENTY        "100000000" /* requests a minute */
 #define NEXT_TO_NONE  "1"
-#define BARE_WARM_S   "0.3"
+#define BARE_WARM_S   "0.2"
 #define LINE_SIZE     256
 
 enum kind { SCREEN, REFRESH, MIX, KIND_COUNT };
@@ -155,6 +155,8 @@ static struct reading read_daemon(const struct transport *transport)
     return reading;
 }
 
+/* Over `seconds` and what is left of the last one, since it publishes its counters once a second.
+ */
 static void measure_daemon(struct transport *transport, enum kind kind, double seconds)
 {
     const struct daemon *daemon = &transport->daemon;
@@ -162,7 +164,7 @@ static void measure_daemon(struct transport *transport, enum kind kind, double s
         return;
     sleep_ms(SETTLE_MS);
     struct reading before = read_daemon(transport);
-    sleep_ms(seconds * 1e3 - SETTLE_MS);
+    sleep_ms(seconds * 1e3);
     struct reading after = read_daemon(transport);
     daemon_ask(daemon, COMMAND_PAUSE);
     sleep_ms(SETTLE_MS);
@@ -224,7 +226,7 @@ static void measure_bare(const struct bench *bench, struct transport *transport,
     const char *const argv[] = {bench->bare, port, transport->bare_name, kind_names[kind],
                                 BARE_WARM_S, time, TOKENS_TEXT,          "rows.db",
                                 "result",    NULL};
-    if (!make_folder(folder))
+    if (!process_has_built(bench->bare) || !make_folder(folder))
         return;
     move_to(cpus.measured);
     pid_t pid = process_run(folder, argv);
@@ -263,11 +265,11 @@ static void report_kind(struct report *report, const struct transport *transport
 static void run_rounds(const struct bench *bench, struct transport *transport, enum kind kind,
                        struct cpus cpus)
 {
-    bool is_mix = kind == MIX;
-    int rounds = is_mix ? bench_rounds(bench, 9, 2) : bench_rounds(bench, 3, 1);
+    bool is_quick = bench->pace == PACE_QUICK;
+    int rounds = kind == MIX ? bench_rounds(bench, 9, 1) : bench_rounds(bench, 2, 1);
     for (int i = 0; i < rounds; i++) {
-        measure_bare(bench, transport, kind, cpus, bench_rounds(bench, 3, 1));
-        measure_daemon(transport, kind, bench_rounds(bench, 3, 1));
+        measure_bare(bench, transport, kind, cpus, is_quick ? 0.5 : 2);
+        measure_daemon(transport, kind, is_quick ? 0 : 2);
     }
 }
 

@@ -42,7 +42,7 @@ static pid_t start_market(const struct bench *bench, unsigned port)
     const char *const argv[] = {bench->market, "--port", number,          "--tokens", TOKENS,
                                 "--rpm",       "0",      "--replay-rate", "2000",     NULL};
     snprintf(number, sizeof number, "%u", port);
-    return make_folder(folder) ? process_run(folder, argv) : -1;
+    return process_has_built(bench->market) && make_folder(folder) ? process_run(folder, argv) : -1;
 }
 
 static bool start_daemon(const struct bench *bench, unsigned port, struct daemon *out)

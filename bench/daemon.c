@@ -99,7 +99,7 @@ static bool prepare(struct daemon *daemon, const struct daemon_spec *spec)
     *daemon = (struct daemon){.pid = -1};
     snprintf(daemon->folder, sizeof daemon->folder, "%s", spec->folder);
     clock_now(); /* begins the timeline that a forked child goes on with */
-    return set_options(&daemon->options, spec->options);
+    return process_has_built(spec->program) && set_options(&daemon->options, spec->options);
 }
 
 static bool await_page(struct daemon *daemon)

@@ -210,7 +210,7 @@ bool peer_start(const struct peer *peer, const char *folder, const char *worker,
 {
     *out = (struct peer_run){.worker = worker, .pid = -1};
     snprintf(out->folder, sizeof out->folder, "%s", folder);
-    if (!make_folder(folder))
+    if (!process_has_built(worker) || !make_folder(folder))
         return false;
     out->stamps = stamps_map(path_in(folder, STAMPS_NAME), O_CREAT | O_TRUNC);
     if (out->stamps == NULL)

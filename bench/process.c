@@ -103,6 +103,16 @@ int process_kill_all(void)
     return count;
 }
 
+bool process_has_built(const char *path)
+{
+    char real[PATH_MAX];
+    if (access(path, X_OK) == 0)
+        return true;
+    const char *shown = realpath(path, real) != NULL ? real : path;
+    fprintf(stderr, "bench: %s is missing: %s; `make bench` builds it\n", shown, strerror(errno));
+    return false;
+}
+
 bool process_has_program(const char *name)
 {
     char path[PATH_MAX];

@@ -21,6 +21,9 @@ void process_kill(pid_t pid);
  * leaves some would slow down the next. */
 int process_kill_all(void);
 
+/* Is this program of ours where the build puts it? False with a sentence that names it. */
+bool process_has_built(const char *path);
+
 /* Is it on the PATH? */
 bool process_has_program(const char *name);
 
