@@ -5,17 +5,6 @@
 #include <assert.h>
 #include <math.h>
 
-/* The value part of the priority (the age does the waiting), with a floor so that nobody starves.
- */
-#define WEIGHT_FLOOR          0.02
-#define WEIGHT_LIQUIDITY      0.4
-#define WEIGHT_LIQUIDITY_USD  100000.0
-#define WEIGHT_VOLUME         0.3
-#define WEIGHT_VOLUME_USD     1000000.0
-#define WEIGHT_MOMENTUM       0.2
-#define WEIGHT_MOMENTUM_DELTA 0.20
-#define WEIGHT_SCORE          0.1
-
 #define COARSE_HISTORY 2 /* × min_score_change, while detail is what can be spared */
 
 /* Not twice in this time for the same wish, however the upstream's answers flap. */
@@ -46,24 +35,6 @@ unsigned follow_group_mask(enum lane_kind lane)
 }
 
 /* ---- where a token stands ---- */
-
-/* Within 0 … 1. What is not known counts as all of it, as it did when it was first met. */
-static double share(double part)
-{
-    return part < 1 ? (part > 0 ? part : 0) : 1;
-}
-
-static double value_weight(const struct token *token)
-{
-    if (token->state.answers == 0)
-        return WEIGHT_FLOOR;
-    const struct metrics *metrics = &token->state.metrics;
-    double momentum = fabs(metrics->delta_p_5m) + fabs(metrics->delta_p_15m);
-    return WEIGHT_FLOOR + WEIGHT_LIQUIDITY * share(metrics->liquidity_usd / WEIGHT_LIQUIDITY_USD) +
-           WEIGHT_VOLUME * share((double)metrics->volume_24h_usd / WEIGHT_VOLUME_USD) +
-           WEIGHT_MOMENTUM * share(momentum / WEIGHT_MOMENTUM_DELTA) +
-           WEIGHT_SCORE * share(token->state.score);
-}
 
 static bool is_hot(const struct core *core, const struct token *token)
 {
@@ -99,7 +70,7 @@ static double weight_over_cost(double value, enum price_group group, uint8_t cos
 
 static double price_weight(const struct core *core, token_id id, enum price_group group)
 {
-    return weight_over_cost(value_weight(token_slot(core->table, id)), group,
+    return weight_over_cost(weight_of_value(token_slot(core->table, id)), group,
                             token_table_costs(core->table)[id]);
 }
 
@@ -129,7 +100,7 @@ static void insert_discover(struct core *core, token_id id)
     if (lanes_holds(&core->discover, id))
         lanes_remove(&core->discover, id);
     bool inserted = lanes_insert(&core->discover, id, discover_group_of(core, id),
-                                 value_weight(token_slot(core->table, id)), core->now);
+                                 weight_of_value(token_slot(core->table, id)), core->now);
     assert(inserted);
     (void)inserted;
 }
@@ -154,7 +125,7 @@ static void regroup_discover(struct core *core, token_id id)
         lanes_remove(&core->discover, id);
     else
         (void)lanes_move(&core->discover, id, discover_group_of(core, id),
-                         value_weight(token_slot(core->table, id)));
+                         weight_of_value(token_slot(core->table, id)));
 }
 
 void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
@@ -167,7 +138,7 @@ void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
         bool in_turn = belongs_to_discover(core, id) &&
                        !instant_before(token_slot(core->table, id)->state.discovered_at, stamp);
         lanes_put_back(&core->discover, id, in_turn ? discover_group_of(core, id) : DISCOVER_URGENT,
-                       value_weight(token_slot(core->table, id)));
+                       weight_of_value(token_slot(core->table, id)));
         return;
     }
     enum price_group group = price_group_of(core, id);
@@ -216,8 +187,8 @@ static void join_discover(struct core *core, token_id id)
     instant stamp = token->state.discovered_at;
     /* Never discovered, or its place is too far to look for: at once is as good. */
     bool inserted =
-        !instant_is_never(stamp) &&
-        lanes_insert(&core->discover, id, discover_group_of(core, id), value_weight(token), stamp);
+        !instant_is_never(stamp) && lanes_insert(&core->discover, id, discover_group_of(core, id),
+                                                 weight_of_value(token), stamp);
     if (!inserted)
         inserted = lanes_insert(&core->discover, id, DISCOVER_URGENT, 0, core->now);
     assert(inserted);
@@ -702,7 +673,7 @@ void follow_place(struct core *core, token_id id)
         put_right(core, id);
     uint8_t cost = counting_pools(token_pools(core->table, id), token->pool_count);
     enum price_group group = price_group_for(core, token, cost);
-    double value = value_weight(token);
+    double value = weight_of_value(token);
     token_table_costs(core->table)[id] = cost;
     token_set_group(core->table, id, group_of(group));
     lanes_place(&core->price, id, group, weight_over_cost(value, group, cost),

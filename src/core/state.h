@@ -18,6 +18,7 @@
 #include "core/lifecycle.h"
 #include "core/score.h"
 #include "core/trial.h"
+#include "core/weight.h"
 
 #define REQUESTS_MAX    (256 * LANE_KIND_COUNT) /* the bound of requests_in_flight_max */
 #define WANTS_MAX       256                     /* clients waiting for a refresh of one token */
