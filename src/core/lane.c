@@ -9,6 +9,7 @@
 #define KEY_WANTED  1e55
 #define KEY_URGENT  1e50
 #define KEY_ON_TIME 1e40
+#define KEY_PACED   1e30
 #define KEY_SPARE   1e-60
 #define KEY_NOBODY  (-1e300)
 
@@ -38,6 +39,8 @@ void lanes_init(struct lanes *lanes, struct token_table *table, enum link_family
 void lanes_set_group(struct lanes *lanes, unsigned group, struct lane_group settings)
 {
     assert(group < LANE_GROUPS_MAX);
+    if (lanes->groups[group].maximum.us != settings.maximum.us)
+        lanes->paced_groups &= ~(1U << group); /* another pace */
     lanes->groups[group] = settings;
     for (unsigned i = 0; i < LANE_CLASSES; i++) {
         struct lane_fifo *fifo = &lanes->fifos[group * LANE_CLASSES + i];
@@ -203,17 +206,63 @@ static double index_policy(const struct lane_head *head)
     return head->weight * head->age_s * head->age_s;
 }
 
-#define URGE_FROM 0.9 /* of the maximum age */
+#define URGE_TENTHS 9 /* of the maximum age */
 
 /* Those that come near their maximum together (that is how a peak leaves them) cannot all be sent
  * at the last moment: heavier ones would wait for all of them. So from here on the index grows
  * beyond all bounds, and they are taken among others, the sooner the more there is to do. */
 static double urge(const struct lane_group *group, duration age)
 {
-    double from_us = URGE_FROM * (double)group->maximum.us;
-    if (group->maximum.us == 0 || (double)age.us <= from_us)
+    int64_t maximum_us = group->maximum.us;
+    if (maximum_us == 0 || age.us * 10 <= maximum_us * URGE_TENTHS)
         return 1;
-    return ((double)group->maximum.us - from_us) / (double)(group->maximum.us - age.us);
+    return (double)maximum_us * (1 - URGE_TENTHS / 10.0) / (double)(maximum_us - age.us);
+}
+
+/* ---- the pace ---- */
+
+/* A peak leaves those of a FIFO as old as each other. The index takes none of them while it has
+ * heavier ones to take, and then all of them at once, when they come near their maximum. So a FIFO
+ * has a pace: its tokens, one after the other, within the maximum age. That is no more than the
+ * index takes of them in the mean (the optimum is at most the maximum), only sooner. It begins when
+ * the budget begins to be short. */
+#define PACE_SLACK 0.1 /* of the maximum age: so far ahead of its pace or behind it is as good */
+
+static void begin_pace(struct lanes *lanes, unsigned group, instant now)
+{
+    double slack_us = PACE_SLACK * (double)lanes->groups[group].maximum.us;
+    for (unsigned i = 0; i < LANE_CLASSES; i++)
+        lanes->fifos[group * LANE_CLASSES + i].paced_until =
+            instant_add(now, duration_us((int64_t)slack_us));
+    lanes->paced_groups |= 1U << group;
+}
+
+static void begin_paces(struct lanes *lanes, const struct lane_query *query)
+{
+    if (query->on_time_limit != 0)
+        lanes->paced_groups &= ~query->groups;
+    for (unsigned group = 0; group < LANE_GROUPS_MAX && query->on_time_limit == 0; group++)
+        if ((query->groups & ~lanes->paced_groups) >> group & 1)
+            begin_pace(lanes, group, query->now);
+}
+
+/* Once for each token that is chosen, so in plain comparisons. */
+static void keep_pace(struct lane_fifo *fifo, const struct lane_group *group, instant now)
+{
+    double step_us = (double)group->maximum.us / fifo->count;
+    double slack_us = PACE_SLACK * (double)group->maximum.us;
+    double most_us = step_us > slack_us ? step_us : slack_us;
+    double ahead_us = (double)instant_diff(fifo->paced_until, now).us;
+    ahead_us = (ahead_us < -slack_us ? -slack_us : ahead_us) + step_us;
+    ahead_us = ahead_us > most_us ? most_us : ahead_us;
+    fifo->paced_until = instant_add(now, duration_us((int64_t)ahead_us));
+}
+
+static bool is_behind_pace(const struct lane_fifo *fifo, const struct lane_group *group,
+                           const struct lane_query *query)
+{
+    return query->on_time_limit == 0 && group->rank == RANK_NORMAL && group->maximum.us > 0 &&
+           fifo->paced_until.us <= query->now.us;
 }
 
 /* How much the head of a FIFO wants to be next. Positive: due. Negative: may ride along. */
@@ -240,6 +289,8 @@ static double key_for(const struct lanes *lanes, const struct lane_query *query,
         return KEY_URGENT * (1 + seen.age_s);
     if (group->rank == RANK_NORMAL && seen.age_s < seen.target_s * query->on_time_limit)
         return KEY_ON_TIME * (1 + seen.age_s / seen.target_s);
+    if (is_behind_pace(&lanes->fifos[fifo], group, query))
+        return KEY_PACED * (double)age_answered.us / (double)group->maximum.us;
     /* A token just answered with a target of nothing has age 0: due all the same. */
     double index = fmax(index_policy(&seen), 1e-18) * urge(group, age_answered);
     return group->rank == RANK_SPARE ? index * KEY_SPARE : index;
@@ -293,6 +344,7 @@ size_t lanes_select(struct lanes *lanes, const struct lane_query *query, token_i
     struct contest contest;
     size_t selected = 0;
     uint32_t left = query->slots;
+    begin_paces(lanes, query);
     gather(lanes, query, &contest);
     while (left > 0 && contest.count > 0) {
         size_t best = winner(&contest);
@@ -306,6 +358,8 @@ size_t lanes_select(struct lanes *lanes, const struct lane_query *query, token_i
             contest.keys[best] = KEY_NOBODY; /* does not fit any more; others may */
             continue;
         }
+        if (query->on_time_limit == 0)
+            keep_pace(&lanes->fifos[fifo], &lanes->groups[fifo / LANE_CLASSES], query->now);
         lanes_remove(lanes, id);
         out[selected++] = id;
         left -= cost < left ? cost : left;

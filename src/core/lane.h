@@ -12,11 +12,13 @@
  * the weighted mean age under a budget of requests" (Whittle's index for age of information:
  * Kadota et al., "Scheduling policies for minimizing age of information in broadcast wireless
  * networks", IEEE/ACM ToN 2018), whose optimum is τ = clamp(λ·√(cost/weight), target, maximum); it
- * needs no knowledge of capacity. In the last tenth before the group's maximum age the index grows
- * beyond all bounds, so that nobody passes it while all maxima can be kept; whoever would goes
- * before all, by age over maximum, so that when they cannot be kept they stretch together. A
- * request that is not full takes along those that are nearest to their target: a slot costs
- * nothing.
+ * needs no knowledge of capacity. While the budget cannot keep every target, no FIFO falls behind
+ * the pace that takes all of its tokens within the maximum age: so those that a peak left as old as
+ * each other are spread, and do not come due all at once. In the last tenth before the group's
+ * maximum age the index grows beyond all bounds, so that nobody passes it while all maxima can be
+ * kept; whoever would goes before all, by age over maximum, so that when they cannot be kept they
+ * stretch together. A request that is not full takes along those that are nearest to their target:
+ * a slot costs nothing.
  *
  * While the budget can keep every target (the caller knows), a heavy token that is late already
  * must not make a light one late that is not yet: those between their target and `on_time_limit`
@@ -54,6 +56,7 @@ struct lane_group {
 
 struct lane_fifo {
     token_id head, tail;
+    instant paced_until; /* of paced_groups: enough have been taken up to here; see lane.c */
     uint32_t count;
     uint32_t due_count;  /* of those with a stamp ≤ due_before */
     token_id due_cursor; /* the first that is not among them; TOKEN_NONE: all are */
@@ -80,6 +83,7 @@ struct lanes {
     struct lane_fifo fifos[LANE_FIFOS];
     double class_weights[LANE_CLASSES];
     uint64_t occupied[LANE_FIFOS / 64]; /* a bit for each FIFO that is not empty */
+    unsigned paced_groups;              /* a bit for each whose budget is short */
 };
 
 /* `weight_min`: the smallest weight/cost; what is below it counts as it. */

@@ -179,6 +179,32 @@ static void near_the_maximum_the_index_grows(void **state)
     assert_int_equal(chosen[0], 1);
 }
 
+/* Ten light ones of one age, and a heavy one that is always due. The index alone would take none of
+ * them before they are a thousand times as old; one a second of them must go. */
+static void a_peak_is_worked_off_at_a_pace(void **state)
+{
+    (void)state;
+    unsigned light = 0;
+    lanes_set_group(&lanes, 0, group_of(1, 10, RANK_NORMAL));
+    for (token_id id = 1; id <= 10; id++)
+        put(id, 0, 0.02, 1.1);
+    for (int half_second = 0; half_second < 16; half_second++) {
+        struct lane_query query = ask(1);
+        query.now = instant_add(NOW, duration_ms(500 * half_second));
+        if (half_second > 0) /* one has been taken: the pace goes on from there */
+            assert_true(lanes_insert(&lanes, 11, 0, 900, instant_add(query.now, duration_s(-1.4))));
+        assert_int_equal(lanes_select(&lanes, &query, chosen), 1);
+        light += chosen[0] != 11;
+        assert_in_range(light, (unsigned)half_second / 2, (unsigned)half_second / 2 + 1);
+        if (chosen[0] != 11) { /* answered at once */
+            assert_true(lanes_insert(&lanes, chosen[0], 0, 0.02, query.now));
+            if (half_second > 0)
+                lanes_remove(&lanes, 11);
+        }
+    }
+    assert_int_equal(light, 8);
+}
+
 static void urgent_first_spare_last_riders_after(void **state)
 {
     (void)state;
@@ -403,6 +429,9 @@ struct reference {
     int64_t target[LANE_GROUPS_MAX], maximum[LANE_GROUPS_MAX];
     enum lane_rank rank[LANE_GROUPS_MAX];
     uint8_t costs[TOKENS_FEW + 1];
+    int64_t
+        paced[LANE_FIFOS]; /* until when enough have been taken, of the groups that have a pace */
+    bool is_paced[LANE_GROUPS_MAX];
 };
 
 static struct reference reference;
@@ -437,7 +466,9 @@ static void reference_remove(token_id id)
 }
 
 struct wish {
-    int band; /* 5 overdue, 4 urgent, 3 still on time, 2 due, 1 spare, 0 rides along, −1 nobody */
+    /* 6 overdue, 5 urgent, 4 still on time, 3 behind the pace, 2 due, 1 spare, 0 rides along,
+     * −1 nobody */
+    int band;
     double value;
 };
 
@@ -453,20 +484,52 @@ static struct wish reference_wish(int fifo, const struct lane_query *query)
         return (struct wish){0, (age_s - target_s) / target_s};
     double maximum = (double)reference.maximum[group], answered = (double)(age + query->lead.us);
     if (maximum > 0 && answered >= maximum)
-        return (struct wish){5, answered / maximum};
+        return (struct wish){6, answered / maximum};
     if (reference.rank[group] == RANK_URGENT)
-        return (struct wish){4, age_s};
+        return (struct wish){5, age_s};
     if (reference.rank[group] == RANK_SPARE)
         return (struct wish){1, weight * age_s * age_s};
     if (age_s < target_s * query->on_time_limit)
-        return (struct wish){3, age_s / target_s};
+        return (struct wish){4, age_s / target_s};
+    if (maximum > 0 && query->on_time_limit == 0 && reference.paced[fifo] <= query->now.us)
+        return (struct wish){3, answered / maximum};
     double urge =
         maximum > 0 && answered > 0.9 * maximum ? 0.1 * maximum / (maximum - answered) : 1;
     return (struct wish){2, weight * age_s * age_s * urge};
 }
 
+/* Its tokens, one after the other, within the maximum age; a tenth of that ahead or behind, or a
+ * whole step ahead. */
+static void reference_keep_pace(int fifo, int64_t now)
+{
+    double maximum = (double)reference.maximum[fifo / LANE_CLASSES];
+    double ahead = (double)(reference.paced[fifo] - now), step = maximum / reference.counts[fifo];
+    if (ahead < -0.1 * maximum)
+        ahead = -0.1 * maximum;
+    ahead += step;
+    if (ahead > fmax(step, 0.1 * maximum))
+        ahead = fmax(step, 0.1 * maximum);
+    if (maximum > 0)
+        reference.paced[fifo] = now + (int64_t)ahead;
+}
+
+/* When the budget begins to be short. */
+static void reference_begin_pace(const struct lane_query *query)
+{
+    for (int group = 0; group < LANE_GROUPS_MAX; group++) {
+        if (!(query->groups >> group & 1))
+            continue;
+        bool begins = query->on_time_limit == 0 && !reference.is_paced[group];
+        for (int i = 0; i < LANE_CLASSES && begins; i++)
+            reference.paced[group * LANE_CLASSES + i] =
+                query->now.us + (int64_t)(0.1 * (double)reference.maximum[group]);
+        reference.is_paced[group] = query->on_time_limit == 0;
+    }
+}
+
 static size_t reference_select(const struct lane_query *query, token_id *out)
 {
+    reference_begin_pace(query);
     bool passed_over[LANE_FIFOS] = {false};
     size_t count = 0;
     for (uint32_t left = query->slots; left > 0;) {
@@ -489,6 +552,8 @@ static size_t reference_select(const struct lane_query *query, token_id *out)
             passed_over[best_fifo] = true;
             continue;
         }
+        if (query->on_time_limit == 0)
+            reference_keep_pace(best_fifo, query->now.us);
         reference_remove(id);
         out[count++] = id;
         left -= cost < left ? cost : left;
@@ -522,6 +587,8 @@ static void random_group(struct life *life, unsigned group)
     static const enum lane_rank ranks[] = {RANK_NORMAL, RANK_NORMAL, RANK_SPARE, RANK_URGENT};
     int64_t target = ranks[group] == RANK_URGENT ? 0 : 1 + (int64_t)prng_below(&life->prng, 60);
     int64_t maximum = group == 2 ? 0 : target + 50 + (int64_t)prng_below(&life->prng, 60);
+    if (reference.maximum[group] != maximum * 1000000)
+        reference.is_paced[group] = false;
     reference.target[group] = target * 1000000;
     reference.maximum[group] = maximum * 1000000;
     reference.rank[group] = ranks[group];
@@ -683,6 +750,7 @@ int main(void)
         TEST(nobody_due_sends_nothing),
         TEST(overdue_before_all_by_age_over_maximum),
         TEST(near_the_maximum_the_index_grows),
+        TEST(a_peak_is_worked_off_at_a_pace),
         TEST(urgent_first_spare_last_riders_after),
         TEST(riders_alone_send_nothing_and_fill_what_is_sent),
         TEST(only_groups_that_were_asked_for),

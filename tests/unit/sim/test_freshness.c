@@ -42,37 +42,37 @@ static void the_index_is_as_good_as_the_optimum(void **state)
 static const double swings[][3] = {
     {0.3, 0.15, 0.6}, /* always too small */
     {1.1, 0.3, 1.1},  /* a peak, and enough again */
-    {0.9, 0.15, 2},   /* a harder one */
+    {1.5, 0.15, 1.5}, /* a harder one */
+    {0.9, 0.1, 2},
 };
 
 static void it_stays_good_while_capacity_swings(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 2; seed++)
-        for (size_t i = 0; i < sizeof swings / sizeof *swings; i++) {
-            struct freshness_setup setup = {
-                .tokens = TOKENS, .capacity = 1, .seed = seed, .policy = POLICY_INDEX};
-            struct freshness_result result;
-            memcpy(setup.swing, swings[i], sizeof setup.swing);
-            assert_int_equal(freshness_run(&setup, &result), OK);
-            if (!(result.ratio <= RATIO_SWING_MAX && result.ratio_most <= RATIO_EVER_MAX))
-                fail_msg("seed %d, swing %d: %.4f of the optimum, at worst %.4f", (int)seed, (int)i,
-                         result.ratio, result.ratio_most);
-            assert_true(result.maximum_age_s <= MAXIMUM_S);
-        }
+    for (size_t i = 0; i < sizeof swings / sizeof *swings; i++) {
+        struct freshness_setup setup = {
+            .tokens = TOKENS / 2, .capacity = 1, .seed = i, .policy = POLICY_INDEX};
+        struct freshness_result result;
+        memcpy(setup.swing, swings[i], sizeof setup.swing);
+        assert_int_equal(freshness_run(&setup, &result), OK);
+        if (!(result.ratio <= RATIO_SWING_MAX && result.ratio_most <= RATIO_EVER_MAX))
+            fail_msg("swing %d: %.4f of the optimum, at worst %.4f", (int)i, result.ratio,
+                     result.ratio_most);
+        assert_true(result.maximum_age_s <= MAXIMUM_S);
+    }
 }
 
-/* Where it binds most of the tokens, that is: with half more than the least that keeps it. */
+/* Where it binds most of the tokens, that is: with a sixth more than the least that keeps it. */
 static void nobody_passes_the_maximum_while_it_can_be_kept(void **state)
 {
     (void)state;
     struct freshness_setup setup = {
-        .tokens = TOKENS, .capacity = 0.052, .seed = 1, .policy = POLICY_INDEX};
+        .tokens = TOKENS, .capacity = 0.04, .seed = 1, .policy = POLICY_INDEX};
     struct freshness_result result;
     assert_int_equal(freshness_run(&setup, &result), OK);
     assert_true(result.maximum_age_s <= MAXIMUM_S);
     assert_true(result.maximum_age_s > 0.8 * MAXIMUM_S); /* it did bind */
-    assert_true(result.ratio <= RATIO_SWING_MAX);
+    assert_true(result.ratio <= RATIO_SWING_MAX && result.ratio_most <= RATIO_EVER_MAX);
 }
 
 static void rules_of_thumb_are_clearly_worse(void **state)
