@@ -2,6 +2,7 @@
 #include "api/freshness.h"
 
 #include "api/pulse.h"
+#include "page/load_view.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,9 +108,12 @@ static void scan_make(struct freshness *freshness, const struct token_table *tab
 }
 
 const struct freshness_scan *freshness_look(struct freshness *freshness,
-                                            const struct token_table *table, instant now)
+                                            const struct token_table *table,
+                                            const struct status_page *page, instant now)
 {
-    bool is_old = duration_to_ms(instant_diff(now, freshness->scanned_at)) >= FRESHNESS_KEPT_MS;
+    int64_t kept_ms = load_feature_is_off(page, FEATURE_STATISTICS) ? FRESHNESS_KEPT_SPARED_MS
+                                                                    : FRESHNESS_KEPT_MS;
+    bool is_old = duration_to_ms(instant_diff(now, freshness->scanned_at)) >= kept_ms;
     if (instant_is_never(freshness->scanned_at) || is_old)
         scan_make(freshness, table, now);
     return &freshness->scan;

@@ -28,7 +28,7 @@ void handle_freshness(struct request *request)
     json_object_open(&json, NULL);
     json_put_string(&json, "status", readiness.count == 0 ? "healthy" : "degraded");
     json_reasons(&json, &readiness);
-    json_groups(&json, world->page, freshness_look(request->api->freshness, world->table, now));
+    json_groups(&json, world->page, freshness_look(request->api->freshness, world->table, world->page, now));
     json_budgets(&json, world->page);
     json_object_close(&json);
     answer_json(request, MHD_HTTP_OK, &json);

@@ -6,6 +6,7 @@
 #include "api/answer.h"
 #include "api/freshness.h"
 #include "api/handlers.h"
+#include "api/load_json.h"
 #include "api/page_view.h"
 #include "api/pick.h"
 #include "api/pulse.h"
@@ -152,7 +153,7 @@ static bool json_rows(struct json *json, const struct token_table *table,
 static void json_head(struct json *json, struct api *api, const struct page_texts *texts)
 {
     instant now = clock_now();
-    const struct freshness_scan *scan = freshness_look(api->freshness, api->world.table, now);
+    const struct freshness_scan *scan = freshness_look(api->freshness, api->world.table, api->world.page, now);
     struct readiness readiness;
     readiness_judge(api->world.page, texts, now, &readiness);
     json_instant(json, "now", now);
@@ -169,6 +170,7 @@ static void json_head(struct json *json, struct api *api, const struct page_text
     json_object_close(json);
     json_groups(json, api->world.page, scan);
     json_budgets(json, api->world.page);
+    json_load(json, api->world.page, now);
 }
 
 void handle_live(struct request *request)

@@ -382,7 +382,7 @@ void handle_metrics(struct request *request)
         return;
     }
     write_lists(out, page);
-    write_scan(out, freshness_look(api->freshness, api->world.table, clock_now()));
+    write_scan(out, freshness_look(api->freshness, api->world.table, page, clock_now()));
     write_group_families(out, page);
     write_requests(out, page);
     write_lane_families(out, page);

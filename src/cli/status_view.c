@@ -3,6 +3,7 @@
 
 #include "cli/terminal.h"
 #include "core/core.h"
+#include "page/load_view.h"
 #include <math.h>
 #include <string.h>
 
@@ -131,7 +132,8 @@ static void print_groups(FILE *out, const struct status_page *page, instant now)
 static void print_lanes(FILE *out, const struct status_page *page, instant now)
 {
     static const char *const columns[] = {"allowed/min", "used/min", "in flight",
-                                          "latency",     "resting",  NULL};
+                                          "latency",     "resting",  "limited by",
+                                          NULL};
     print_heading(out, "Budgets", columns, 11);
     for (unsigned i = 0; i < LANE_KIND_COUNT; i++) {
         const struct page_lane *lane = &page->lanes[i];
@@ -147,8 +149,38 @@ static void print_lanes(FILE *out, const struct status_page *page, instant now)
         snprintf(text, sizeof text, "%.0f ms", (double)word(&lane->latency_us) / 1000);
         print_cell(out, text, 11);
         print_cell(out, span_text(rest > 0 ? rest : NAN, text), 11);
+        print_cell(out, lane_limit_name((enum lane_limit)word(&lane->limit)), 11);
         fputc('\n', out);
     }
+}
+
+static const char *percent_text(double ratio, char out[32])
+{
+    if (isnan(ratio))
+        return "–";
+    snprintf(out, 32, "%.1f %%", ratio * 100);
+    return out;
+}
+
+static void print_load(FILE *out, const struct status_page *page, instant now)
+{
+    static const char *const columns[] = {"CPU",  "ours", "memory", "disk",
+                                          "lag",  "descr.", NULL};
+    char why[LOAD_WHY_SIZE], text[32];
+    print_heading(out, "Load", columns, 10);
+    bool is_known = load_is_known(page, now);
+    fprintf(out, "  %-*s", NAME_WIDTH - 2,
+            is_known ? load_level_name(load_level_now(page)) : "unknown");
+    print_cell(out, percent_text(load_signal_percent(page, SIGNAL_CPU, now) / 100, text), 10);
+    print_cell(out, percent_text(load_reading(page, READING_OWN_CPU, now), text), 10);
+    print_cell(out, percent_text(load_signal_percent(page, SIGNAL_MEMORY, now) / 100, text), 10);
+    print_cell(out, percent_text(load_reading(page, READING_DISK, now), text), 10);
+    snprintf(text, sizeof text, "%.0f ms", load_reading(page, READING_LAG, now) * 1000);
+    print_cell(out, is_known ? text : "–", 10);
+    snprintf(text, sizeof text, "%.0f", load_reading(page, READING_DESCRIPTORS, now));
+    print_cell(out, isnan(load_reading(page, READING_DESCRIPTORS, now)) ? "–" : text, 10);
+    load_why(page, now, why);
+    fprintf(out, "\n  %s\n", why);
 }
 
 static void print_message(FILE *out, const char *title, const char *text)
@@ -201,6 +233,7 @@ void status_print(FILE *out, const struct status_page *page, instant now)
     print_processes(out, page, now);
     print_groups(out, page, now);
     print_lanes(out, page, now);
+    print_load(out, page, now);
     print_notes(out, page, now);
     uint64_t incident = word(&page->incident);
     if (incident != 0)
@@ -246,6 +279,7 @@ static void json_groups_of(struct json *json, const struct status_page *page)
         json_put_double(json, "on_time",
                         share_of(word(&group->recent_on_time), word(&group->recent)));
         json_put_int(json, "deferred", (int64_t)word(&group->deferred));
+        json_put_int(json, "deferred_by_load", (int64_t)word(&group->deferred_by_load));
         json_put_int(json, "refreshes", (int64_t)word(&group->refreshes));
         json_object_close(json);
     }
@@ -263,12 +297,29 @@ static void json_budgets_of(struct json *json, const struct status_page *page)
         json_put_int(json, "requests", (int64_t)word(&lane->requests));
         json_put_int(json, "in_flight", (int64_t)word(&lane->in_flight));
         json_put_double(json, "latency_s", (double)word(&lane->latency_us) / 1e6);
+        json_put_string(json, "limited_by", lane_limit_name((enum lane_limit)word(&lane->limit)));
         json_object_close(json);
     }
     json_object_close(json);
 }
 
-static void json_numbers(struct json *json, const struct status_page *page)
+static void json_readings(struct json *json, const struct status_page *page, instant now)
+{
+    char why[LOAD_WHY_SIZE];
+    load_why(page, now, why);
+    json_put_string(json, "level",
+                    load_is_known(page, now) ? load_level_name(load_level_now(page)) : NULL);
+    json_put_string(json, "why", why);
+    json_put_double(json, "scale", load_scale_now(page));
+    json_put_string(json, "deferral", load_deferral_name(load_deferral_now(page)));
+    json_put_int(json, "features_off", load_features_off(page));
+    json_object_open(json, "readings");
+    for (unsigned i = 0; i < LOAD_READING_COUNT; i++)
+        json_put_double(json, load_reading_name(i), load_reading(page, i, now));
+    json_object_close(json);
+}
+
+static void json_numbers(struct json *json, const struct status_page *page, instant now)
 {
     static const enum gauge load[] = {GAUGE_CPU_SECONDS, GAUGE_LOOP_LAG,
                                       GAUGE_STORE_QUEUE, GAUGE_STORE_DIRTY,
@@ -277,6 +328,7 @@ static void json_numbers(struct json *json, const struct status_page *page)
     json_object_open(json, "load");
     for (size_t i = 0; i < sizeof load / sizeof load[0]; i++)
         json_put_double(json, gauge_name(load[i]), page_get(page, load[i]));
+    json_readings(json, page, now);
     json_object_close(json);
     json_object_open(json, "counters");
     for (int i = 0; i < COUNTER_COUNT; i++)
@@ -309,7 +361,7 @@ void status_json(struct json *json, const struct status_page *page, instant now)
     json_processes(json, page, now);
     json_groups_of(json, page);
     json_budgets_of(json, page);
-    json_numbers(json, page);
+    json_numbers(json, page, now);
     json_put_bool(json, "paused", word(&page->is_paused) != 0);
     json_put_int(json, "incidents", (int64_t)word(&page->incident));
     json_suspects(json, page);

@@ -1,5 +1,6 @@
 /* Choosing pages: filters, order, and every window against sorting everything. */
 #include "api/freshness.h"
+#include "core/load.h"
 #include "api/pick.h"
 #include "base/prng.h"
 #include "world.h"
@@ -141,7 +142,7 @@ static void test_ages(void **state)
         token_table_links(table, LINKS_PRICE)[id].stamp =
             id <= 1000 ? instant_add(now, duration_ms(-(int64_t)id * 100)) : INSTANT_NEVER;
     }
-    const struct freshness_scan *scan = freshness_look(freshness, table, now);
+    const struct freshness_scan *scan = freshness_look(freshness, table, world.page, now);
     assert_int_equal(scan->tokens, count);
     assert_int_equal(scan->groups[GROUP_HOT].tokens, 1000);
     assert_int_equal(scan->groups[GROUP_HOT].never, 0);
@@ -154,10 +155,18 @@ static void test_ages(void **state)
     assert_int_equal(scan->groups[GROUP_ARCHIVED].tokens, 0);
     /* Kept for a second, then made anew. */
     token_set_group(table, 1, GROUP_ARCHIVED);
-    scan = freshness_look(freshness, table, instant_add(now, duration_ms(500)));
+    scan = freshness_look(freshness, table, world.page, instant_add(now, duration_ms(500)));
     assert_int_equal(scan->groups[GROUP_HOT].tokens, 1000);
-    scan = freshness_look(freshness, table, instant_add(now, duration_ms(1000)));
+    scan = freshness_look(freshness, table, world.page, instant_add(now, duration_ms(1000)));
     assert_int_equal(scan->groups[GROUP_HOT].tokens, 999);
+    /* While load has statistics spared, ten times as long. */
+    atomic_store(&world.page->load.features_off, 1U << FEATURE_STATISTICS);
+    token_set_group(table, 2, GROUP_ARCHIVED);
+    scan = freshness_look(freshness, table, world.page, instant_add(now, duration_ms(10999)));
+    assert_int_equal(scan->groups[GROUP_HOT].tokens, 999);
+    scan = freshness_look(freshness, table, world.page, instant_add(now, duration_ms(11000)));
+    assert_int_equal(scan->groups[GROUP_HOT].tokens, 998);
+    atomic_store(&world.page->load.features_off, 0);
     freshness_destroy(freshness);
 }
 

@@ -1,5 +1,6 @@
 /* Every read of the API over a socket: shapes, types, nulls, limits, errors. */
 #include "base/clock.h"
+#include "core/core.h"
 #include "world.h"
 
 #include <jansson.h> /* and so not base/json.h */
@@ -455,6 +456,149 @@ static void test_freshness(void **state)
     json_decref(json);
 }
 
+/* ---- load ---- */
+
+static void put_reading(unsigned reading, double value)
+{
+    page_put_bits(&world.page->load.readings_bits[reading], value);
+}
+
+static void put_signal(enum load_signal_id signal, enum load_level level, double percent)
+{
+    atomic_store(&world.page->load.signals[signal].level, level);
+    page_put_bits(&world.page->load.signals[signal].percent_bits, percent);
+    atomic_store(&world.page->load.signals[signal].since_us, (uint64_t)clock_now().us);
+}
+
+static void begin_load(void)
+{
+    world_fill_page(&world);
+    for (unsigned i = 0; i < LOAD_READING_COUNT; i++)
+        put_reading(i, NAN);
+    for (int i = 0; i < LOAD_SIGNAL_COUNT; i++)
+        put_signal((enum load_signal_id)i, LOAD_NORMAL, NAN);
+    atomic_store(&world.page->load.features_off, 0);
+    atomic_store(&world.page->load.sampled_at_us, (uint64_t)clock_now().us);
+    page_set(world.page, GAUGE_LOAD_SCALE, 1);
+    page_set(world.page, GAUGE_LOAD_DEFERS, LOAD_NORMAL);
+}
+
+static const json_t *at_path(const json_t *json, const char *outer, const char *inner)
+{
+    return json_object_get(json_object_get(json, outer), inner);
+}
+
+static void test_resources_unknown(void **state)
+{
+    (void)state;
+    begin_load();
+    json_t *json = get("/health/resources");
+    assert_string_equal(string(json, "status"), "healthy");
+    assert_int_equal(json_array_size(json_object_get(json, "alerts")), 0);
+    /* Unknown is null, and never 0. */
+    assert_true(json_is_null(at_path(json, "memory", "usage_mb")));
+    assert_true(json_is_null(at_path(json, "memory", "usage_percent")));
+    assert_true(json_is_null(at_path(json, "cpu", "usage_percent")));
+    assert_true(json_is_null(at_path(json, "disk", "usage_percent")));
+    assert_true(json_is_null(at_path(json, "file_descriptors", "open")));
+    assert_true(json_is_null(at_path(json, "file_descriptors", "max")));
+    json_decref(json);
+    /* Nobody has looked for a while: what was known is not known any more. */
+    put_reading(READING_DISK, 0.5);
+    atomic_store(&world.page->load.sampled_at_us,
+                 (uint64_t)instant_add(clock_now(), duration_s(-20)).us);
+    json = get("/health/resources");
+    assert_string_equal(string(json, "status"), "degraded");
+    assert_true(json_is_null(at_path(json, "disk", "usage_percent")));
+    const json_t *alert = json_array_get(json_object_get(json, "alerts"), 0);
+    assert_keys(alert, "level message component timestamp correlation_id context");
+    assert_non_null(strstr(string(alert, "message"), "the engine has not looked for 20 s"));
+    json_decref(json);
+}
+
+static void test_resources(void **state)
+{
+    (void)state;
+    begin_load();
+    put_reading(READING_OWN_MEMORY, 64 << 20);
+    put_reading(READING_DESCRIPTORS, 42);
+    put_reading(READING_DESCRIPTORS_MAX, 1024);
+    put_reading(READING_DISK, 0.985);
+    put_signal(SIGNAL_MEMORY, LOAD_REDUCED, 81.5);
+    put_signal(SIGNAL_CPU, LOAD_MINIMAL, 99);
+    json_t *json = get("/health/resources");
+    assert_true(number(json_object_get(json, "memory"), "usage_mb") == 64);
+    assert_true(number(json_object_get(json, "memory"), "usage_percent") == 81.5);
+    assert_true(number(json_object_get(json, "cpu"), "usage_percent") == 99);
+    assert_true(number(json_object_get(json, "disk"), "usage_percent") == 98.5);
+    assert_int_equal(number(json_object_get(json, "file_descriptors"), "open"), 42);
+    assert_int_equal(number(json_object_get(json, "file_descriptors"), "max"), 1024);
+    assert_string_equal(string(json, "status"), "degraded"); /* a busy CPU alone is no harm */
+    assert_int_equal(json_array_size(json_object_get(json, "alerts")), 2);
+    json_decref(json);
+    put_signal(SIGNAL_DISK, LOAD_MINIMAL, 98.5);
+    json = get("/health/resources");
+    assert_string_equal(string(json, "status"), "critical");
+    const json_t *alert = json_array_get(json_object_get(json, "alerts"), 2);
+    assert_string_equal(string(alert, "level"), "critical");
+    assert_string_equal(string(alert, "component"), "disk");
+    assert_true(number(json_object_get(alert, "context"), "percent") == 98.5);
+    json_decref(json);
+}
+
+static void expect_why(const char *says)
+{
+    json_t *json = get("/health/priority");
+    assert_string_equal(string(json_object_get(json, "load"), "why"), says);
+    json_decref(json);
+}
+
+static void test_priority(void **state)
+{
+    (void)state;
+    begin_load();
+    expect_why("nothing is short");
+    put_signal(SIGNAL_CPU, LOAD_MINIMAL, 97);
+    expect_why("CPU at 97 %; the engine keeps up, so no work is shed");
+    put_signal(SIGNAL_STRAIN, LOAD_REDUCED, 150);
+    put_signal(SIGNAL_MEMORY, LOAD_REDUCED, 80);
+    page_set(world.page, GAUGE_LOAD_SCALE, 0.3);
+    page_set(world.page, GAUGE_LOAD_DEFERS, LOAD_MINIMAL);
+    atomic_store(&world.page->load.features_off, 1U << FEATURE_STATISTICS);
+    expect_why("CPU at 97 %, memory at 80 %; the engine does not keep up; 30 % of the work is "
+               "planned; all but tokens of high priority wait; 1 optional feature is off");
+    page_put_bits(&world.page->lanes[LANE_SCREEN].capacities_bits[LIMIT_LEVEL], 0.5);
+    atomic_store(&world.page->lanes[LANE_SCREEN].limit, LIMIT_LEVEL);
+    atomic_store(&world.page->groups[GROUP_COLD].deferred, 7);
+    atomic_store(&world.page->groups[GROUP_COLD].deferred_by_load, 5);
+    atomic_store(&world.page->groups[GROUP_COLD].oldest_deferred_us, 61500000);
+
+    json_t *json = get("/health/priority");
+    assert_string_equal(string(json, "status"), "degraded");
+    const json_t *load = json_object_get(json, "load");
+    assert_string_equal(string(load, "level"), "minimal");
+    assert_true(number(load, "scale") == 0.3);
+    assert_string_equal(string(load, "deferral"), "all_but_high");
+    assert_true(json_is_false(json_object_get(load, "keeps_up")));
+    const json_t *screen = at_path(json, "capacity", "screen");
+    assert_string_equal(string(screen, "limited_by"), "level");
+    assert_true(number(json_object_get(screen, "per_minute"), "level") == 30);
+    assert_true(json_is_null(at_path(screen, "per_minute", "cpu")));
+    assert_string_equal(string(at_path(json, "signals", "strain"), "level"), "reduced");
+    const json_t *cold = at_path(json, "groups", "cold");
+    assert_int_equal(number(cold, "deferred"), 7);
+    assert_int_equal(number(cold, "deferred_by_load"), 5);
+    assert_true(number(cold, "oldest_deferred_age_s") == 61.5);
+    assert_true(json_is_null(at_path(json_object_get(json, "groups"), "hot",
+                                     "oldest_deferred_age_s")));
+    const json_t *statistics = json_array_get(json_object_get(json, "features"), 0);
+    assert_true(json_is_false(json_object_get(statistics, "on")));
+    assert_true(number(json_object_get(json, "priority"), "high") == 0.8);
+    json_decref(json);
+    begin_load();
+    atomic_store(&world.page->lanes[LANE_SCREEN].limit, LIMIT_UPSTREAM);
+}
+
 static void assert_not_ready(const char *says)
 {
     json_t *json = get_as("/ready", 503);
@@ -672,6 +816,8 @@ int main(void)
         cmocka_unit_test(test_pools),         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_settings),      cmocka_unit_test(test_notarb),
         cmocka_unit_test(test_freshness),     cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_resources),     cmocka_unit_test(test_resources_unknown),
+        cmocka_unit_test(test_priority),
         cmocka_unit_test(test_metrics),       cmocka_unit_test(test_live),
         cmocka_unit_test(test_not_found),     cmocka_unit_test(test_method),
         cmocka_unit_test(test_page),          cmocka_unit_test(test_head),
