@@ -218,8 +218,7 @@ static void json_signals(const struct look *look)
         json_object_open(look->json, load_signal_name(signal));
         json_put_string(look->json, "level",
                         load_level_name(load_signal_level(look->page, signal)));
-        json_put_double(look->json, "percent",
-                        load_signal_percent(look->page, signal, look->now));
+        json_put_double(look->json, "percent", load_signal_percent(look->page, signal, look->now));
         json_instant(look->json, "since",
                      (instant){(int64_t)page_word(&look->page->load.signals[i].since_us)});
         json_object_close(look->json);

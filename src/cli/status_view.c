@@ -131,9 +131,8 @@ static void print_groups(FILE *out, const struct status_page *page, instant now)
 
 static void print_lanes(FILE *out, const struct status_page *page, instant now)
 {
-    static const char *const columns[] = {"allowed/min", "used/min", "in flight",
-                                          "latency",     "resting",  "limited by",
-                                          NULL};
+    static const char *const columns[] = {"allowed/min", "used/min",   "in flight", "latency",
+                                          "resting",     "limited by", NULL};
     print_heading(out, "Budgets", columns, 11);
     for (unsigned i = 0; i < LANE_KIND_COUNT; i++) {
         const struct page_lane *lane = &page->lanes[i];
@@ -164,8 +163,7 @@ static const char *percent_text(double ratio, char out[32])
 
 static void print_load(FILE *out, const struct status_page *page, instant now)
 {
-    static const char *const columns[] = {"CPU",  "ours", "memory", "disk",
-                                          "lag",  "descr.", NULL};
+    static const char *const columns[] = {"CPU", "ours", "memory", "disk", "lag", "descr.", NULL};
     char why[LOAD_WHY_SIZE], text[32];
     print_heading(out, "Load", columns, 10);
     bool is_known = load_is_known(page, now);

@@ -17,7 +17,8 @@
  *              lets lighter ones grow older by the root of how much lighter they are, which is how
  *              the lanes' rule shares out what is there
  *
- * None of ours goes under what keeps the maximum ages: whatever the load, nobody starves.
+ * None of ours goes under what keeps the maximum ages, so that nobody starves whatever the load,
+ * and tokens of high priority on time: a strain that no shedding relieves must not make it endless.
  */
 #include "core/state.h"
 
@@ -126,9 +127,11 @@ static double need_of(struct core *core, enum lane_kind lane, double on_time)
 
 static double least_of(struct core *core, enum lane_kind lane)
 {
+    double high = need_of(core, lane, core->options.priority_high);
     if (lane == LANE_DISCOVER)
-        return DISCOVER_LEAST;
-    return fmax(need_of(core, lane, INFINITY) * MAXIMUM_MARGIN, 1 / URGENT_WITHIN_S);
+        return fmax(high, DISCOVER_LEAST);
+    double living = need_of(core, lane, INFINITY) * MAXIMUM_MARGIN;
+    return fmax(fmax(high, living), 1 / URGENT_WITHIN_S);
 }
 
 struct needs {

@@ -114,8 +114,8 @@ static void say_busy(struct sentence *sentence, const struct status_page *page, 
 
 static void say_work(struct sentence *sentence, const struct status_page *page)
 {
-    static const char *const waiting[LOAD_LEVEL_COUNT] = {
-        "", "; tokens of low priority wait", "; all but tokens of high priority wait"};
+    static const char *const waiting[LOAD_LEVEL_COUNT] = {"", "; tokens of low priority wait",
+                                                          "; all but tokens of high priority wait"};
     double scale = load_scale_now(page);
     unsigned off = load_features_off(page);
     bool is_strained = load_signal_level(page, SIGNAL_STRAIN) > LOAD_NORMAL;

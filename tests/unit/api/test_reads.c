@@ -589,8 +589,8 @@ static void test_priority(void **state)
     assert_int_equal(number(cold, "deferred"), 7);
     assert_int_equal(number(cold, "deferred_by_load"), 5);
     assert_true(number(cold, "oldest_deferred_age_s") == 61.5);
-    assert_true(json_is_null(at_path(json_object_get(json, "groups"), "hot",
-                                     "oldest_deferred_age_s")));
+    assert_true(
+        json_is_null(at_path(json_object_get(json, "groups"), "hot", "oldest_deferred_age_s")));
     const json_t *statistics = json_array_get(json_object_get(json, "features"), 0);
     assert_true(json_is_false(json_object_get(statistics, "on")));
     assert_true(number(json_object_get(json, "priority"), "high") == 0.8);
@@ -817,10 +817,10 @@ int main(void)
         cmocka_unit_test(test_settings),      cmocka_unit_test(test_notarb),
         cmocka_unit_test(test_freshness),     cmocka_unit_test(test_ready),
         cmocka_unit_test(test_resources),     cmocka_unit_test(test_resources_unknown),
-        cmocka_unit_test(test_priority),
-        cmocka_unit_test(test_metrics),       cmocka_unit_test(test_live),
-        cmocka_unit_test(test_not_found),     cmocka_unit_test(test_method),
-        cmocka_unit_test(test_page),          cmocka_unit_test(test_head),
+        cmocka_unit_test(test_priority),      cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_live),          cmocka_unit_test(test_not_found),
+        cmocka_unit_test(test_method),        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_head),
     };
     return cmocka_run_group_tests_name("reads", tests, start, stop);
 }

@@ -66,9 +66,8 @@ static void start(void)
     core_start_alone(world.core, NULL);
 }
 
-static int set_up(void **state)
+static int set_up_with(uint32_t heavy)
 {
-    (void)state;
     int error;
     memset(&world, 0, sizeof world);
     assert_true(table_memory_init(&world.memory, 256, &error));
@@ -76,13 +75,25 @@ static int set_up(void **state)
     options_init(&world.options);
     set_option("scheduler_enabled", "false"); /* nothing is sent: who stands there stays there */
     for (uint32_t i = 0; i < COLD; i++)
-        preload(i, TOKEN_MONITORING, i < COLD / 2);
+        preload(i, TOKEN_MONITORING, i < heavy);
     for (uint32_t i = 0; i < HOT; i++)
         preload(COLD + i, TOKEN_ACTIVE, false);
     for (int i = 0; i < LOAD_READING_COUNT; i++)
         world.sample.of[i] = NAN;
     start();
     return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return set_up_with(COLD / 2);
+}
+
+static int set_up_light(void **state)
+{
+    (void)state;
+    return set_up_with(0);
 }
 
 static int tear_down(void **state)
@@ -241,6 +252,24 @@ static void nobody_starves(void **state)
     assert_true(lane(LANE_DISCOVER)->capacities[LIMIT_LEVEL] >= 1);
 }
 
+/* However long the strain lasts, and however little is planned because of it. */
+static void high_priority_never_waits_for_the_load(void **state)
+{
+    (void)state;
+    set_option("cold_interval_sec", "1");
+    set_option("load_minimal_scale", "0.05");
+    start();
+    world.sample.of[READING_CPU] = 1;
+    world.sample.of[READING_LAG] = 2;
+    world.sample.of[READING_CORES] = 2;
+    world.sample.of[READING_ENGINE_CPU] = 0.1;
+    seconds(60);
+    double kept = COLD / 2 / 30.0;
+    assert_true(lane(LANE_SCREEN)->capacities[LIMIT_LEVEL] > kept);
+    assert_true(lane(LANE_SCREEN)->capacities[LIMIT_LEVEL] < kept * 1.3);
+    assert_true(lane(LANE_SCREEN)->capacities[LIMIT_CPU] > kept);
+}
+
 /* ---- CPU ---- */
 
 static void a_pair_about(struct pair *pair, token_id id)
@@ -383,16 +412,18 @@ static void exports_and_history_are_spared(void **state)
     assert_int_equal(jobs[JOB_EXPORT].interval.us, 5 * 1000000);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)       cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_LIGHT(name) cmocka_unit_test_setup_teardown(name, set_up_light, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(unknown_readings_bound_nothing),
         TEST(a_level_is_told_of_and_sheds_under_strain),
-        TEST(the_scale_of_a_level_is_of_what_is_needed),
+        TEST_LIGHT(the_scale_of_a_level_is_of_what_is_needed),
         TEST(priority_decides_who_waits),
-        TEST(nobody_starves),
+        TEST_LIGHT(nobody_starves),
+        TEST(high_priority_never_waits_for_the_load),
         TEST(what_a_token_costs_is_measured),
         TEST(an_idle_engine_says_nothing_about_cost),
         TEST(a_store_that_falls_behind_bounds_the_work),
