@@ -18,6 +18,11 @@
 #define TOKENS_DRAWN_MAX  5000
 #define LATENCY_MEAN_S    0.08
 #define JOB_MEAN_S        0.05
+#define CORES             2.0
+#define IDLE_CORES        0.01
+#define TOKEN_CORES       0.0005 /* a token a second */
+#define BUSY_LAG_MEAN_S   0.5
+#define BLIND_SHARE       0.1 /* of the samples of a busy machine: unknown */
 #define JOB_SLACK_S       5.0 /* a shell whose clock goes back notices later */
 #define ANSWER_EVENTS_MAX 4096
 #define ON_TIME_FACTOR    1.1 /* × target */
@@ -34,6 +39,7 @@ enum world_kind {
     WORLD_CHECK,  /* the oracles look at everything */
     WORLD_WANTED, /* a client wants something */
     WORLD_JOB,    /* a run of a job outside the core has ended */
+    WORLD_LOAD,   /* the sample of a second */
     WORLD_POISON, /* a token begins to kill */
     WORLD_SAMPLE, /* somebody looks on */
 };
@@ -85,7 +91,8 @@ struct sim {
     struct disk *disk; /* NULL: the store is a fake one */
     struct upstream upstream;
     struct oracle oracle;
-    struct prng world, workload, faults; /* streams of their own */
+    struct prng world, workload, faults, machine; /* streams of their own */
+    uint64_t refreshes_seen;                      /* at the last sample of load */
     struct world_event *heap;
     size_t heap_count, heap_capacity;
     uint64_t order;
@@ -700,9 +707,54 @@ static void tell_durable(void *context, token_id id, uint64_t tag)
     step(context, &event);
 }
 
+/* ---- the machine ---- */
+
+static bool is_busy(const struct sim *sim)
+{
+    double t = duration_to_s(instant_diff(sim->now, EPOCH));
+    bool planned = t >= sim->setup->busy_from_s && t < sim->setup->busy_to_s;
+    return planned || (sim->present_faults >> FAULT_BUSY & 1);
+}
+
+/* What the engine uses follows what it does. */
+static double engine_cores(struct sim *sim)
+{
+    const struct core_stats *stats = core_stats(sim->core);
+    uint64_t refreshes = 0, before = sim->refreshes_seen;
+    for (int i = 0; i < GROUP_COUNT; i++)
+        refreshes += stats->groups[i].refreshes;
+    sim->refreshes_seen = refreshes;
+    return IDLE_CORES + TOKEN_CORES * (double)(refreshes > before ? refreshes - before : 0);
+}
+
+static void on_load(struct sim *sim)
+{
+    struct load_sample sample;
+    double *of = sample.of;
+    for (int i = 0; i < LOAD_READING_COUNT; i++)
+        of[i] = NAN;
+    bool busy = is_busy(sim), is_blind = busy && prng_unit(&sim->machine) < BLIND_SHARE;
+    of[READING_CORES] = CORES;
+    of[READING_ENGINE_CPU] = engine_cores(sim);
+    of[READING_OWN_CPU] = of[READING_ENGINE_CPU] / CORES;
+    of[READING_CPU] = busy ? 0.8 + 0.2 * prng_unit(&sim->machine) : 0.3;
+    of[READING_LAG] = busy ? prng_exponential(&sim->machine, BUSY_LAG_MEAN_S) : 0.002;
+    of[READING_MEMORY] = 0.4;
+    of[READING_STORE_WRITES] = 1;
+    of[READING_STORE_FILL] = 0.01;
+    if (is_blind)
+        of[READING_CPU] = of[READING_LAG] = of[READING_ENGINE_CPU] = NAN;
+    struct event event = {.kind = EVENT_LOAD, .load = {&sample}};
+    step(sim, &event);
+    plan(sim, after(sim, 1), (struct world_event){.kind = WORLD_LOAD});
+}
+
 static void act(struct sim *sim, struct world_event *world)
 {
     switch (world->kind) {
+    case WORLD_LOAD:
+        on_load(sim);
+        return;
     case WORLD_ANSWER:
         on_answer(sim, world);
         return;
@@ -844,6 +896,7 @@ static bool begin(struct sim *sim)
     prng_seed(&sim->world, setup->seed * 3 + 0);
     prng_seed(&sim->workload, setup->seed * 3 + 1);
     prng_seed(&sim->faults, setup->seed * 3 + 2);
+    prng_seed(&sim->machine, ~setup->seed);
     if (setup->options != NULL)
         sim->options = *setup->options;
     else
@@ -883,6 +936,7 @@ static bool begin(struct sim *sim)
     plan_token(sim);
     plan_faults(sim);
     plan(sim, after(sim, TABLE_CHECK_S), (struct world_event){.kind = WORLD_CHECK});
+    plan(sim, after(sim, 1), (struct world_event){.kind = WORLD_LOAD});
     if (setup->poison != TOKEN_NONE)
         plan(sim, after(sim, setup->poison_from_s),
              (struct world_event){.kind = WORLD_POISON, .poison = {setup->poison}});

@@ -33,7 +33,8 @@
     X(FAULT_CLOCK, "clock")       /* a shell whose clock goes back */                              \
     X(FAULT_RESTART, "restart")   /* the engine dies; its table is what survives */                \
     X(FAULT_POISON, "poison")     /* the answer about one token kills the engine */                \
-    X(FAULT_STUCK, "stuck")       /* jobs outside the core do not end */
+    X(FAULT_STUCK, "stuck")       /* jobs outside the core do not end */                           \
+    X(FAULT_BUSY, "busy")         /* others need the CPUs, and our loop comes late */
 
 enum sim_fault {
 #define X(code, name) code,
@@ -66,6 +67,8 @@ struct sim_setup {
     double poison_from_s;    /* … from here on */
     double stuck_from_s;     /* jobs outside the core that begin from here … */
     double stuck_to_s;       /* … to here never end */
+    double busy_from_s;      /* the CPUs are busy from here … */
+    double busy_to_s;        /* … to here */
     struct options *options; /* NULL: the defaults */
     const char *database;    /* a new one's URL: the real store; NULL: a fake one */
     /* > 0: besides those at the start, fading ones (upstream.h) come until the end. */

@@ -144,6 +144,98 @@ static void a_job_that_hangs_costs_nobody_anything(void **state)
     assert_true(result.stats.jobs[JOB_EXPORT].runs >= 50); /* since the last restart */
 }
 
+/* ---- a busy machine ---- */
+
+#define BUSY_FROM_S   120.0
+#define BUSY_TO_S     420.0
+#define MAXIMUM_AGE_S 200.0
+
+static struct busy_watch {
+    double oldest_s;             /* of all, while busy and until all is well */
+    uint64_t high, high_on_time; /* looks at tokens of high priority, while busy */
+    double least_scale;
+    uint32_t most_deferred, deferred_by_load;
+    double well_after_s; /* nobody is deferred but for the usual; −1: never */
+} watch;
+
+/* As FACTS have it, without the part of waiting. */
+static double priority_of(const struct token *token)
+{
+    const struct metrics *metrics = &token->state.metrics;
+    double momentum = fabs(metrics->delta_p_5m) + fabs(metrics->delta_p_15m);
+    return 0.4 * fmin(1, metrics->liquidity_usd / 100000) +
+           0.3 * fmin(1, (double)metrics->volume_24h_usd / 1000000) +
+           0.2 * fmin(1, momentum / 0.20) + 0.1 * fmin(1, fmax(0, token->state.score));
+}
+
+static void watch_token(const struct sim_view *view, token_id id, bool is_busy)
+{
+    const struct token *token = token_slot(view->table, id);
+    double age_s = duration_to_s(instant_diff(view->now, token_column_checked(view->table, id)));
+    watch.oldest_s = fmax(watch.oldest_s, age_s);
+    if (!is_busy || token->state.answers < 2 || !(priority_of(token) >= 0.8))
+        return;
+    double target_s = token_column_group(view->table, id) == GROUP_HOT ? 15 : 45;
+    watch.high++;
+    watch.high_on_time += age_s <= target_s * 1.1;
+}
+
+static void watch_load(void *context, const struct sim_view *view)
+{
+    (void)context;
+    bool is_busy = view->at_s > BUSY_FROM_S + 10 && view->at_s < BUSY_TO_S;
+    uint32_t deferred = 0;
+    for (token_id id = 1; id <= token_table_count(view->table); id++)
+        watch_token(view, id, is_busy);
+    for (int group = GROUP_HOT; group <= GROUP_COLD; group++) {
+        deferred += view->stats->groups[group].deferred;
+        watch.deferred_by_load += view->stats->groups[group].deferred_by_load;
+    }
+    watch.least_scale = fmin(watch.least_scale, view->stats->load.scale);
+    if (deferred > watch.most_deferred)
+        watch.most_deferred = deferred;
+    if (view->at_s >= BUSY_TO_S && watch.well_after_s < 0 && deferred < (ACTIVE + MONITORING) / 100)
+        watch.well_after_s = view->at_s - BUSY_TO_S;
+}
+
+/* Less is planned, those of low priority grow older, nobody older than the maximum, and what was
+ * put off comes back. */
+static void a_busy_machine_makes_the_light_ones_wait(void **state)
+{
+    (void)state;
+    char why[OPTION_MESSAGE_SIZE];
+    struct options options;
+    options_init(&options);
+    assert_int_equal(options_set(&options, "maximum_age_sec", "200", OPTION_FROM_COMMAND_LINE, why),
+                     OK);
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        watch = (struct busy_watch){.least_scale = 1, .well_after_s = -1};
+        struct sim_setup setup = {.seed = seed,
+                                  .hours = MINUTES(12),
+                                  .tokens = ACTIVE + MONITORING,
+                                  .active = ACTIVE,
+                                  .hours_old = 7,
+                                  .busy_from_s = BUSY_FROM_S,
+                                  .busy_to_s = BUSY_TO_S,
+                                  .sample_every_s = 1,
+                                  .on_sample = watch_load,
+                                  .options = &options};
+        struct sim_result result = run(&setup);
+        print_message("# seed %d: least scale %.2f, oldest %.1f s, at most %u deferred, of %llu "
+                      "looks at high priority %.4f on time, well again after %.0f s\n",
+                      (int)seed, watch.least_scale, watch.oldest_s, watch.most_deferred,
+                      (unsigned long long)watch.high,
+                      (double)watch.high_on_time / (double)watch.high, watch.well_after_s);
+        assert_true(watch.least_scale < 0.5);
+        assert_true(watch.most_deferred > MONITORING / 4);
+        assert_true(watch.deferred_by_load > 0);
+        assert_true((double)watch.high_on_time >= 0.95 * (double)watch.high);
+        assert_true(watch.oldest_s <= MAXIMUM_AGE_S * 1.05);
+        assert_true(watch.well_after_s >= 0 && watch.well_after_s <= 90);
+        assert_int_equal(result.stats.demoted, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +243,7 @@ int main(void)
         cmocka_unit_test(an_outage_costs_nobody_its_place),
         cmocka_unit_test(a_poisonous_token_kills_twice),
         cmocka_unit_test(a_job_that_hangs_costs_nobody_anything),
+        cmocka_unit_test(a_busy_machine_makes_the_light_ones_wait),
     };
     return cmocka_run_group_tests_name("sim.scenarios", tests, NULL, NULL);
 }
