@@ -25,7 +25,7 @@
 #define MEMORY_FUTILE_SEC  3600 /* after a restart that did not help */
 /* Longer than a path that can be opened: none that we put together is cut, and names another. */
 #define MEMORY_PATH_SIZE (2 * PATH_MAX)
-#define MEMORY_RETRY_SEC   10   /* after one that could not be begun: what was short may be there */
+#define MEMORY_RETRY_SEC 10 /* after one that could not be begun: what was short may be there */
 
 enum memory_verdict {
     MEMORY_FINE,    /* under the ceiling, or there is none */

@@ -759,6 +759,22 @@ static void test_too_large(void **state)
     assert_int_equal(supervised_stop(), 0);
 }
 
+/* No process can be started at the moment: the large one is better than none, and asked again. */
+static void test_too_large_and_no_other(void **state)
+{
+    struct injected *injected = supervised()->injected;
+    (void)state;
+    supervised()->options.memory_max_mb = 1;
+    atomic_store(&injected->socketpair_errno, EMFILE);
+    atomic_store(&injected->after_times, 3); /* the channel, and the two at first */
+    atomic_store(&injected->for_times, 1);
+    supervised_start_and_up();
+    expect_said("cannot start a process");
+    assert_int_equal(atomic_load(&supervised()->page->processes[PROCESS_ENGINE].starts), 1);
+    assert_int_equal(supervised_stop(), 0);
+    expect_trace(PROCESS_ENGINE, UP END);
+}
+
 /* ---- starts that fail ---- */
 
 static void test_refused_at_first(void **state)
@@ -1357,6 +1373,7 @@ int main(int argc, char *argv[])
         CASE(test_standby_does_not_get_ready),
         CASE(test_stopped_while_the_standby_starts),
         CASE(test_too_large),
+        CASE(test_too_large_and_no_other),
         CASE(test_refused_at_first),
         CASE(test_api_fails_at_first),
         CASE(test_no_program),
