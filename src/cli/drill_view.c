@@ -92,6 +92,10 @@ static void json_run(struct json *json, const struct runner_run *run)
     json_put_string(json, "verdict", drill_verdict_name(result->verdict));
     json_put_string(json, "reason", result->reason[0] == '\0' ? NULL : result->reason);
     json_put_double(json, "took_s", result->took_s);
+    json_object_open(json, "figures");
+    for (uint32_t i = 0; i < result->figure_count; i++)
+        json_put_double(json, result->figures[i].name, result->figures[i].value);
+    json_object_close(json);
     json_object_close(json);
 }
 

@@ -92,6 +92,16 @@ void drill_note(struct drill *drill, const char *format, ...)
     va_end(arguments);
 }
 
+void drill_figure(struct drill *drill, const char *name, double value)
+{
+    struct drill_result *result = &drill->result;
+    if (result->figure_count == DRILL_FIGURES_MAX)
+        return;
+    struct drill_figure *figure = &result->figures[result->figure_count++];
+    snprintf(figure->name, sizeof figure->name, "%s", name);
+    figure->value = value;
+}
+
 /* ---- the verdict ---- */
 
 static _Noreturn void end(struct drill *drill, enum drill_verdict verdict)
@@ -192,20 +202,20 @@ static bool is_well(struct drill *drill)
 
 void drill_set_up(struct drill *drill, const struct drill_setup *setup)
 {
-    static const struct drill_setup nothing = {NULL, NULL};
+    static const struct drill_setup nothing = {NULL, NULL, 0};
     setup = setup == NULL ? &nothing : setup;
+    unsigned tokens = setup->tokens == 0 ? POPULATION_IMPORTED : setup->tokens;
     sandbox_start_market(drill, setup->market);
     population_read(drill);
     sandbox_set_options(drill, setup->options);
     sandbox_start_daemon(drill);
     sandbox_put_budgets(drill, SANDBOX_BUDGET);
-    population_import(drill, 0, POPULATION_IMPORTED);
-    drill->sandbox.imported = POPULATION_IMPORTED;
+    population_import(drill, 0, tokens);
+    drill->sandbox.imported = tokens;
     if (!await(drill, &(struct drill_wait){is_well, FIRST_FRESH_S, ""}, FRESH_EVERY_MS))
         drill_fail(drill, "the tokens did not become fresh before there was a fault");
     witness_start(drill);
-    drill_say(drill, "%u tokens are acknowledged and fresh; clients ask and add",
-              POPULATION_IMPORTED);
+    drill_say(drill, "%u tokens are acknowledged and fresh; clients ask and add", tokens);
 }
 
 static void remember(struct drill *drill)

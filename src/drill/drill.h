@@ -2,13 +2,14 @@
  * Drills: `moonwatch drill` shows that the daemon heals. Each puts a real daemon into a sandbox
  * folder of its own, against moonwatch-market, applies one fault to it, and measures.
  *
- *   drills.def          the drills, a row each; drills_*.c their functions
+ *   drills.def          the drills, a row each; drills_*.c and drill_load.c their functions
  *   drill.h, drill.c    the course of one: set up, strike, notice, recover, verdict
  *   sandbox.c           its processes: the market, the supervisor, and what the faults lie in
  *   population.c        its tokens: acknowledged ones, fresh ones, lost ones
  *   witness.c           processes that use the daemon all the while, and count what fails
  *   look.c              what the daemon shows of itself: status page, metrics, incidents
  *   patience.c          how long to wait, on a machine that may be busy
+ *   ages.c              everybody's age, against the optimum
  *   expect.c            what must hold at the end
  *   runner.c            all drills, in processes of their own
  *
@@ -65,6 +66,13 @@ enum drill_verdict {
 };
 
 #define DRILL_REASON_SIZE 400
+#define DRILL_FIGURES_MAX 8
+
+/* A number that a drill measured besides the usual ones. */
+struct drill_figure {
+    char name[40];
+    double value;
+};
 
 struct drill_result {
     enum drill_verdict verdict;
@@ -72,6 +80,8 @@ struct drill_result {
     double took_s;
     uint32_t acknowledged, lost;
     uint32_t asked, unanswered, connections; /* requests of witnesses since the strike; new ones */
+    struct drill_figure figures[DRILL_FIGURES_MAX];
+    uint32_t figure_count;
     char reason[DRILL_REASON_SIZE]; /* of a failure or a skip; else what is worth to be known */
 };
 
@@ -113,6 +123,7 @@ _Noreturn void drill_run(const struct drill_row *row, const struct drill_place *
 /* Of the daemon and the market besides the usual; NULL-terminated, NULL: none. */
 struct drill_setup {
     const char *const *options, *const *market;
+    unsigned tokens; /* acknowledged before the strike; 0: POPULATION_IMPORTED */
 };
 
 void drill_set_up(struct drill *drill, const struct drill_setup *setup);
@@ -147,6 +158,7 @@ __attribute__((format(printf, 2, 3))) _Noreturn void drill_fail(struct drill *dr
                                                                 const char *format, ...);
 __attribute__((format(printf, 2, 3))) _Noreturn void drill_skip(struct drill *drill,
                                                                 const char *format, ...);
+void drill_figure(struct drill *drill, const char *name, double value);
 /* For the table's last column, when all is well. */
 __attribute__((format(printf, 2, 3))) void drill_note(struct drill *drill, const char *format, ...);
 

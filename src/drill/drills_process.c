@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -149,78 +148,6 @@ void drill_clock_jump(struct drill *drill)
     expect_same_processes(drill);
     expect_no_incident(drill);
     expect_answered(drill, 0);
-}
-
-/* ---- a peak of load ---- */
-
-#define HOGS         8
-#define PEAK_S       6.0
-#define PEAK_BUDGET  "60" /* requests a minute: a tenth of what so many tokens take */
-#define DEFERRED_MIN 50
-
-static uint64_t count_deferred(const struct drill *drill)
-{
-    uint64_t deferred = 0;
-    for (int i = 0; i < PAGE_GROUPS; i++)
-        deferred += atomic_load(&drill->sandbox.page->groups[i].deferred);
-    return deferred;
-}
-
-static bool is_work_deferred(struct drill *drill)
-{
-    return count_deferred(drill) >= DEFERRED_MIN;
-}
-
-static bool is_nothing_deferred(struct drill *drill)
-{
-    return count_deferred(drill) == 0;
-}
-
-static void start_hogs(pid_t hogs[HOGS])
-{
-    pid_t parent = getpid();
-    for (int i = 0; i < HOGS; i++) {
-        hogs[i] = fork();
-        if (hogs[i] != 0)
-            continue;
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
-            _exit(1);
-        for (volatile uint64_t turns = 0;; turns++)
-            continue;
-    }
-}
-
-static void stop_hogs(const pid_t hogs[HOGS])
-{
-    for (int i = 0; i < HOGS; i++) {
-        if (hogs[i] <= 0)
-            continue;
-        kill(hogs[i], SIGKILL);
-        waitpid(hogs[i], NULL, 0);
-    }
-}
-
-void drill_load_peak(struct drill *drill)
-{
-    pid_t hogs[HOGS];
-    drill_set_up(drill, NULL);
-    drill_strike(drill, "%d processes take all CPU, and the budget is a tenth of what it takes",
-                 HOGS);
-    start_hogs(hogs);
-    sandbox_put_budgets(drill, PEAK_BUDGET);
-    drill_await_notice(drill,
-                       &(struct drill_wait){is_work_deferred, 3 * NOTICE_S, "work is deferred"});
-    rest_ms((unsigned)(PEAK_S * 1000));
-    uint64_t deferred = count_deferred(drill);
-    stop_hogs(hogs);
-    sandbox_put_budgets(drill, SANDBOX_BUDGET);
-    drill_end_fault(drill, "the peak is over; %" PRIu64 " tokens are deferred", deferred);
-    drill_await_recovery(drill, RECOVERY_S);
-    drill_await(drill, &(struct drill_wait){is_nothing_deferred, NOTICE_S, "nothing is deferred"});
-    expect_moved(drill, COUNTER_HANGS, 0);
-    expect_same_processes(drill);
-    expect_answered(drill, 0);
-    drill_note(drill, "%" PRIu64 " tokens deferred, and none forgotten", deferred);
 }
 
 /* ---- zombie-engine ---- */
