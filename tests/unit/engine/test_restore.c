@@ -576,6 +576,46 @@ static void settings_come_from_the_store(void **state)
     assert_true(engine->options.min_score == 0.25);
 }
 
+/* Of another version, or of nobody's: a default is better than no start. */
+static void stored_settings_that_are_none_are_left_out(void **state)
+{
+    (void)state;
+    struct options usual;
+    options_init(&usual);
+    start_engine();
+    writer_put_setting(engine->writer, "no_such_setting", "1", 0);
+    writer_put_setting(engine->writer, "listen", "0.0.0.0:1", 0); /* not to be set from there */
+    writer_put_setting(engine->writer, "hot_interval_sec", "soon", 0);
+    stop_engine();
+    start_engine();
+    assert_string_equal(engine->options.listen, usual.listen);
+    assert_true(engine->options.hot_interval_sec == usual.hot_interval_sec);
+}
+
+/* A row that is gone leaves its place empty: ids are places in the table. */
+static void a_gap_among_the_rows_is_a_hole(void **state)
+{
+    struct table_memory memory;
+    int error;
+    sqlite3 *db;
+    (void)state;
+    start_engine();
+    add_and_refresh(20);
+    stop_engine();
+    assert_int_equal(sqlite3_open(place.path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DELETE FROM token WHERE id IN (7, 8)", NULL, NULL, NULL), 0);
+    sqlite3_close(db);
+    close(table_fd); /* the machine was started again */
+    assert_true(table_memory_init(&memory, 64, &error));
+    table_fd = dup(memory.fd);
+    table_memory_finish(&memory);
+    start_engine();
+    assert_int_equal(restore.load.tokens, 18);
+    assert_int_equal(token_table_count(engine->memory.table), 20);
+    for (token_id id = 1; id <= 20; id++)
+        assert_int_equal(core_holds_token(engine->core, id), id != 7 && id != 8);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -593,6 +633,8 @@ int main(void)
         CASE(a_database_that_was_not_filled_is),
         CASE(another_database_means_a_cold_start),
         CASE(settings_come_from_the_store),
+        CASE(stored_settings_that_are_none_are_left_out),
+        CASE(a_gap_among_the_rows_is_a_hole),
     };
     return cmocka_run_group_tests_name("engine.restore", tests, NULL, NULL);
 }
