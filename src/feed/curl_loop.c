@@ -1,13 +1,19 @@
 #include "feed/curl_loop.h"
 #include <stdlib.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 /* A socket in error is still read this often, since what came before the error is data. */
 #define SOCKET_ERRORS_MAX 64
 
+/* libcurl lets go of a connection after each transfer and takes it up again for the next. To tell
+ * the kernel each time would cost six system calls, so a connection that is KEPT is watched until
+ * its socket is closed. */
 struct socket_watch {
     uv_poll_t poll;
-    int events;
+    int events;   /* that libcurl waits for; 0: none, the connection is idle */
+    int watching; /* that we do */
+    bool is_kept;
     unsigned errors;
     curl_socket_t socket;
     struct curl_loop *owner;
@@ -60,6 +66,8 @@ static void report_done(struct curl_loop *curl_loop)
     }
 }
 
+static void watch_for(struct socket_watch *watch, int events);
+
 static void act(struct curl_loop *curl_loop, curl_socket_t socket, int events)
 {
     int running;
@@ -69,21 +77,24 @@ static void act(struct curl_loop *curl_loop, curl_socket_t socket, int events)
     report_done(curl_loop);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events);
-
 /* libuv stops watching a socket in error. libcurl that is told of nothing but an error gives up
  * without reading, and a reply that a reset followed would be lost. */
 static int revive(struct socket_watch *watch)
 {
+    watch->watching = 0;
     if (++watch->errors > SOCKET_ERRORS_MAX)
         return CURL_CSELECT_ERR;
-    uv_poll_start(&watch->poll, watch->events, on_poll);
+    watch_for(watch, watch->events);
     return CURL_CSELECT_ERR | CURL_CSELECT_IN | CURL_CSELECT_OUT;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct socket_watch *watch = poll->data;
+    if (watch->events == 0) {
+        watch_for(watch, 0); /* of an idle connection, libcurl looks itself before it is used */
+        return;
+    }
     int flags = status < 0 ? revive(watch) : 0;
     flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
     flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
@@ -108,6 +119,15 @@ static void on_timer_closed(uv_handle_t *handle)
     on_handle_closed(handle->data);
 }
 
+static void watch_for(struct socket_watch *watch, int events)
+{
+    if (events == watch->watching)
+        return;
+    watch->watching = events;
+    if (events == 0 || uv_poll_start(&watch->poll, events, on_poll) != 0)
+        uv_poll_stop(&watch->poll);
+}
+
 static void drop_watch(struct socket_watch *watch)
 {
     TAILQ_REMOVE(&watch->owner->watches, watch, link);
@@ -127,30 +147,62 @@ static struct socket_watch *add_watch(struct curl_loop *curl_loop, curl_socket_t
     }
     TAILQ_INSERT_TAIL(&curl_loop->watches, watch, link);
     curl_loop->open_handles++;
-    curl_multi_assign(curl_loop->multi, socket, watch);
     return watch;
+}
+
+static struct socket_watch *find_watch(struct curl_loop *curl_loop, curl_socket_t socket)
+{
+    struct socket_watch *watch;
+    TAILQ_FOREACH(watch, &curl_loop->watches, link)
+    if (watch->socket == socket)
+        return watch;
+    return NULL;
+}
+
+static void let_go(struct socket_watch *watch)
+{
+    watch->events = 0;
+    watch->errors = 0;
+    if (!watch->is_kept)
+        drop_watch(watch);
 }
 
 /* libcurl says what it waits for on a socket. */
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *context, void *assigned)
 {
     struct curl_loop *curl_loop = context;
-    struct socket_watch *watch = assigned;
+    struct socket_watch *watch = assigned != NULL ? assigned : find_watch(curl_loop, socket);
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
         if (watch != NULL)
-            drop_watch(watch);
-        if (curl_loop->multi != NULL)
-            curl_multi_assign(curl_loop->multi, socket, NULL);
+            let_go(watch);
         return 0;
     }
     if (watch == NULL)
         watch = add_watch(curl_loop, socket);
     if (watch == NULL)
         return -1;
+    if (assigned == NULL)
+        curl_multi_assign(curl_loop->multi, socket, watch);
     watch->events = what & CURL_POLL_IN ? UV_READABLE : 0;
     watch->events |= what & CURL_POLL_OUT ? UV_WRITABLE : 0;
-    return uv_poll_start(&watch->poll, watch->events, on_poll) == 0 ? 0 : -1;
+    watch_for(watch, watch->events);
+    return watch->watching == watch->events ? 0 : -1;
+}
+
+void curl_loop_keep(struct curl_loop *curl_loop, curl_socket_t socket)
+{
+    struct socket_watch *watch = add_watch(curl_loop, socket);
+    if (watch != NULL)
+        watch->is_kept = true;
+}
+
+int curl_loop_close_socket(void *context, curl_socket_t socket)
+{
+    struct socket_watch *watch = find_watch(context, socket);
+    if (watch != NULL)
+        drop_watch(watch);
+    return close(socket);
 }
 
 static int on_timeout(CURLM *multi, long timeout_ms, void *context)

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <uv.h>
 
 typedef void curl_loop_on_done(void *context, CURL *easy, CURLcode code);
@@ -29,6 +30,12 @@ enum err curl_loop_add(struct curl_loop *curl_loop, CURL *easy) MUST_CHECK;
 
 /* Ends a transfer that is not done; its `on_done` does not come. */
 void curl_loop_remove(struct curl_loop *curl_loop, CURL *easy);
+
+/* A socket that libcurl has just opened and will close through curl_loop_close_socket(), which is
+ * for CURLOPT_CLOSESOCKETFUNCTION with the curl_loop as its data: it is watched for all transfers
+ * that it will serve. Both may be called from within libcurl. */
+void curl_loop_keep(struct curl_loop *curl_loop, curl_socket_t socket);
+int curl_loop_close_socket(void *curl_loop, curl_socket_t socket);
 
 /* All transfers must have been removed. `on_closed` comes from the loop, once every handle is
  * closed; the memory is gone then. */

@@ -369,18 +369,29 @@ static void on_sent(void *owner)
                        (uint64_t)duration_to_ms(timeout) + 1, 0);
 }
 
-static void on_connection(void *owner)
+static void on_connection(void *owner, curl_socket_t socket)
 {
-    ((struct request *)owner)->feed->stats.connections_opened++;
+    struct feed *feed = ((struct request *)owner)->feed;
+    feed->stats.connections_opened++;
+    curl_loop_keep(feed->curl_loop, socket);
 }
 
 /* ---- sending and cancelling ---- */
+
+/* A URL from its path on. */
+static const char *target_of(const char *url)
+{
+    const char *host = strstr(url, "://");
+    const char *path = host != NULL ? strchr(host + strlen("://"), '/') : NULL;
+    return path != NULL ? path : "/";
+}
 
 static void start(struct request *request)
 {
     struct feed *feed = request->feed;
     move(request, REQUEST_RUNNING);
-    enum err err = transfer_prepare(&request->transfer, request->url);
+    const char *target = feed->settings.base_url != NULL ? target_of(request->url) : request->url;
+    enum err err = transfer_prepare(&request->transfer, target);
     if (err == OK)
         err = curl_loop_add(feed->curl_loop, request->transfer.easy);
     if (err == OK)
@@ -491,11 +502,19 @@ static bool add_header(struct feed *feed, const char *header)
     return headers != NULL;
 }
 
+/* A proxy for plain HTTP is asked for whole URLs. */
+static bool may_have_proxy(const struct feed *feed)
+{
+    return !feed->base.is_tls && (getenv("http_proxy") != NULL || getenv("all_proxy") != NULL ||
+                                  getenv("ALL_PROXY") != NULL);
+}
+
 static bool make_settings(struct feed *feed)
 {
     const struct options *options = &feed->options;
     bool is_http_2 = feed->base.is_tls && options->feed_http_version == FEED_HTTP_2;
     feed->settings = (struct transfer_settings){
+        .base_url = may_have_proxy(feed) ? NULL : feed->base.url,
         .ca_file = options->tls_ca_file[0] != '\0' ? options->tls_ca_file : NULL,
         .http_version = is_http_2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1,
         .connect_timeout_ms = (long)(options->feed_connect_timeout_sec * 1000),
@@ -520,6 +539,8 @@ static bool make_parts(struct feed *feed, uv_loop_t *loop)
         !make_settings(feed))
         return false;
     feed->curl_loop = curl_loop_create(loop, on_transfer_done, feed);
+    feed->settings.close_socket = curl_loop_close_socket;
+    feed->settings.close_context = feed->curl_loop;
     return feed->curl_loop != NULL;
 }
 

@@ -10,6 +10,7 @@
 #define CAPACITY_MIN      ((size_t)16 * 1024)
 #define HEADER_VALUE_SIZE 128
 #define KEEPALIVE_S       30L
+#define RECEIVE_BYTES     (64L * 1024) /* a whole answer as a rule; over 128 it would be mapped */
 
 /* ---- libcurl's callbacks; returning less than was given ends the transfer ---- */
 
@@ -29,9 +30,8 @@ static int on_prerequest(void *context, char *remote_ip, char *local_ip, int rem
 static int on_socket_made(void *context, curl_socket_t socket, curlsocktype purpose)
 {
     struct transfer *transfer = context;
-    (void)socket;
     (void)purpose;
-    transfer->settings->on_connection(transfer->owner);
+    transfer->settings->on_connection(transfer->owner, socket);
     return CURL_SOCKOPT_OK;
 }
 
@@ -137,6 +137,8 @@ static void set_callbacks(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, transfer->settings->close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer->settings->close_context);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 }
 
@@ -157,6 +159,8 @@ static void set_protocol(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "moonwatch/" MOONWATCH_VERSION);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (settings->base_url != NULL)
+        curl_easy_setopt(easy, CURLOPT_URL, settings->base_url);
     if (settings->ca_file != NULL)
         curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
 }
@@ -166,6 +170,7 @@ static void set_limits(struct transfer *transfer)
     CURL *easy = transfer->easy;
     const struct transfer_settings *settings = transfer->settings;
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -227,7 +232,9 @@ enum err transfer_prepare(struct transfer *transfer, const char *url)
     if (err != OK)
         return err;
     memset(transfer->body, 0, transfer->settings->padding);
-    return curl_easy_setopt(transfer->easy, CURLOPT_URL, url) == CURLE_OK ? OK : ERR_NO_MEMORY;
+    /* libcurl takes a URL apart letter by letter, and ours are of 1,400. */
+    CURLoption option = transfer->settings->base_url != NULL ? CURLOPT_REQUEST_TARGET : CURLOPT_URL;
+    return curl_easy_setopt(transfer->easy, option, url) == CURLE_OK ? OK : ERR_NO_MEMORY;
 }
 
 /* ---- how it went ---- */

@@ -27,14 +27,17 @@
 struct transfer_settings {
     struct curl_slist *headers; /* the owner's, for as long as transfers live */
     const char *ca_file;        /* NULL: the system's certificates */
+    const char *base_url;       /* of all transfers; NULL: each has its own */
     long http_version;          /* CURL_HTTP_VERSION_… */
     long connect_timeout_ms;
     long timeout_ms;
     size_t body_limit; /* bytes on the wire */
     size_t padding;    /* zeroes after the body */
     /* Told from within libcurl, so they must not call it: */
-    void (*on_connection)(void *owner); /* a connection is being opened */
-    void (*on_sent)(void *owner);       /* the request is about to be sent */
+    void (*on_connection)(void *owner, curl_socket_t socket); /* one is being opened */
+    void (*on_sent)(void *owner);                             /* the request is about to be sent */
+    curl_closesocket_callback close_socket;                   /* closes it again */
+    void *close_context;
 };
 
 struct transfer {
@@ -68,7 +71,8 @@ void transfer_finish(struct transfer *transfer);
 /* Forgets the last reply. */
 void transfer_forget(struct transfer *transfer);
 
-/* Forgets the last reply and takes the next URL; then the handle may be run. */
+/* Forgets the last reply and takes the next URL, or with a base_url the next target: path and query
+ * as they are sent; then the handle may be run. */
 enum err transfer_prepare(struct transfer *transfer, const char *url) MUST_CHECK;
 
 /* Has any byte of a reply come? True before its first line is whole; not for libcurl's callbacks.

@@ -1,6 +1,7 @@
 /* The thread of a feed worker. See workers.h. */
 #include "feed/worker.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #define BEATS 5 /* in the time that a heartbeat may take */
@@ -213,10 +214,19 @@ static void get_ready(struct worker *worker)
     uv_sem_post(worker->ready);
 }
 
+/* As top(1) and perf(1) show it. */
+static void name_thread(const struct worker *worker)
+{
+    char name[16];
+    snprintf(name, sizeof name, "feed worker %u", worker->number + 1);
+    pthread_setname_np(pthread_self(), name);
+}
+
 static void run(void *argument)
 {
     struct worker *worker = argument;
     const struct feed_workers_listener *listener = worker->listener;
+    name_thread(worker);
     if (listener->on_start != NULL)
         listener->on_start(listener->context, worker->number);
     get_ready(worker);

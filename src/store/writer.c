@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "store/writer_impl.h"
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -364,6 +365,7 @@ static void end(struct writer *writer)
 static void run(void *argument)
 {
     struct writer *writer = argument;
+    pthread_setname_np(pthread_self(), "store"); /* as top(1) and perf(1) show it */
     mark_replayed(writer);
     while (wait_for_work(writer))
         settle(writer, turn(writer));
