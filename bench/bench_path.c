@@ -33,6 +33,7 @@
 #define TOKENS        200000 /* more than anybody refreshes in a second */
 #define TOKENS_TEXT   "200000"
 #define PATIENCE      duration_s(30)
+#define WARM_PATIENCE duration_s(120) /* at full speed it takes five seconds */
 #define SETTLE_MS     700  /* after a change: connections are busy, the store has caught up */
 #define PUBLISH_STEPS 6000 /* of half a millisecond: it publishes once a second */
 #define PLENTY        "100000000" /* requests a minute */
@@ -153,6 +154,21 @@ static struct reading read_daemon(const struct transport *transport)
                               .engine = daemon_engine(daemon)};
     reading.tokens = reading.hot + refreshes(daemon, GROUP_COLD);
     return reading;
+}
+
+/* A token's first answer makes a snapshot and a list of pools, the next ones as a rule neither:
+ * what is measured is how it goes on, so each is answered twice before. */
+static bool warm_up(const struct transport *transport)
+{
+    const struct daemon *daemon = &transport->daemon;
+    instant deadline = instant_add(clock_now(), WARM_PATIENCE);
+    if (!set_kind(daemon, MIX) || !daemon_ask(daemon, COMMAND_RESUME))
+        return false;
+    /* A refresh is an answer about a token that had one before. */
+    while (refreshes(daemon, GROUP_HOT) + refreshes(daemon, GROUP_COLD) < TOKENS &&
+           instant_before(clock_now(), deadline))
+        sleep_ms(50);
+    return daemon_ask(daemon, COMMAND_PAUSE) && instant_before(clock_now(), deadline);
 }
 
 /* Over `seconds` and what is left of the last one, since it publishes its counters once a second.
@@ -278,7 +294,7 @@ static void run_transport(struct bench *bench, struct transport *transport, stru
     transport->server = server_start(transport->kind, cpus.upstream, bench->folder);
     if (transport->server == NULL)
         return;
-    if (start_daemon(bench, transport, cpus))
+    if (start_daemon(bench, transport, cpus) && warm_up(transport))
         for (enum kind kind = SCREEN; kind < KIND_COUNT; kind++)
             run_rounds(bench, transport, kind, cpus);
     daemon_kill(&transport->daemon);
