@@ -7,6 +7,8 @@
  */
 #define READ_PATIENCE_MS 20
 
+#define PREFETCH_AHEAD 2 /* as many lines as a core waits for at once */
+
 static bool read_patiently(struct writer *writer, token_id id)
 {
     for (int i = 0; i < READ_PATIENCE_MS; i++) {
@@ -172,8 +174,11 @@ static enum err write_all(struct writer *writer)
     enum err err = write_additions(writer);
     if (err == OK)
         err = write_settings(writer);
-    for (size_t i = 0; err == OK && i < batch->token_count; i++)
+    for (size_t i = 0; err == OK && i < batch->token_count; i++) {
+        if (i + PREFETCH_AHEAD < batch->token_count)
+            token_prefetch(writer->table, batch->tokens[i + PREFETCH_AHEAD]);
         err = write_token(writer, i);
+    }
     for (size_t i = 0; err == OK && i < batch->row_count; i++, batch->rows_written++)
         err = writer_tolerate(writer, write_row(writer, &batch->rows[i]));
     return err;
