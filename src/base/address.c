@@ -1,7 +1,8 @@
 /*
  * Base58 by limbs: ten characters are one 64-bit number (58^10 < 2^59), so parsing is five
  * multiplications of a 256-bit number; five characters are one 32-bit number (58^5 < 2^30), so
- * formatting divides by a constant, which compilers turn into a multiplication.
+ * formatting adds up products with known powers, as Firedancer's does
+ * (https://github.com/firedancer-io/firedancer, src/ballet/base58).
  */
 #include "base/address.h"
 
@@ -100,33 +101,45 @@ bool address_parse(const char *text, size_t length, struct address *out)
     return true;
 }
 
-/* Divides the number (limbs[0] is the greatest) by 58^5 in place and returns the rest. */
-static uint32_t divide(uint32_t limbs[8], int from)
+/* 2^224, 2^192, … 1 in nine digits of base 58^5, the greatest first. Their sums, each times a limb,
+ * stay below 2^64. */
+static const uint32_t power_digits[8][GROUPS] = {
+    {0u, 513735u, 77223048u, 437087610u, 300156666u, 605448490u, 214625350u, 141436834u,
+     379377856u},
+    {0u, 0u, 78508u, 646269101u, 118408823u, 91512303u, 209184527u, 413102373u, 153715680u},
+    {0u, 0u, 0u, 11997u, 486083817u, 3737691u, 294005210u, 247894721u, 289024608u},
+    {0u, 0u, 0u, 0u, 1833u, 324463681u, 385795061u, 551597588u, 21339008u},
+    {0u, 0u, 0u, 0u, 0u, 280u, 127692781u, 389432875u, 357132832u},
+    {0u, 0u, 0u, 0u, 0u, 0u, 42u, 537767569u, 410450016u},
+    {0u, 0u, 0u, 0u, 0u, 0u, 0u, 6u, 356826688u},
+    {0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u, 1u}};
+
+/* The number in groups of five characters. No division depends on the one before but for a carry.
+ */
+static void to_groups(const struct address *address, uint64_t groups[GROUPS])
 {
-    uint64_t rest = 0;
-    for (int i = from; i < 8; i++) {
-        uint64_t part = rest << 32 | limbs[i];
-        uint64_t quotient = part / POWER_5;
-        limbs[i] = (uint32_t)quotient;
-        rest = part - quotient * POWER_5;
+    memset(groups, 0, GROUPS * sizeof *groups);
+    for (int i = 0; i < 8; i++) {
+        uint32_t limb;
+        memcpy(&limb, address->bytes + 4 * i, 4);
+        limb = be32toh(limb);
+        for (int k = 0; k < GROUPS; k++)
+            groups[k] += (uint64_t)limb * power_digits[i][k];
     }
-    return (uint32_t)rest;
+    for (int k = GROUPS - 1; k > 0; k--) {
+        groups[k - 1] += groups[k] / POWER_5;
+        groups[k] %= POWER_5;
+    }
 }
 
 size_t address_format(const struct address *address, char out[ADDRESS_TEXT_MAX + 1])
 {
-    uint32_t limbs[8];
+    uint64_t groups[GROUPS];
     char digits[GROUPS * FORMAT_GROUP];
 
-    for (int i = 0; i < 8; i++) {
-        memcpy(&limbs[i], address->bytes + 4 * i, 4);
-        limbs[i] = be32toh(limbs[i]);
-    }
-    int from = 0;
-    for (int group = GROUPS - 1; group >= 0; group--) {
-        while (from < 8 && limbs[from] == 0)
-            from++;
-        uint32_t rest = divide(limbs, from);
+    to_groups(address, groups);
+    for (int group = 0; group < GROUPS; group++) {
+        uint32_t rest = (uint32_t)groups[group];
         for (int i = FORMAT_GROUP - 1; i >= 0; i--) {
             digits[group * FORMAT_GROUP + i] = (char)(rest % 58);
             rest /= 58;

@@ -194,6 +194,8 @@ static bool send_one(struct core *core, enum lane_kind lane)
     request->address_count = 0;
     request->sent_at = core->now;
     for (size_t i = 0; i < count; i++)
+        __builtin_prefetch(token_slot(core->table, request->tokens[i]));
+    for (size_t i = 0; i < count; i++)
         add_addresses(core, request, request->tokens[i]);
     struct lane_state *state = &core->lanes[lane];
     state->token_cost +=
@@ -335,12 +337,15 @@ struct sorted_answer {
     uint8_t counts[REQUEST_ADDRESSES_MAX];
 };
 
+/* Answers keep to the order of requests, nearly always: the search begins at `guess`. */
 static int token_with_mint(const struct core *core, const struct request *request,
-                           const struct address *mint)
+                           const struct address *mint, int guess)
 {
-    for (int i = 0; i < request->token_count; i++)
+    for (int tried = 0, i = guess; tried < request->token_count; tried++, i++) {
+        i = i < request->token_count ? i : 0;
         if (address_equal(&token_slot(core->table, request->tokens[i])->mint, mint))
             return i;
+    }
     return -1;
 }
 
@@ -349,17 +354,19 @@ static size_t sort_answer(struct core *core, const struct request *request,
                           const struct event *event, struct sorted_answer *out)
 {
     size_t taken = 0;
+    int guess = 0;
     memset(out->counts, 0, sizeof out->counts);
     for (size_t i = 0; i < event->answer.pair_count; i++) {
         const struct pair *pair = &event->answer.pairs[i];
-        int token = token_with_mint(core, request, &pair->base);
+        int token = token_with_mint(core, request, &pair->base, guess);
         if (token < 0) {
-            bool as_quote = token_with_mint(core, request, &pair->quote) >= 0;
+            bool as_quote = token_with_mint(core, request, &pair->quote, 0) >= 0;
             core->stats.issues[as_quote ? PAIR_QUOTE_SIDE : PAIR_NOT_ASKED]++;
         } else if (out->counts[token] == REQUEST_ADDRESSES_MAX) {
             core->stats.issues[PAIR_OVER_LIMIT]++;
         } else {
             out->pairs[token][out->counts[token]++] = pair;
+            guess = token;
             taken++;
         }
     }
@@ -398,11 +405,22 @@ static bool end_trial(struct core *core, const struct request *request, enum fee
     return false;
 }
 
+/* Who is next but one; the pools of the next one, whose slot has come meanwhile. */
+static void prefetch_next(const struct core *core, const struct request *request, int i)
+{
+    if (i + 2 < request->token_count)
+        token_prefetch(core->table, request->tokens[i + 2]);
+    if (i + 1 < request->token_count)
+        __builtin_prefetch(token_pools(core->table, request->tokens[i + 1]), 1);
+}
+
 static void take_answer(struct core *core, const struct request *request, const struct event *event)
 {
     struct sorted_answer sorted;
-    for (int i = 0; i < request->token_count; i++)
+    for (int i = 0; i < request->token_count; i++) {
         lanes_prefetch(follow_lanes(core, request->lane), request->tokens[i]);
+        __builtin_prefetch(token_slot(core->table, request->tokens[i]));
+    }
     if (sort_answer(core, request, event, &sorted) > 0)
         core->lanes[request->lane].data_at = core->now;
     enum feed_outcome outcome =
@@ -412,6 +430,7 @@ static void take_answer(struct core *core, const struct request *request, const 
     core->tokens_answered += request->token_count;
     for (int i = 0; i < request->token_count; i++) {
         assert(core_room(core) >= ACTIONS_PER_TOKEN);
+        prefetch_next(core, request, i);
         if (!(request->withdrawn >> i & 1))
             follow_answered(core, request->tokens[i], request->lane, sorted.pairs[i],
                             sorted.counts[i]);

@@ -12,10 +12,16 @@
 #define DELTA_RATIO_MAX     15.0
 #define MONITORING_MINIMUM  1.0 /* transactions, dollars: of tokens not yet active */
 
+/* Rules out most names, for each pair of each answer: a call saved. True for some that are not. */
+static bool same_letter(char a, char b)
+{
+    return ((a ^ b) & ~0x20) == 0;
+}
+
 static bool is_one_of(const char *text, const char *const list[])
 {
     for (; *list != NULL; list++)
-        if (text_equal_nocase(text, *list))
+        if (same_letter(*text, **list) && text_equal_nocase(text, *list))
             return true;
     return false;
 }
@@ -28,7 +34,8 @@ static bool quote_is_sol(const char *symbol)
 
 static bool quote_is_usdc(const char *symbol)
 {
-    return text_equal_nocase(symbol, "USDC");
+    static const char *const names[] = {"USDC", NULL};
+    return is_one_of(symbol, names);
 }
 
 uint8_t pool_flags_for(const char *dex, const char *quote_symbol)

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <endian.h>
 #include <memory>
 #include <new>
 #include <string_view>
@@ -43,6 +44,22 @@ constexpr int64_t BUSY_TRANSACTIONS = 200;
 enum field_kind { CHAIN, POOL, BASE, QUOTE, TEXT, FIGURE, CHANGE, COUNT, MOMENT, OBJECT };
 enum field_weight { NEEDED, HARMLESS }; /* does a wrong one refuse the pair */
 
+/* A key with the quote behind it, as the first bytes of 16; the others are masked out. */
+struct key_words {
+    uint64_t bytes[2], mask[2];
+};
+
+constexpr key_words words_of(std::string_view name)
+{
+    key_words words = {};
+    for (size_t i = 0; i <= name.size(); i++) {
+        uint64_t byte = i < name.size() ? (unsigned char)name[i] : '"';
+        words.bytes[i / 8] |= byte << 8 * (i % 8);
+        words.mask[i / 8] |= UINT64_C(0xff) << 8 * (i % 8);
+    }
+    return words;
+}
+
 struct field;
 
 struct field_list {
@@ -57,6 +74,7 @@ struct field {
     size_t offset; /* within struct pair */
     size_t size;
     field_list children;
+    key_words key = words_of(name);
 };
 
 #define MEMBER(member) offsetof(struct pair, member), sizeof(((struct pair *)nullptr)->member)
@@ -345,15 +363,22 @@ bool has_escape(const char *raw)
     return i < KEY_MAX && raw[i] == '\\';
 }
 
+uint64_t load_word(const char *from)
+{
+    uint64_t word;
+    memcpy(&word, from, sizeof(word));
+    return le64toh(word);
+}
+
 /* Keys come in the same order nearly always, so the search begins where the last one ended. `raw`
  * is followed by at least as many readable bytes as the padding has. */
 size_t find_raw_field(const field_list &fields, const char *raw, size_t guess)
 {
+    uint64_t low = load_word(raw), high = load_word(raw + 8);
     for (size_t tried = 0, i = guess; tried < fields.count; tried++, i++) {
         i = i < fields.count ? i : 0;
-        std::string_view name = fields.rows[i].name;
-        if (raw[0] == name[0] && raw[name.size()] == '"' &&
-            memcmp(raw, name.data(), name.size()) == 0)
+        const key_words &key = fields.rows[i].key;
+        if ((((low ^ key.bytes[0]) & key.mask[0]) | ((high ^ key.bytes[1]) & key.mask[1])) == 0)
             return i;
     }
     return fields.count;
