@@ -20,6 +20,15 @@ static void on_deadline(uv_timer_t *timer)
     engine_step(timer->data, &event);
 }
 
+/* Before the loop waits, and not after each step of a turn: dozens of answers may come in one. */
+void engine_arm_if_due(uv_prepare_t *handle)
+{
+    struct engine *engine = handle->data;
+    if (engine->is_arm_due && !engine->is_stopping)
+        engine_arm(engine);
+    engine->is_arm_due = false;
+}
+
 void engine_arm(struct engine *engine)
 {
     instant now = clock_now();
@@ -66,7 +75,7 @@ void engine_step(struct engine *engine, struct event *event)
         engine->export_done = 0;
         step_once(engine, &done);
     }
-    engine_arm(engine);
+    engine->is_arm_due = true;
 }
 
 /* ---- what comes in ---- */

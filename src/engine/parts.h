@@ -42,6 +42,8 @@ struct engine {
     uint32_t start_kind;       /* enum start_kind: what the supervisor advises */
     struct exporter *exporter; /* NULL: no file is wanted */
     uv_timer_t deadline_timer;
+    uv_prepare_t before_waiting;
+    bool is_arm_due; /* there was a step since the deadline was set */
     uv_timer_t second_timer;
     uv_timer_t beat_timer;
     uv_signal_t signal;
@@ -64,6 +66,7 @@ struct engine {
 /* engine.c: the time is filled in here. */
 void engine_step(struct engine *engine, struct event *event);
 void engine_arm(struct engine *engine);
+void engine_arm_if_due(uv_prepare_t *handle);
 /* Its callbacks for the parts: answers, tokens, the store. */
 void engine_on_answer(void *context, const struct feed_answer *answer);
 void engine_on_received(void *context, uint64_t request);

@@ -37,6 +37,7 @@ void engine_report(enum report_kind kind, const char *why)
 static void finish_loop(struct engine *engine)
 {
     uv_close((uv_handle_t *)&engine->deadline_timer, NULL);
+    uv_close((uv_handle_t *)&engine->before_waiting, NULL);
     uv_close((uv_handle_t *)&engine->second_timer, NULL);
     uv_close((uv_handle_t *)&engine->beat_timer, NULL);
     for (int i = 0; i < 2; i++)
@@ -289,7 +290,9 @@ static void start_handles(struct engine *engine)
     uv_timer_init(&engine->loop, &engine->deadline_timer);
     uv_timer_init(&engine->loop, &engine->second_timer);
     uv_timer_init(&engine->loop, &engine->beat_timer);
+    uv_prepare_init(&engine->loop, &engine->before_waiting);
     engine->deadline_timer.data = engine->second_timer.data = engine->beat_timer.data = engine;
+    engine->before_waiting.data = engine;
     take_signals(engine);
     for (int i = 0; i < 2; i++) {
         uv_poll_init(&engine->loop, &engine->command_polls[i], channels[i]);
@@ -302,6 +305,7 @@ static void start_timers(struct engine *engine)
     int64_t beat_ms = engine->options.heartbeat_deadline_ms / BEATS;
     engine_load_start(engine);
     uv_timer_start(&engine->second_timer, on_second, 1000, 1000);
+    uv_prepare_start(&engine->before_waiting, engine_arm_if_due);
     if (engine->faults != NULL && beat_ms > LOOK_BELOW_MS)
         beat_ms = LOOK_BELOW_MS;
     uv_timer_start(&engine->beat_timer, on_beat, 0, (uint64_t)beat_ms);

@@ -218,7 +218,7 @@ static void get_ready(struct worker *worker)
 static void name_thread(const struct worker *worker)
 {
     char name[16];
-    snprintf(name, sizeof name, "feed worker %u", worker->number + 1);
+    snprintf(name, sizeof name, "feed-worker-%u", worker->number + 1);
     pthread_setname_np(pthread_self(), name);
 }
 
