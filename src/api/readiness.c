@@ -31,6 +31,8 @@ static void judge_engine(const struct status_page *page, instant now, struct rea
         readiness_add(out, "the engine has not started");
     } else if (age > HEARTBEAT_LATE_S) {
         readiness_add(out, "the engine has not moved for %.0f s", age);
+    } else if (page_get(page, GAUGE_LOADING) == 1) {
+        readiness_add(out, "%s", LOADING_SENTENCE);
     }
 }
 

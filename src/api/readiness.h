@@ -4,6 +4,8 @@
 
 #include "page/status_page.h"
 
+#define LOADING_SENTENCE "tokens are still being read from the store"
+
 #define READINESS_REASONS_MAX 8
 #define READINESS_REASON_SIZE 320
 

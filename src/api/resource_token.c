@@ -5,6 +5,7 @@
 #include "api/history.h"
 #include "api/pick.h"
 #include "api/query.h"
+#include "api/readiness.h"
 #include "api/token_json.h"
 #include <stdlib.h>
 #include <string.h>
@@ -12,17 +13,21 @@
 #define HISTORY_LIMIT_DEFAULT 20
 #define REFRESH_PATIENCE_SEC  30 /* an upstream request takes at most 20 by default */
 
-/* False after 404. */
+/* False after 404, or after 503 where it may be among the tokens that have not come yet. */
 static bool find_token(struct request *request, struct token *token, struct pool pools[POOLS_MAX])
 {
     const struct token_table *table = request->api->world.table;
     struct address mint;
+    bool is_loading = page_get(request->api->world.page, GAUGE_LOADING) == 1; /* before the look */
     if (address_parse(request->argument, strlen(request->argument), &mint)) {
         token_id id = token_table_find_shared(table, &mint);
         if (id != TOKEN_NONE && token_look(table, id, token, pools))
             return true;
     }
-    refuse(request, MHD_HTTP_NOT_FOUND, "token not found");
+    if (is_loading)
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, LOADING_SENTENCE);
+    else
+        refuse(request, MHD_HTTP_NOT_FOUND, "token not found");
     return false;
 }
 

@@ -57,6 +57,28 @@ void core_start(struct core *core, int64_t newest_snapshot)
     jobs_init(core);
 }
 
+void core_start_first(struct core *core)
+{
+    core->last_of_first = token_table_count(core->table);
+    schedule_look_ahead(core);
+}
+
+void core_start_rest(struct core *core, int64_t newest_snapshot)
+{
+    core->last_of_first = TOKEN_NONE;
+    core_start(core, newest_snapshot);
+}
+
+bool core_has_all(const struct core *core)
+{
+    return core->last_of_first == TOKEN_NONE;
+}
+
+token_id core_last(const struct core *core)
+{
+    return core_has_all(core) ? token_table_count(core->table) : core->last_of_first;
+}
+
 void core_start_alone(struct core *core, void *scratch)
 {
     core_place(core, 1, token_table_count(core->table));
@@ -374,7 +396,8 @@ void core_step(struct core *core, const struct event *event, struct actions *act
     handle(core, event);
     if (!instant_before(core->now, sample_due(core)))
         sample(core);
-    jobs_run(core);
+    if (core_has_all(core))
+        jobs_run(core);
     if (may_send(core) && !is_about_trust(event->kind))
         schedule_send(core);
     core->actions = NULL;
@@ -383,7 +406,9 @@ void core_step(struct core *core, const struct event *event, struct actions *act
 instant core_deadline(struct core *core, instant now)
 {
     core->now = instant_max(core->now, now);
-    instant deadline = instant_min(sample_due(core), jobs_deadline(core));
+    instant deadline = sample_due(core);
+    if (core_has_all(core))
+        deadline = instant_min(deadline, jobs_deadline(core));
     return may_send(core) ? instant_min(deadline, schedule_deadline(core)) : deadline;
 }
 

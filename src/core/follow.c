@@ -361,6 +361,8 @@ static double change_to_keep(const struct core *core)
 /* True when the newest score is to be kept in its history. */
 static bool set_snapshot(struct core *core, struct token_state *state)
 {
+    if (!core_has_all(core))
+        return false; /* which number is the next, the rest of the tokens may tell */
     if (state->snapshot_id != 0 && fabs(state->score - state->score_stored) < change_to_keep(core))
         return false;
     state->snapshot_id = ++core->last_snapshot_id;

@@ -481,15 +481,13 @@ void lanes_place_nowhere(struct lanes *lanes, token_id id)
     lanes->links[id].fifo = 0;
 }
 
-/* Nobody is counted as due; those that append() brings are, up to `now`. */
-static void begin_due(struct lanes *lanes, instant now)
+/* Nobody stands anywhere, nobody is counted as due; those that append() brings are, up to `now`. */
+static void begin_anew(struct lanes *lanes, instant now)
 {
-    for (unsigned i = 0; i < LANE_FIFOS; i++) {
-        struct lane_fifo *fifo = &lanes->fifos[i];
-        fifo->due_before = due_before(lanes, i / LANE_CLASSES, now);
-        fifo->due_count = 0;
-        fifo->due_cursor = TOKEN_NONE;
-    }
+    for (unsigned i = 0; i < LANE_FIFOS; i++)
+        lanes->fifos[i] =
+            (struct lane_fifo){.due_before = due_before(lanes, i / LANE_CLASSES, now)};
+    memset(lanes->occupied, 0, sizeof lanes->occupied);
 }
 
 /* Behind all others. Who is due is counted on the way: for a million, another walk through their
@@ -654,7 +652,7 @@ size_t lanes_scratch_size(token_id last)
 
 void lanes_sort(struct lanes *lanes, token_id last, instant now, void *scratch)
 {
-    begin_due(lanes, now);
+    begin_anew(lanes, now);
     if (!sort_array(lanes, last, scratch))
         sort_chains(lanes, last);
 }

@@ -107,8 +107,9 @@ void lanes_put_back(struct lanes *lanes, token_id id, unsigned group, double wei
 bool lanes_move(struct lanes *lanes, token_id id, unsigned group, double weight);
 
 /* For a start, when nobody stands anywhere yet: says for each token of the table where it will
- * stand, in any order, by any number of threads; then lanes_sort() once, with the last id. Equal
- * stamps stand in the order of their ids. */
+ * stand, in any order, by any number of threads; then lanes_sort(), with the last id. Equal stamps
+ * stand in the order of their ids. It may be done again when others have been placed: who stands
+ * somewhere keeps his group and weight, who was selected stays out. */
 void lanes_place(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp);
 void lanes_place_nowhere(struct lanes *lanes, token_id id);
 

@@ -98,6 +98,7 @@ struct core {
     enum lane_kind probe_lane; /* whose turn to send the next probe it is */
     struct job_state jobs[JOB_COUNT];
     int64_t last_snapshot_id;
+    token_id last_of_first; /* while the others are still put into the table; else TOKEN_NONE */
     bool is_restart_asked;
     enum pause_state pause;
     struct load load;
@@ -115,7 +116,9 @@ struct core {
 
 /* core.c */
 struct action *core_act(struct core *core, enum action_kind kind);
-size_t core_room(const struct core *core); /* actions that still fit into this step */
+size_t core_room(const struct core *core);   /* actions that still fit into this step */
+bool core_has_all(const struct core *core);  /* it does not wait for the rest of its tokens */
+token_id core_last(const struct core *core); /* that it knows of */
 void core_reply(struct core *core, uint64_t tag, enum reply_result result, token_id id,
                 const char *message);
 

@@ -86,7 +86,7 @@ static struct defendant *make_suspect(struct core *core, token_id id)
 /* What the shell remembers may be of another table than this one. */
 static bool exists(const struct core *core, token_id id)
 {
-    return id != TOKEN_NONE && id <= token_table_count(core->table) &&
+    return id != TOKEN_NONE && id <= core_last(core) &&
            !(token_slot(core->table, id)->flags & TOKEN_HOLE);
 }
 

@@ -4,11 +4,13 @@
  * feeds their results back. It decides nothing.
  *
  *   process.c   as a process: what it inherits, its start, its loop, its end
+ *   start.c     from an inherited table, or a database, to work
  *   engine.c    what comes in becomes an event, a step, and actions
  *   watch.c     that it moves, what it does, what it has in hand: for others to see
  *   perform.c   each kind of action
  *   commands.c  what clients ask through the api
  *   restore.c   from the table that was left, or from the store, to a core that can step
+ *   cold.c      from the store: the first tokens, and the others while it works already
  *   warm.c      a table that was left: checked, and placed in its lanes, by all cores
  *   row_pipe.c  from the thread that reads rows to the one that puts them into the table
  *   catch_up.c  what the store does not have of such a table

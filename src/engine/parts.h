@@ -36,6 +36,9 @@ struct engine {
     struct core *core;
     void *core_memory;
     struct writer *writer;
+    struct restore *restore; /* of this start, until all tokens are in their lanes */
+    struct cold *cold;       /* tokens are still read from the store; else NULL */
+    uv_async_t rows_async;   /* some of them have come */
     struct feed_workers *workers;
     struct source *source;
     struct faults *faults;     /* NULL but under a drill */
@@ -49,6 +52,7 @@ struct engine {
     uv_signal_t signal;
     uv_poll_t command_polls[2]; /* FD_COMMAND and FD_LINK */
     bool is_stopping;
+    bool has_failed;  /* it stops because it must */
     unsigned closing; /* parts whose handles are still to be closed */
     bool memory_is_short;
     bool export_failed;
@@ -78,6 +82,16 @@ void engine_on_second(struct engine *engine);
 void engine_report(enum report_kind kind, const char *why);
 /* No new work; what is under way is given up, what is known is written. */
 void engine_begin_stop(struct engine *engine);
+/* Timers beat, and the passing seconds are told of. */
+void engine_start_timers(struct engine *engine);
+/* Clients and the supervisor are listened to. */
+void engine_listen(struct engine *engine);
+
+/* start.c: from an inherited table, or a database, to work. False: why not is in the log. */
+bool engine_start(struct engine *engine);
+void engine_on_rows(uv_async_t *async);
+/* Tokens that are still being read are given up. */
+void engine_start_give_up(struct engine *engine);
 
 /* watch.c: what others see of its life */
 void engine_beat(struct engine *engine, duration patience);

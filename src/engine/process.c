@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/parts.h"
-#include "engine/restore.h"
 #include "page/passed_fd.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -40,6 +39,7 @@ static void finish_loop(struct engine *engine)
     uv_close((uv_handle_t *)&engine->before_waiting, NULL);
     uv_close((uv_handle_t *)&engine->second_timer, NULL);
     uv_close((uv_handle_t *)&engine->beat_timer, NULL);
+    uv_close((uv_handle_t *)&engine->rows_async, NULL);
     for (int i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&engine->command_polls[i], NULL);
     uv_stop(&engine->loop); /* the writer still has a handle: it is stopped after the loop */
@@ -64,6 +64,7 @@ void engine_begin_stop(struct engine *engine)
         return;
     engine->is_stopping = true;
     exporter_stop(engine->exporter);
+    engine_start_give_up(engine);
     engine->closing = 1; /* us, until all are asked */
     if (engine->source != NULL) {
         engine->closing++;
@@ -132,142 +133,7 @@ static void on_beat(uv_timer_t *timer)
         suffer(engine);
 }
 
-/* ---- the start ---- */
-
-/* A table that fails its header's checks is attached all the same, to be emptied. */
-static bool attach_table(struct engine *engine, struct restore *restore)
-{
-    enum table_fault fault;
-    enum err err = table_memory_attach(&engine->memory, FD_TABLE, &fault);
-    if (err == ERR_CORRUPT)
-        restore->report.why_cold = table_fault_text(fault);
-    if (err == OK || err == ERR_CORRUPT)
-        return true;
-    log_error(LOGGER, "the token table can't be mapped", LOG_STRING("error", err_text(err)));
-    return false;
-}
-
-static bool is_warm_possible(const struct engine *engine, struct restore *restore)
-{
-    const struct token_table *table = engine->memory.table;
-    if (table == NULL || token_table_count(table) == 0)
-        return false;
-    if (engine->start_kind != START_COLD)
-        return true;
-    restore->report.why_cold = "the engine before lived for less than a minute";
-    return false;
-}
-
-/* From the table that is there, or else from the store. */
-static enum err restore_tokens(struct engine *engine, struct store *store, struct restore *restore)
-{
-    enum err err = ERR_CORRUPT;
-    if (is_warm_possible(engine, restore))
-        err = engine_restore_warm(engine, store, restore);
-    if (err != ERR_CORRUPT)
-        return err;
-    if (restore->report.why_cold != NULL)
-        engine_report(REPORT_COLD, restore->report.why_cold);
-    err = engine_restore_cold(engine, store, restore);
-    if (err != ERR_CORRUPT)
-        return err;
-    /* Everything readable is loaded; the writer replaces the file when it meets the damage. */
-    log_error("store", "the database is damaged; going on with what could be read",
-              LOG_STRING("cause", store_message(store)));
-    return OK;
-}
-
-static void tell_restored(struct engine *engine, const struct restore *restore, instant began)
-{
-    const struct store_load_report *report = &restore->load;
-    bool is_warm = restore->report.kind == RESTORE_WARM;
-    page_add(engine->page, is_warm ? COUNTER_WARM_STARTS : COUNTER_COLD_STARTS, 1);
-    page_set(engine->page, GAUGE_GENERATION, (double)report->generation);
-    atomic_store(&engine->page->newest_snapshot, (uint64_t)report->last_snapshot_id);
-    restore_log(&restore->report);
-    if (is_warm)
-        return;
-    log_info("store", "loaded", LOG_INT("tokens", report->tokens),
-             LOG_INT("replayed", report->replayed), LOG_INT("rows_refused", report->rows_refused),
-             LOG_INT("holes", report->holes), LOG_INT("states_refused", report->states_refused),
-             LOG_DOUBLE("seconds", duration_to_s(instant_diff(clock_now(), began))));
-}
-
-static bool start_writer(struct engine *engine, struct store *store, struct restore *restore)
-{
-    struct writer_callbacks callbacks;
-    engine_store_callbacks(engine, &callbacks);
-    engine->writer =
-        writer_start(store, engine->memory.table, &engine->loop, &engine->options, &callbacks);
-    if (engine->writer == NULL) {
-        log_error("store", "no memory for the store's thread");
-        return false;
-    }
-    engine_catch_up(engine, restore);
-    return true;
-}
-
-static bool open_store(struct engine *engine)
-{
-    char why[512] = "";
-    struct restore restore = {0};
-    if (!attach_table(engine, &restore))
-        return false;
-    struct store *store =
-        store_open_after(engine->options.db, (pid_t)engine->page->unawaited_pid, why);
-    if (store == NULL) {
-        log_error("store", why, LOG_STRING("db", engine->options.db));
-        return false;
-    }
-    engine_note_stage(engine, STAGE_STORE);
-    instant began = clock_now();
-    enum err err = restore_tokens(engine, store, &restore);
-    if (err != OK)
-        log_error("store", "cannot load the tokens", LOG_STRING("error", err_text(err)),
-                  LOG_STRING("cause", store_message(store)));
-    engine_note_stage(engine, STAGE_TABLE);
-    if (err == OK)
-        tell_restored(engine, &restore, began);
-    if (err == OK && start_writer(engine, store, &restore))
-        return true;
-    store_close(store);
-    return false;
-}
-
-/* They get ready while the tokens are restored. */
-static bool start_workers(struct engine *engine)
-{
-    char why[512] = "";
-    const struct feed_workers_listener listener = {.context = engine,
-                                                   .on_received = engine_on_received,
-                                                   .on_answer = engine_on_answer,
-                                                   .on_start = engine_on_worker_start,
-                                                   .on_beat = engine_on_worker_beat,
-                                                   .on_open = engine_on_worker_open,
-                                                   .on_shut = engine_on_worker_shut,
-                                                   .on_end = engine_on_worker_end};
-    engine->start_patience = duration_s(engine->options.start_deadline_sec);
-    engine->workers = feed_workers_create(&engine->loop, &engine->options, &listener, why);
-    if (engine->workers == NULL)
-        log_error("feed", why);
-    return engine->workers != NULL;
-}
-
-static bool start_upstreams(struct engine *engine)
-{
-    char why[512] = "";
-    if (!feed_workers_await(engine->workers, why)) {
-        log_error("feed", why);
-        return false;
-    }
-    page_set(engine->page, GAUGE_FEED_WORKERS, feed_workers_count(&engine->options));
-    engine->source = source_create(&engine->loop, &engine->options, engine_on_token, engine, why);
-    if (engine->source == NULL) {
-        log_error("source", why);
-        return false;
-    }
-    return true;
-}
+/* ---- handles ---- */
 
 /* It came into the world with SIGTERM blocked, so that none was lost until now. */
 static void take_signals(struct engine *engine)
@@ -291,8 +157,9 @@ static void start_handles(struct engine *engine)
     uv_timer_init(&engine->loop, &engine->second_timer);
     uv_timer_init(&engine->loop, &engine->beat_timer);
     uv_prepare_init(&engine->loop, &engine->before_waiting);
+    uv_async_init(&engine->loop, &engine->rows_async, engine_on_rows);
     engine->deadline_timer.data = engine->second_timer.data = engine->beat_timer.data = engine;
-    engine->before_waiting.data = engine;
+    engine->before_waiting.data = engine->rows_async.data = engine;
     take_signals(engine);
     for (int i = 0; i < 2; i++) {
         uv_poll_init(&engine->loop, &engine->command_polls[i], channels[i]);
@@ -300,7 +167,7 @@ static void start_handles(struct engine *engine)
     }
 }
 
-static void start_timers(struct engine *engine)
+void engine_start_timers(struct engine *engine)
 {
     int64_t beat_ms = engine->options.heartbeat_deadline_ms / BEATS;
     engine_load_start(engine);
@@ -309,49 +176,12 @@ static void start_timers(struct engine *engine)
     if (engine->faults != NULL && beat_ms > LOOK_BELOW_MS)
         beat_ms = LOOK_BELOW_MS;
     uv_timer_start(&engine->beat_timer, on_beat, 0, (uint64_t)beat_ms);
+}
+
+void engine_listen(struct engine *engine)
+{
     for (int i = 0; i < 2; i++)
         uv_poll_start(&engine->command_polls[i], UV_READABLE, engine_on_commands);
-}
-
-/* What outlived the engine before: who was in hand at its death, and that it was to rest. */
-static void tell_core(struct engine *engine)
-{
-    engine->incident_kept = atomic_load(&engine->page->incident);
-    engine_tell_suspects(engine);
-    if (atomic_load(&engine->page->is_paused) == 0)
-        return;
-    struct event event = {.kind = EVENT_PAUSE, .pause = {.is_paused = true}};
-    engine_step(engine, &event);
-}
-
-static bool start(struct engine *engine)
-{
-    start_handles(engine);
-    engine->core_memory = malloc(core_size());
-    if (engine->core_memory == NULL) {
-        log_error(LOGGER, "no memory to start with");
-        return false;
-    }
-    if (!start_workers(engine) || !engine_export_start(engine) || !open_store(engine))
-        return false;
-    engine_publish_options(engine);
-    page_set(engine->page, GAUGE_START_TIME, (double)clock_now().us / 1e6);
-    page_set(engine->page, GAUGE_SCHEDULER_ENABLED, engine->options.scheduler_enabled);
-    if (!start_upstreams(engine))
-        return false;
-    if (!engine->options.scheduler_enabled)
-        log_warning(LOGGER, "the scheduler is OFF (scheduler_enabled = false): nothing is fetched, "
-                            "no token is kept fresh");
-    if (fault_armed(engine->faults, FAULT_CRASH_AT_START) != 0)
-        abort();
-    engine_note_stage(engine, STAGE_UPSTREAMS);
-    engine_publish(engine);
-    start_timers(engine);
-    tell_core(engine);
-    engine_arm(engine);
-    engine_note_stage(engine, STAGE_READY);
-    engine_report(REPORT_READY, "");
-    return true;
 }
 
 /* ---- what is inherited ---- */
@@ -420,6 +250,7 @@ static void release(struct engine *engine)
 {
     exporter_destroy(engine->exporter);
     free(engine->core_memory);
+    free(engine->restore);
     table_memory_finish(&engine->memory);
     status_page_detach(engine->page);
     free(engine);
@@ -471,10 +302,12 @@ static int live(struct engine *engine)
     engine_note_stage(engine, STAGE_GO);
     engine_claim_hands(engine);
     engine_beat(engine, duration_s(engine->options.start_deadline_sec));
-    bool started = start(engine);
+    start_handles(engine);
+    bool started = engine_start(engine);
     if (!started)
         engine_begin_stop(engine);
     uv_run(&engine->loop, UV_RUN_DEFAULT);
+    started = started && !engine->has_failed;
     uint32_t unwritten = drain(engine);
     bool is_over = finish_turns(engine);
     page_beat_end(engine->page, BEAT_ENGINE_LOOP);

@@ -140,6 +140,8 @@ static void publish_store(struct engine *engine)
 static void publish_source(struct engine *engine)
 {
     struct source_stats stats;
+    if (engine->source == NULL)
+        return; /* it starts when all tokens are there */
     source_stats(engine->source, &stats);
     for (int i = 0; i < SOURCE_COUNT_COUNT; i++)
         put(&engine->page->source_counts[i], stats.counts[i]);

@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/score.h"
+#include "engine/cold.h"
 #include "engine/parts.h"
-#include "engine/row_pipe.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +56,7 @@ static size_t convert_pools(struct token_table *table, const struct store_token 
 
 /* Into its slot, whatever is there; it is in the store as it is here. Which of its snapshots is,
  * the slot says still: its row can be ahead of that. */
-static bool take_row(struct token_table *table, const struct store_token *row)
+bool restore_take_row(struct token_table *table, const struct store_token *row)
 {
     struct pool pools[POOLS_MAX];
     struct token fresh = row->token;
@@ -66,7 +66,7 @@ static bool take_row(struct token_table *table, const struct store_token *row)
     return token_table_replace(table, row->id, &fresh, pools);
 }
 
-static bool on_setting(void *context, const char *name, const char *value)
+bool restore_on_setting(void *context, const char *name, const char *value)
 {
     struct engine *engine = context;
     char why[OPTION_MESSAGE_SIZE];
@@ -78,13 +78,13 @@ static bool on_setting(void *context, const char *name, const char *value)
     return true;
 }
 
-static void init_core(struct engine *engine, int64_t last_snapshot_id)
+void restore_init_core(struct engine *engine, int64_t last_snapshot_id)
 {
     engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
                              last_snapshot_id, clock_now());
 }
 
-static void note_store(struct engine *engine, const struct store *store, uint64_t is_behind)
+void restore_note_store(struct engine *engine, const struct store *store, uint64_t is_behind)
 {
     struct table_store note;
     store_identify(store, &note);
@@ -94,64 +94,6 @@ static void note_store(struct engine *engine, const struct store *store, uint64_
 
 /* ---- cold ---- */
 
-/* Room for `id` and what comes before it. */
-static bool make_room(struct engine *engine)
-{
-    return !token_table_is_short(engine->memory.table, 1) || table_memory_grow(&engine->memory, 1);
-}
-
-/* Ids that the store has refused or lost stay empty, so that the others keep theirs. */
-static bool fill_holes(struct engine *engine, token_id id)
-{
-    while (token_table_count(engine->memory.table) + 1 < id)
-        if (!make_room(engine) || token_table_add_hole(engine->memory.table) == TOKEN_NONE)
-            return false;
-    return true;
-}
-
-static bool put_token(void *context, const struct store_token *row)
-{
-    struct engine *engine = context;
-    struct token_table *table = engine->memory.table;
-    if (!fill_holes(engine, row->id) || !make_room(engine))
-        return false;
-    if (token_table_add(table, &row->token.mint) != row->id || !take_row(table, row))
-        return false;
-    token_mark_stored_snapshot(table, row->id, row->token.state.snapshot_id);
-    return true;
-}
-
-struct loading {
-    struct engine *engine;
-    struct row_pipe *pipe; /* NULL: without */
-};
-
-static bool on_token(void *context, const struct store_token *row)
-{
-    const struct loading *loading = context;
-    return loading->pipe != NULL ? row_pipe_push(loading->pipe, row)
-                                 : put_token(loading->engine, row);
-}
-
-static bool on_setting_loaded(void *context, const char *name, const char *value)
-{
-    const struct loading *loading = context;
-    return on_setting(loading->engine, name, value);
-}
-
-static enum err load_all(struct engine *engine, struct store *store,
-                         struct store_load_report *report)
-{
-    struct loading loading = {engine, row_pipe_create(put_token, engine)};
-    const struct store_loader loader = {
-        .context = &loading, .on_token = on_token, .on_setting = on_setting_loaded};
-    enum err err = store_load(store, &loader, report);
-    if (loading.pipe != NULL && !row_pipe_destroy(loading.pipe) &&
-        (err == OK || err == ERR_CORRUPT))
-        err = ERR_NO_MEMORY;
-    return err;
-}
-
 /* A table that was inherited and is not believed: those who read it go on with the new one. */
 static enum err empty_table(struct engine *engine)
 {
@@ -160,25 +102,35 @@ static enum err empty_table(struct engine *engine)
     return table_memory_reset(&engine->memory, FIRST_CAPACITY);
 }
 
+enum err engine_restore_first(struct engine *engine, struct store *store, struct restore *restore,
+                              const struct restore_news *news, struct cold **out)
+{
+    restore->report.kind = RESTORE_COLD;
+    *out = NULL;
+    enum err err = empty_table(engine);
+    if (err != OK)
+        return err;
+    struct cold *cold = cold_begin(engine, store, restore, news->on_news, news->context);
+    if (cold == NULL)
+        return ERR_NO_MEMORY;
+    err = cold_first(cold, news->first_tokens);
+    if ((err == OK || err == ERR_CORRUPT) && !cold_has_all(cold))
+        *out = cold;
+    else
+        cold_destroy(cold);
+    return err;
+}
+
+static void ignore_news(void *context)
+{
+    (void)context;
+}
+
 enum err engine_restore_cold(struct engine *engine, struct store *store, struct restore *restore)
 {
-    struct stopwatch watch = stopwatch_start(restore);
-    restore->report.kind = RESTORE_COLD;
-    enum err err = empty_table(engine);
-    if (err == OK)
-        err = load_all(engine, store, &restore->load);
-    stopwatch_lap(&watch, RESTORE_LOAD);
-    if (err != OK && err != ERR_CORRUPT)
-        return err;
-    init_core(engine, restore->load.last_snapshot_id);
-    enum err placed = warm_begin(&restore->warm, engine->memory.table, engine->core);
-    if (placed != OK)
-        return placed;
-    warm_place(&restore->warm);
-    warm_finish(&restore->warm);
-    note_store(engine, store, 0);
-    stopwatch_lap(&watch, RESTORE_LANES);
-    return err;
+    const struct restore_news news = {.on_news = ignore_news, .first_tokens = UINT32_MAX};
+    struct cold *cold;
+    return engine_restore_first(engine, store, restore, &news, &cold);
 }
 
 /* ---- warm ---- */
@@ -196,8 +148,11 @@ static bool is_known_store(const struct engine *engine, const struct store *stor
 {
     struct table_store then, now;
     store_identify(store, &now);
-    if (!token_table_store(engine->memory.table, &then))
+    if (!token_table_store(engine->memory.table, &then)) {
+        restore->report.why_cold = "its tokens had not all been loaded";
         return false;
+    }
+    restore->report.why_cold = "it was not written to this database";
     bool is_same = then.identity == now.identity && then.generation < now.generation;
     bool is_empty = restore->load.last_token == TOKEN_NONE;
     restore->report.is_store_rewritten =
@@ -223,7 +178,7 @@ static bool on_missing(void *context, const struct store_token *row)
     struct repair *repair = context;
     const token_id *place =
         bsearch(&row->id, repair->ids, repair->count, sizeof row->id, compare_ids);
-    if (place == NULL || !take_row(repair->table, row))
+    if (place == NULL || !restore_take_row(repair->table, row))
         return false;
     repair->is_restored[place - repair->ids] = true;
     return true;
@@ -273,7 +228,7 @@ static void on_snapshot(void *context, int64_t snapshot_id, token_id token)
 static enum err resume(struct engine *engine, struct store *store, struct restore *restore)
 {
     const struct store_loader loader = {
-        .context = engine, .on_setting = on_setting, .on_snapshot = on_snapshot};
+        .context = engine, .on_setting = restore_on_setting, .on_snapshot = on_snapshot};
     enum err err = store_resume(store, &loader, &restore->load);
     if (err == ERR_CORRUPT) {
         /* The tokens are in memory; the writer replaces the file when it meets the damage. */
@@ -293,8 +248,9 @@ enum err engine_restore_warm(struct engine *engine, struct store *store, struct 
     if (err != OK)
         return err;
     if (!is_known_store(engine, store, restore))
-        return go_cold(restore, "it was not written to this database");
-    init_core(engine, restore->load.last_snapshot_id);
+        return go_cold(restore, restore->report.why_cold);
+    restore->report.why_cold = NULL;
+    restore_init_core(engine, restore->load.last_snapshot_id);
     err = warm_begin(&restore->warm, engine->memory.table, engine->core);
     if (err != OK)
         return err;
@@ -308,7 +264,7 @@ enum err engine_restore_warm(struct engine *engine, struct store *store, struct 
     stopwatch_lap(&watch, RESTORE_LANES);
     if (restore->warm.fault != TABLE_SOUND)
         return go_cold(restore, table_fault_text(restore->warm.fault));
-    note_store(engine, store, restore->report.is_store_rewritten);
+    restore_note_store(engine, store, restore->report.is_store_rewritten);
     restore->report.slots_checked = token_table_count(engine->memory.table);
     restore->report.behind = atomic_load(&restore->warm.check.behind_count);
     restore->report.is_index_rebuilt = restore->warm.is_index_rebuilt;

@@ -19,6 +19,7 @@
 #include "store/store.h"
 
 struct engine;
+struct cold;
 
 enum restore_kind { RESTORE_COLD, RESTORE_WARM };
 
@@ -61,7 +62,22 @@ enum err engine_restore_warm(struct engine *engine, struct store *store,
 /* Keeps `why_cold`. ERR_CORRUPT after all that could be read: the core is ready all the same. */
 enum err engine_restore_cold(struct engine *engine, struct store *store,
                              struct restore *restore) MUST_CHECK;
+/* The same with the first tokens only, where there are more: *cold is NULL, or goes on with the
+ * others (cold.h). */
+struct restore_news {
+    void (*on_news)(void *context);
+    void *context;
+    uint32_t first_tokens;
+};
+enum err engine_restore_first(struct engine *engine, struct store *store, struct restore *restore,
+                              const struct restore_news *news, struct cold **cold) MUST_CHECK;
 void engine_catch_up(struct engine *engine, struct restore *restore);
 void restore_log(const struct restore_report *report);
+
+/* What the two kinds of start share. */
+bool restore_take_row(struct token_table *table, const struct store_token *row);
+bool restore_on_setting(void *engine, const char *name, const char *value);
+void restore_init_core(struct engine *engine, int64_t last_snapshot_id);
+void restore_note_store(struct engine *engine, const struct store *store, uint64_t is_behind);
 
 #endif

@@ -124,15 +124,16 @@ static void place_piece(void *context, uint32_t worker, uint32_t piece)
 {
     struct warm *warm = context;
     (void)worker;
-    token_id first = piece * SLOTS_A_PIECE + 1;
+    token_id first = warm->place_from + piece * SLOTS_A_PIECE;
     core_place(warm->core, first, last_of_piece(warm, first));
 }
 
-void warm_place(struct warm *warm)
+void warm_place(struct warm *warm, token_id first)
 {
-    in_pieces(warm, place_piece);
+    uint64_t count = (uint64_t)token_table_count(warm->table) + 1 - first;
+    warm->place_from = first;
+    parallel_do((uint32_t)((count + SLOTS_A_PIECE - 1) / SLOTS_A_PIECE), place_piece, warm);
     parallel_do(PIECE_RUNS, link_piece, warm);
-    core_start(warm->core, 0);
 }
 
 void warm_finish(struct warm *warm)

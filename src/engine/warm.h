@@ -24,6 +24,7 @@ struct warm {
     void *memory;
     size_t memory_size;
     void *sort_memory[LINK_FAMILY_COUNT];
+    token_id place_from;
     bool is_repaired;
     enum table_fault fault; /* TABLE_SOUND, or why the table is not to be believed */
     bool is_index_rebuilt;
@@ -36,8 +37,9 @@ void warm_repair(struct warm *warm); /* unless `fault`: the table can be written
 /* A slot that was bad and has been replaced. False: it is bad still. */
 bool warm_take(struct warm *warm, token_id id);
 void warm_link(struct warm *warm); /* look at `fault` afterwards */
-/* Instead, of a table that was just filled: places every token, sorts, and nothing else. */
-void warm_place(struct warm *warm);
+/* Instead, of a table that was just filled: places the tokens from `first` on, sorts everybody, and
+ * nothing else. */
+void warm_place(struct warm *warm, token_id first);
 void warm_finish(struct warm *warm);
 
 #endif

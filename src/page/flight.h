@@ -46,9 +46,10 @@
 #define START_STAGE_LIST(X)                                                                        \
     X(STAGE_GO, "told to go")                                                                      \
     X(STAGE_STORE, "store open")                                                                   \
-    X(STAGE_TABLE, "tokens in their lanes")                                                        \
+    X(STAGE_FIRST, "first tokens in their lanes") /* often all */                                  \
     X(STAGE_UPSTREAMS, "upstreams set up")                                                         \
-    X(STAGE_READY, "ready")
+    X(STAGE_READY, "ready")                                                                        \
+    X(STAGE_TABLE, "all tokens in their lanes")
 
 enum start_stage {
 #define X(code, name) code,

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 5
+#define STATUS_PAGE_LAYOUT 6
 
 /* Monotonic since the process started. X(id, metric name without "moonwatch_", help) */
 #define COUNTER_LIST(X)                                                                            \
@@ -92,6 +92,7 @@
     X(GAUGE_FEED_WORKERS, "feed_workers", "Threads that fetch and parse")                          \
     X(GAUGE_SCHEDULER_ENABLED, "scheduler_enabled", "1 while tokens are kept fresh")               \
     X(GAUGE_CLOCK_OFFSET, "clock_offset_seconds", "Wall clock minus the steady timeline")          \
+    X(GAUGE_LOADING, "tokens_loading", "1 while tokens are still read from the store")             \
     X(GAUGE_GENERATION, "generation", "Generation of the engine")                                  \
     X(GAUGE_BREAKER, "breaker_state",                                                              \
       "Circuit breaker of the upstream: 0 closed, 1 open, 2 half-open")                            \

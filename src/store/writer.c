@@ -29,7 +29,7 @@ void writer_notify(struct writer *writer, enum notice_kind kind, int64_t id, uin
     struct notice notice = {kind, id, tag};
     if (!fifo_push(&writer->notices, &notice))
         abort(); /* an acknowledgement can't be made up for */
-    if (writer->has_thread)
+    if (writer->has_loop)
         uv_async_send(&writer->async);
 }
 
@@ -308,7 +308,7 @@ static void pause_until(instant t, instant deadline)
 /* Without a thread nobody's time passes while we try. */
 static bool may_go_on(const struct writer *writer, enum err err)
 {
-    return writer->has_thread ? instant_before(clock_now(), writer->stop_deadline) : err == OK;
+    return writer->has_loop ? instant_before(clock_now(), writer->stop_deadline) : err == OK;
 }
 
 /* A file that was lost since the last commit is not left so, though there be nothing to write. One
@@ -327,7 +327,7 @@ static void drain(struct writer *writer)
     writer->retry_at = INSTANT_NEVER;
     writer->failures_in_a_row = 0;
     writer->is_idle = false;
-    enum err err = writer->has_thread ? look_at_file(writer) : OK;
+    enum err err = writer->has_loop ? look_at_file(writer) : OK;
     while (true) {
         settle(writer, err);
         /* Fenced: what we know, the newer engine knows better, and no waiting changes that. */
@@ -440,23 +440,37 @@ static struct writer *create(struct store *store, struct token_table *table,
     return writer;
 }
 
-struct writer *writer_start(struct store *store, struct token_table *table, uv_loop_t *loop,
-                            const struct options *options, const struct writer_callbacks *callbacks)
+struct writer *writer_prepare(struct store *store, struct token_table *table, uv_loop_t *loop,
+                              const struct options *options,
+                              const struct writer_callbacks *callbacks)
 {
     struct writer *writer = create(store, table, options, callbacks);
     if (writer == NULL)
         return NULL;
-    writer->has_thread = true;
+    writer->has_loop = true;
     writer->async.data = writer;
-    if (uv_async_init(loop, &writer->async, on_async) != 0) {
-        release(writer);
-        return NULL;
-    }
-    if (uv_thread_create(&writer->thread, run, writer) != 0) {
-        uv_close((uv_handle_t *)&writer->async, on_closed);
-        return NULL;
-    }
-    return writer;
+    if (uv_async_init(loop, &writer->async, on_async) == 0)
+        return writer;
+    release(writer);
+    return NULL;
+}
+
+bool writer_begin(struct writer *writer)
+{
+    assert(writer->has_loop && !writer->has_begun);
+    writer->known_end = token_table_count(writer->table) + 1;
+    writer->has_begun = uv_thread_create(&writer->thread, run, writer) == 0;
+    return writer->has_begun;
+}
+
+struct writer *writer_start(struct store *store, struct token_table *table, uv_loop_t *loop,
+                            const struct options *options, const struct writer_callbacks *callbacks)
+{
+    struct writer *writer = writer_prepare(store, table, loop, options, callbacks);
+    if (writer == NULL || writer_begin(writer))
+        return writer;
+    uv_close((uv_handle_t *)&writer->async, on_closed);
+    return NULL;
 }
 
 /* ---- without a thread ---- */
@@ -466,14 +480,16 @@ struct writer *writer_start_alone(struct store *store, struct token_table *table
                                   const struct writer_callbacks *callbacks)
 {
     struct writer *writer = create(store, table, options, callbacks);
-    if (writer != NULL)
+    if (writer != NULL) {
+        writer->has_begun = true;
         mark_replayed(writer);
+    }
     return writer;
 }
 
 instant writer_due(struct writer *writer)
 {
-    assert(!writer->has_thread);
+    assert(!writer->has_loop);
     take_requests(writer);
     take_rewrite(writer);
     return next_turn(writer);
@@ -616,14 +632,16 @@ uint32_t writer_stop(struct writer *writer, instant deadline)
     writer->stop_deadline = deadline;
     uv_cond_signal(&writer->wake);
     uv_mutex_unlock(&writer->mutex);
-    if (writer->has_thread)
+    if (!writer->has_begun)
+        store_close(writer->store);
+    else if (writer->has_loop)
         uv_thread_join(&writer->thread);
     else
         end(writer);
     deliver_notices(writer);
     uint32_t unwritten = (uint32_t)(writer->additions.count + writer->settings.count +
                                     writer->batch.addition_count + writer->batch.setting_count);
-    if (writer->has_thread)
+    if (writer->has_loop)
         uv_close((uv_handle_t *)&writer->async, on_closed);
     else
         release(writer);

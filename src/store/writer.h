@@ -68,6 +68,14 @@ struct writer *writer_start(struct store *store, struct token_table *table, uv_l
                             const struct options *options,
                             const struct writer_callbacks *callbacks);
 
+/* The same in two steps, while the store is still being loaded by somebody else: until the second
+ * nothing is written, and what is told is kept. One that is stopped in between writes nothing: what
+ * the store has is not known whole. False: no thread. */
+struct writer *writer_prepare(struct store *store, struct token_table *table, uv_loop_t *loop,
+                              const struct options *options,
+                              const struct writer_callbacks *callbacks);
+bool writer_begin(struct writer *writer) MUST_CHECK;
+
 /* Without a thread or a loop, for who has a time of his own (the simulator): what the thread would
  * do at this time is done by writer_turn(), callbacks come from within, and writer_due() says when
  * it is to be called. A turn takes no time; a stop does not wait for a store that fails. */

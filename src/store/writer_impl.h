@@ -100,7 +100,8 @@ struct writer {
     duration commit_interval, checkpoint_interval;
     size_t queue_limit;
 
-    bool has_thread;
+    bool has_loop;  /* and a thread, once it has begun */
+    bool has_begun; /* the store is loaded: it may be written to */
     uv_thread_t thread;
     uv_async_t async;
     uv_mutex_t mutex;

@@ -294,12 +294,22 @@ bool daemon_await_port(struct process *daemon)
     return daemon->port != 0;
 }
 
+static bool daemon_has_tokens(void *context)
+{
+    struct process *daemon = context;
+    struct answer answer = http_call(daemon->port, &(struct call){.path = "/ready"});
+    bool is_loading = answer.body != NULL && strstr(answer.body, "still being read") != NULL;
+    answer_free(&answer);
+    return !is_loading || has_ended(daemon);
+}
+
 struct process *daemon_start(const struct process *market, const char *database,
                              const char *const extra[])
 {
     struct process *daemon = daemon_spawn(market, database, extra, NULL);
     if (!daemon_await_port(daemon))
         fail_msg("%s: the daemon ended with status %d", daemon->log, process_exit_status(daemon));
+    expect_soon(daemon_has_tokens, daemon);
     return daemon;
 }
 

@@ -2107,6 +2107,69 @@ static void a_start_takes_tokens_by_their_age(void **state)
     assert_int_equal(core_stats(world.core)->groups[GROUP_ARCHIVED].tokens, 1);
 }
 
+static void start_first(void)
+{
+    world.core = core_init(world.core, world.memory.table, &world.options, 0, world.now);
+    core_place(world.core, 1, token_table_count(world.memory.table));
+    core_sort(world.core, LINKS_PRICE, NULL);
+    core_sort(world.core, LINKS_DISCOVER, NULL);
+    core_start_first(world.core);
+}
+
+static void start_rest(token_id first, int64_t newest_snapshot)
+{
+    core_place(world.core, first, token_table_count(world.memory.table));
+    core_sort(world.core, LINKS_PRICE, NULL);
+    core_sort(world.core, LINKS_DISCOVER, NULL);
+    core_start_rest(world.core, newest_snapshot);
+    check_lanes();
+}
+
+/* A and B are there, C and D are still read from the store when the first request goes out. */
+static void a_start_with_the_first_tokens_takes_the_others_in(void **state)
+{
+    (void)state;
+    world.now = at(100);
+    preload('A', TOKEN_MONITORING, 50, 1);
+    preload('B', TOKEN_MONITORING, 90, 1);
+    start_first();
+    world.show = SHOW_FETCH;
+    run_until(100.05);
+    preload('C', TOKEN_MONITORING, 30, 1);
+    preload('D', TOKEN_ARCHIVED, 890, 1);
+    const struct event event = {EVENT_QUARANTINE, world.now, .quarantine = {3}};
+    core_step(world.core, &event, &world.actions); /* it is not there yet */
+    assert_int_equal(core_stats(world.core)->quarantined, 0);
+    start_rest(3, 0);
+    run_until(131);
+    expect_trace("  100.00  screen B A\n"
+                 "  100.10  discover B\n"
+                 "  109.94  screen D C A B\n"
+                 "  110.04  discover D\n");
+}
+
+/* Which number a snapshot gets, and who is in no lane, is not known before. */
+static void a_start_with_the_first_tokens_runs_no_job_and_makes_no_snapshot(void **state)
+{
+    (void)state;
+    world.now = at(100);
+    world.markets['A'] = MARKET_ALIVE;
+    set_option("min_score_change", "0");
+    preload('A', TOKEN_MONITORING, 50, 1);
+    int64_t snapshot = state_of(1)->snapshot_id;
+    uint32_t answers = state_of(1)->answers;
+    start_first();
+    run_until(300);
+    assert_true(state_of(1)->answers > answers);
+    assert_int_equal(state_of(1)->snapshot_id, snapshot);
+    for (int job = 0; job < JOB_COUNT; job++)
+        assert_int_equal(core_stats(world.core)->jobs[job].runs, 0);
+    start_rest(2, 1700);
+    run_until(500);
+    assert_true(state_of(1)->snapshot_id > 1700);
+    assert_true(core_stats(world.core)->jobs[JOB_ACTIVATION].runs > 0);
+}
+
 static void a_start_goes_on_with_what_was_under_way(void **state)
 {
     (void)state;
@@ -2358,6 +2421,8 @@ int main(void)
         TEST(a_pause_sends_nothing_new),
         TEST(a_clock_that_goes_back_stands_still),
         TEST(a_start_takes_tokens_by_their_age),
+        TEST(a_start_with_the_first_tokens_takes_the_others_in),
+        TEST(a_start_with_the_first_tokens_runs_no_job_and_makes_no_snapshot),
         TEST(a_start_goes_on_with_what_was_under_way),
         TEST(overdue_tokens_are_counted),
         TEST(what_is_deferred_is_counted),

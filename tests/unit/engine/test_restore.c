@@ -5,6 +5,7 @@
 #include "../store/fixture.h"
 
 #include "core/token_layout.h"
+#include "engine/cold.h"
 #include "engine/parts.h"
 #include "engine/restore.h"
 #include <fcntl.h>
@@ -343,18 +344,24 @@ static void the_first_start_is_cold_the_next_is_warm(void **state)
     assert_store_is_the_table();
 }
 
-static void after_a_cold_start_nothing_is_behind(void **state)
+/* The machine was started again: its memory is gone. */
+static void forget_table(void)
 {
-    (void)state;
     int error;
     struct table_memory memory;
-    start_engine();
-    add_and_refresh(50);
-    stop_engine();
-    close(table_fd); /* the machine was started again */
+    close(table_fd);
     assert_true(table_memory_init(&memory, 64, &error));
     table_fd = dup(memory.fd);
     table_memory_finish(&memory);
+}
+
+static void after_a_cold_start_nothing_is_behind(void **state)
+{
+    (void)state;
+    start_engine();
+    add_and_refresh(50);
+    stop_engine();
+    forget_table();
     start_engine();
     assert_int_equal(restore.report.kind, RESTORE_COLD);
     assert_int_equal(restore.load.tokens, 50);
@@ -362,6 +369,89 @@ static void after_a_cold_start_nothing_is_behind(void **state)
     start_engine();
     assert_int_equal(restore.report.kind, RESTORE_WARM);
     assert_int_equal(restore.report.behind, 0);
+}
+
+static void ignore_news(void *context)
+{
+    (void)context;
+}
+
+/* A cold start up to its first tokens, on a table of its own; the rest is on its way. */
+static struct cold *start_first(struct store *store)
+{
+    const struct restore_news news = {.on_news = ignore_news, .first_tokens = 100};
+    enum table_fault fault;
+    struct cold *cold;
+    forget_table();
+    engine = calloc(1, sizeof *engine);
+    assert_non_null(engine);
+    options_init(&engine->options);
+    engine->core_memory = malloc(core_size());
+    restore = (struct restore){0};
+    assert_int_equal(table_memory_attach(&engine->memory, dup(table_fd), &fault), OK);
+    assert_int_equal(engine_restore_first(engine, store, &restore, &news, &cold), OK);
+    assert_non_null(cold);
+    return cold;
+}
+
+static void forget_engine(void)
+{
+    table_memory_finish(&engine->memory);
+    free(engine->core_memory);
+    free(engine);
+    engine = NULL;
+}
+
+static void assert_held(token_id first, token_id last)
+{
+    for (token_id id = first; id <= last; id++)
+        assert_true(core_holds_token(engine->core, id));
+}
+
+static void the_first_tokens_work_while_the_others_come(void **state)
+{
+    struct table_store note;
+    enum cold_progress progress;
+    (void)state;
+    start_engine();
+    add_and_refresh(3000);
+    stop_engine();
+    struct store *store = open_or_fail(place.url);
+    struct cold *cold = start_first(store);
+    struct token_table *table = engine->memory.table;
+    token_id first = token_table_count(table);
+    assert_in_range(first, 100, 2999);
+    assert_held(1, first);
+    assert_false(token_table_store(table, &note)); /* a death now means another cold start */
+    while ((progress = cold_put(cold, duration_us(0))) != COLD_ALL_HERE)
+        uv_sleep(progress == COLD_WAITING);
+    assert_int_equal(cold_rest(cold), OK);
+    cold_destroy(cold);
+    assert_int_equal(token_table_count(table), 3000);
+    assert_held(1, 3000);
+    assert_true(token_table_store(table, &note));
+    assert_int_equal(restore.load.tokens, 3000);
+    store_close(store);
+    forget_engine();
+    assert_store_is_the_table();
+}
+
+static void a_start_can_be_given_up_while_tokens_come(void **state)
+{
+    (void)state;
+    start_engine();
+    add_and_refresh(3000);
+    stop_engine();
+    struct store *store = open_or_fail(place.url);
+    struct cold *cold = start_first(store);
+    cold_destroy(cold);
+    assert_true(token_table_count(engine->memory.table) < 3000);
+    store_close(store);
+    forget_engine();
+    start_engine();
+    assert_int_equal(restore.report.kind, RESTORE_COLD);
+    assert_string_equal(restore.report.why_cold, "its tokens had not all been loaded");
+    assert_int_equal(restore.load.tokens, 3000);
 }
 
 static void nothing_is_lost_by_kill_9(void **state)
@@ -623,6 +713,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(the_first_start_is_cold_the_next_is_warm),
         CASE(after_a_cold_start_nothing_is_behind),
+        CASE(the_first_tokens_work_while_the_others_come),
+        CASE(a_start_can_be_given_up_while_tokens_come),
         CASE(nothing_is_lost_by_kill_9),
         CASE(torn_slots_come_from_the_store),
         CASE(a_torn_slot_without_a_row_is_a_hole),

@@ -64,6 +64,39 @@ static void acknowledges_what_is_durable(void **state)
     assert_int_equal(engine_stats(engine).state, WRITER_OK);
 }
 
+static bool ignore_token(void *context, const struct store_token *row)
+{
+    (void)context, (void)row;
+    return true;
+}
+
+static void writes_nothing_before_it_may(void **state)
+{
+    struct engine *engine = *state;
+    struct store_load_report report;
+    struct writer_callbacks callbacks = {.context = engine,
+                                         .on_setting_durable = on_setting_durable};
+    add_and_wait(engine, 3);
+    assert_int_equal(engine_stop(engine, 30), 0);
+    for (int begins = 0; begins < 2; begins++) {
+        struct store_loader loader = {.on_token = ignore_token, .on_setting = ignore_setting};
+        struct store *store = open_or_fail(engine->place.url);
+        assert_int_equal(store_load(store, &loader, &report), OK);
+        int error;
+        assert_true(table_memory_init(&engine->memory, 64, &error));
+        assert_int_equal(uv_loop_init(&engine->loop), 0);
+        uv_timer_init(&engine->loop, &engine->tick);
+        engine->writer = writer_prepare(store, engine->memory.table, &engine->loop,
+                                        &engine->options, &callbacks);
+        assert_non_null(engine->writer);
+        writer_put_setting(engine->writer, "min_score", "0.3", 7);
+        if (begins)
+            assert_true(writer_begin(engine->writer));
+        assert_int_equal(engine_stop(engine, 30), begins ? 0 : 1);
+        assert_int_equal(ask(engine->place.path, "SELECT count(*) FROM setting"), begins);
+    }
+}
+
 static void newest_state_is_there_after_a_stop(void **state)
 {
     struct engine *engine = *state;
@@ -606,6 +639,7 @@ int main(void)
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         ROW(acknowledges_what_is_durable),
+        ROW(writes_nothing_before_it_may),
         ROW(newest_state_is_there_after_a_stop),
         ROW(changed_pools_are_found_out),
         ROW(history_is_written_and_deleted),
