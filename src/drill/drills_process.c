@@ -196,7 +196,14 @@ static void stop_with_work(struct drill *drill, struct zombie *zombie)
     drill_strike(drill, "SIGSTOP to the engine, process %d, which no signal can kill", zombie->pid);
     sandbox_arm(drill, FAULT_NO_DEATH, 1);
     kill(zombie->pid, SIGSTOP);
+}
+
+/* One that was stopped in the middle of a transaction would hold this lock for as long as it does
+ * not die: the next engine must get to work without. */
+static void let_go(struct drill *drill, struct zombie *zombie)
+{
     sqlite3_exec(zombie->db, "ROLLBACK", NULL, NULL, NULL);
+    drill_say(drill, "what it would hold of the database in a transaction is free only now");
 }
 
 static bool is_hang_seen(struct drill *drill)
@@ -286,6 +293,7 @@ void drill_zombie_engine(struct drill *drill)
     drill_await(drill, &(struct drill_wait){is_left_behind, LEFT_BEHIND_S,
                                             "it is left behind, another is at work"});
     sandbox_arm(drill, FAULT_NO_DEATH, 0);
+    let_go(drill, &zombie);
     drill_say(drill, "left behind; generation %.0f is at work",
               look_gauge(drill, GAUGE_GENERATION));
     drill_await_recovery(drill, RECOVERY_S);

@@ -520,6 +520,45 @@ static void rollback(struct store *store)
     s->log_position = s->log_committed;
 }
 
+static enum err write_generation(struct sqlite_store *s)
+{
+    sqlite3_bind_int64(s->statements[STATEMENT_SET_GENERATION], 1, (int64_t)s->generation);
+    enum err err = sqlite_run(s, STATEMENT_SET_GENERATION);
+    if (err == OK && sqlite3_changes(s->db) != 1)
+        err = fail_with(s, ERR_CORRUPT, "lost its generation; restore a backup");
+    return err;
+}
+
+/* Whoever had the file locked at our start may have appended since. */
+static enum err pay_generation(struct sqlite_store *s)
+{
+    int64_t newest;
+    enum err err = write_generation(s);
+    if (err == OK)
+        err = query_integer(s, "SELECT max(seq) FROM refresh_log" LOG_RANGE, &newest);
+    if (err == OK && newest > s->log_position)
+        s->log_position = newest;
+    return err;
+}
+
+/* What the file says as long as nobody but us has written to it. */
+static uint64_t generation_in_force(const struct sqlite_store *s)
+{
+    return s->generation - s->is_generation_owed;
+}
+
+static enum err check_generation(struct sqlite_store *s)
+{
+    uint64_t generation;
+    enum err err = read_generation(s, &generation);
+    if (err == OK && generation > generation_in_force(s))
+        err = fail_with(s, ERR_FENCED,
+                        "was taken over by a newer engine; this one may not write any more");
+    if (err == OK && generation < generation_in_force(s))
+        err = fail_overwritten(s, "was put back to an older state by somebody else while in use");
+    return err;
+}
+
 static enum err begin(struct store *store, enum store_durability durability)
 {
     struct sqlite_store *s = sqlite_of(store);
@@ -527,15 +566,11 @@ static enum err begin(struct store *store, enum store_durability durability)
         return s->failure != OK ? s->failure : ERR_UNAVAILABLE;
     enum err err = check_fate(s);
     if (err == OK)
-        err = begin_immediate(s, durability);
-    uint64_t generation = s->generation;
+        err = begin_immediate(s, s->is_generation_owed ? STORE_DURABLE : durability);
     if (err == OK)
-        err = read_generation(s, &generation);
-    if (err == OK && generation > s->generation)
-        err = fail_with(s, ERR_FENCED,
-                        "was taken over by a newer engine; this one may not write any more");
-    if (err == OK && generation < s->generation)
-        err = fail_overwritten(s, "was put back to an older state by somebody else while in use");
+        err = check_generation(s);
+    if (err == OK && s->is_generation_owed)
+        err = pay_generation(s);
     if (err != OK)
         rollback(store);
     return err;
@@ -547,7 +582,7 @@ static enum err commit(struct store *store)
     enum err err = sqlite_run(s, STATEMENT_COMMIT);
     if (err != OK)
         return err;
-    s->in_transaction = false;
+    s->in_transaction = s->is_generation_owed = false;
     s->log_committed = s->log_position;
     s->is_other_empty = s->is_other_empty || s->is_other_cleared;
     s->is_other_cleared = false;
@@ -558,12 +593,15 @@ static enum err commit(struct store *store)
     return OK;
 }
 
-static enum err write_generation(struct sqlite_store *s)
+/* Nobody writes now: another program holds the file locked, or the disk is full. That must not keep
+ * an engine from its work: the first transaction takes the generation along. */
+static enum err owe_generation(struct sqlite_store *s)
 {
-    sqlite3_bind_int64(s->statements[STATEMENT_SET_GENERATION], 1, (int64_t)s->generation);
-    enum err err = sqlite_run(s, STATEMENT_SET_GENERATION);
-    if (err == OK && sqlite3_changes(s->db) != 1)
-        err = fail_with(s, ERR_CORRUPT, "lost its generation; restore a backup");
+    enum err err = read_generation(s, &s->generation);
+    s->generation++;
+    s->is_generation_owed = err == OK;
+    if (err == OK)
+        log_warning("store", "the database takes no writes yet; starting all the same");
     return err;
 }
 
@@ -580,7 +618,7 @@ static enum err start_generation(struct sqlite_store *s)
         err = commit(&s->base);
     if (err != OK)
         rollback(&s->base);
-    return err;
+    return err == ERR_BUSY || err == ERR_FULL ? owe_generation(s) : err;
 }
 
 /* ---- healing ---- */
@@ -699,7 +737,7 @@ static enum err adopt_file(struct sqlite_store *s)
         err = leave_replaced(s);
         return err == OK ? fail_with(s, ERR_UNAVAILABLE, "was another file again") : err;
     }
-    if (err == OK && !s->is_new_wanted && generation < s->generation) {
+    if (err == OK && !s->is_new_wanted && generation < generation_in_force(s)) {
         disconnect(s);
         err = leave_damaged(s);
         return err == OK ? fail_with(s, ERR_UNAVAILABLE, "had lost what was in it") : err;

@@ -108,11 +108,12 @@ struct sqlite_store {
     struct file_identity wal;
     struct file_head head; /* as last seen */
     uint64_t generation;
-    int64_t log_position;  /* newest row, committed or not */
-    int64_t log_committed; /* newest committed row */
-    int log_part;          /* appends go to: 0 refresh_log_a, 1 refresh_log_b */
-    bool is_other_empty;   /* the other part, as committed */
-    bool is_other_cleared; /* in this transaction */
+    bool is_generation_owed; /* the file could not be written at the start: it has the one before */
+    int64_t log_position;    /* newest row, committed or not */
+    int64_t log_committed;   /* newest committed row */
+    int log_part;            /* appends go to: 0 refresh_log_a, 1 refresh_log_b */
+    bool is_other_empty;     /* the other part, as committed */
+    bool is_other_cleared;   /* in this transaction */
     bool in_transaction;
     bool is_new_wanted; /* the old file was given up, the new one is not complete yet */
     bool is_synchronous_full;

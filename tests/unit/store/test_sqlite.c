@@ -146,6 +146,50 @@ static void only_the_fence_stops_a_zombie(void **state)
     store_close(next);
 }
 
+static sqlite3 *lock_file(const struct place *place)
+{
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(place->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    return other;
+}
+
+/* An engine is not kept from its work by a file that takes no writes for a while. */
+static void a_locked_file_is_started_on(void **state)
+{
+    struct place *place = *state;
+    static const char generation[] = "SELECT value FROM meta WHERE name='generation'";
+    fill(place);
+    int64_t before = ask(place->path, generation);
+    sqlite3 *other = lock_file(place);
+    struct store *store = open_or_fail(place->url);
+    assert_int_equal(write_an_event(store), ERR_BUSY);
+    assert_int_equal(ask(place->path, generation), before);
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    assert_int_equal(write_an_event(store), OK);
+    assert_int_equal(ask(place->path, generation), before + 1);
+    assert_int_equal(write_an_event(store), OK);
+    assert_int_equal(ask(place->path, generation), before + 1);
+    store_close(store);
+}
+
+/* Whoever took the generation that we were to have is the newer one. */
+static void a_locked_file_may_be_taken_over(void **state)
+{
+    struct place *place = *state;
+    fill(place);
+    sqlite3 *other = lock_file(place);
+    struct store *store = open_or_fail(place->url);
+    assert_int_equal(sqlite3_exec(other,
+                                  "UPDATE meta SET value=value+1 WHERE name='generation'; COMMIT",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(other);
+    assert_int_equal(write_an_event(store), ERR_FENCED);
+    store_close(store);
+}
+
 struct damage {
     const char *name;
     const char *sql; /* done to row 7 of a filled database, after the log was emptied */
@@ -341,6 +385,8 @@ int main(void)
         ROW(the_file_says_what_it_is),
         ROW(an_older_engine_may_not_write),
         ROW(only_the_fence_stops_a_zombie),
+        ROW(a_locked_file_is_started_on),
+        ROW(a_locked_file_may_be_taken_over),
         ROW(damaged_rows_cost_themselves),
         ROW(a_time_in_the_future_is_set_to_now),
         ROW(damaged_log_rows_fall_back),
