@@ -24,12 +24,8 @@
 #include "bench/process.h"
 #include "bench/server.h"
 #include "bench/usage.h"
-#include <arpa/inet.h>
 #include <math.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define TOKENS            2000
 #define INTERVAL_S        15
@@ -144,18 +140,6 @@ static bool start_collectd(const struct bench *bench, struct party *party, unsig
 
 /* ---- Prometheus ---- */
 
-static unsigned free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        address.sin_port = 0;
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static bool write_prometheus(const char *folder, unsigned port)
 {
     FILE *file = fopen(path_in(folder, "prometheus.yml"), "w");
@@ -189,7 +173,7 @@ static bool start_prometheus(const struct bench *bench, struct party *party)
         return false;
     snprintf(config, sizeof config, "--config.file=%s", path_in(folder, "prometheus.yml"));
     snprintf(storage, sizeof storage, "--storage.tsdb.path=%s", path_in(folder, "data"));
-    snprintf(address, sizeof address, "--web.listen-address=127.0.0.1:%u", free_port());
+    snprintf(address, sizeof address, "--web.listen-address=127.0.0.1:%u", process_free_port());
     party->pids[0] = process_run(folder, argv);
     party->pid_count = party->pids[0] > 0;
     return party->pid_count > 0;

@@ -7,11 +7,8 @@
 #include "bench/bench.h"
 #include "bench/daemon.h"
 #include "bench/process.h"
-#include <arpa/inet.h>
 #include <math.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define TOKENS     "30000"
 #define PATIENCE   duration_s(30)
@@ -22,18 +19,6 @@ struct tally {
     double loop_lag_max_s;
     uint64_t steps, requests;
 };
-
-static unsigned free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        address.sin_port = 0;
-    close(fd);
-    return ntohs(address.sin_port);
-}
 
 static pid_t start_market(const struct bench *bench, unsigned port)
 {
@@ -106,7 +91,7 @@ void bench_soak(struct bench *bench)
 {
     struct tally tally = {0};
     struct daemon daemon;
-    unsigned port = free_port();
+    unsigned port = process_free_port();
     pid_t market = start_market(bench, port);
     if (market > 0 && start_daemon(bench, port, &daemon)) {
         if (daemon_await_running(&daemon, PATIENCE))

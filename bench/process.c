@@ -1,6 +1,7 @@
 /* See process.h. */
 #include "bench/process.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -175,4 +177,16 @@ bool write_text(const char *path, mode_t mode, const char *text)
     if (!written)
         fprintf(stderr, "bench: cannot write %s: %s\n", path, strerror(errno));
     return written;
+}
+
+unsigned process_free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+        address.sin_port = 0;
+    close(fd);
+    return ntohs(address.sin_port);
 }

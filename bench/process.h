@@ -24,6 +24,9 @@ int process_kill_all(void);
 /* Is this program of ours where the build puts it? False with a sentence that names it. */
 bool process_has_built(const char *path);
 
+/* A port of this machine that is free now; 0: none. */
+unsigned process_free_port(void);
+
 /* Is it on the PATH? */
 bool process_has_program(const char *name);
 
