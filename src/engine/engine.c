@@ -16,8 +16,10 @@
 
 static void on_deadline(uv_timer_t *timer)
 {
+    struct engine *engine = timer->data;
     struct event event = {.kind = EVENT_TIME};
-    engine_step(timer->data, &event);
+    engine_note_late(engine, engine->load.deadline_at);
+    engine_step(engine, &event);
 }
 
 /* Before the loop waits, and not after each step of a turn: dozens of answers may come in one. */
@@ -36,6 +38,7 @@ void engine_arm(struct engine *engine)
     int64_t wait_us = instant_diff(deadline, now).us;
     /* Rounded up: a timer that fires early would only find that it is not time yet. */
     uint64_t wait_ms = wait_us <= 0 ? 0 : (uint64_t)(wait_us + 999) / 1000;
+    engine->load.deadline_at = instant_add(now, duration_ms((int64_t)wait_ms));
     uv_update_time(&engine->loop);
     uv_timer_start(&engine->deadline_timer, on_deadline, wait_ms, 0);
 }

@@ -20,12 +20,6 @@ _Static_assert((int)LANE_LIMIT_COUNT <= PAGE_LIMITS, "the page has room for all 
 
 /* ---- how late the loop is ---- */
 
-static void expect_beat(struct engine *engine, instant now)
-{
-    duration beat = duration_ms((int64_t)uv_timer_get_repeat(&engine->beat_timer));
-    engine->load.beat_expected_at = instant_add(now, beat);
-}
-
 void engine_load_start(struct engine *engine)
 {
     machine_init(&engine->load.machine);
@@ -33,15 +27,18 @@ void engine_load_start(struct engine *engine)
         engine->load.sample.of[i] = NAN;
 }
 
-/* The beat's timer is the finest there is: what kept it kept everything else. */
-void engine_note_lag(struct engine *engine)
+void engine_note_late(struct engine *engine, instant expected)
 {
-    struct load_watch *watch = &engine->load;
-    instant now = clock_now();
-    double late_s = duration_to_s(instant_diff(now, watch->beat_expected_at));
-    if (!instant_is_never(watch->beat_expected_at))
-        watch->lag_s = fmax(watch->lag_s, late_s);
-    expect_beat(engine, now);
+    double late_s = duration_to_s(instant_diff(clock_now(), expected));
+    if (!instant_is_never(expected))
+        engine->load.lag_s = fmax(engine->load.lag_s, late_s);
+}
+
+void engine_note_beat(struct engine *engine)
+{
+    engine_note_late(engine, engine->load.beat_at);
+    duration beat = duration_ms((int64_t)uv_timer_get_repeat(&engine->beat_timer));
+    engine->load.beat_at = instant_add(clock_now(), beat);
 }
 
 /* ---- the sample ---- */

@@ -20,8 +20,9 @@
 struct load_watch {
     struct machine machine;
     struct load_sample sample; /* the newest */
-    double lag_s;              /* worst since the last look */
-    instant beat_expected_at;
+    double lag_s;        /* worst since the last look */
+    instant deadline_at; /* when the loop's timers were to fire */
+    instant beat_at;
     struct {
         uint64_t ended, refused; /* of all requests ever, a minute ago and since */
     } past[REFUSED_SPAN_S];
@@ -125,7 +126,9 @@ void engine_on_commands(uv_poll_t *poll, int status, int events);
 
 /* load.c */
 void engine_load_start(struct engine *engine);
-void engine_note_lag(struct engine *engine); /* at each beat of the loop */
+/* A timer of the loop has fired: how late? */
+void engine_note_late(struct engine *engine, instant expected);
+void engine_note_beat(struct engine *engine);
 void engine_look_at_load(struct engine *engine);
 void engine_tell_load(struct engine *engine, const struct action *action);
 void engine_publish_load(struct engine *engine);

@@ -128,7 +128,7 @@ static void on_beat(uv_timer_t *timer)
 {
     struct engine *engine = timer->data;
     engine_beat(engine, duration_us(0));
-    engine_note_lag(engine);
+    engine_note_beat(engine);
     if (engine->faults != NULL)
         suffer(engine);
 }
