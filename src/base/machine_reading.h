@@ -13,7 +13,8 @@
       "Share of the time in which the engine's loop was ready and waited for a CPU")               \
     X(READING_MEMORY, "machine_memory_ratio", "Memory of the machine that is not available")       \
     X(READING_CGROUP_MEMORY, "cgroup_memory_ratio", "Memory of the cgroup over its limit")         \
-    X(READING_OWN_MEMORY, "own_memory_bytes", "Memory of our processes, what is shared once")      \
+    X(READING_OWN_MEMORY, "own_memory_bytes",                                                      \
+      "Memory of our processes that others do not share, and the token table")                     \
     X(READING_MEMORY_LIMIT, "memory_limit_bytes", "Memory of the machine, or the cgroup's limit")  \
     X(READING_CPU_PRESSURE, "machine_cpu_pressure_ratio",                                          \
       "Share of the time in which somebody waited for a CPU")                                      \

@@ -2,8 +2,8 @@
  * What the load leaves of the work: a ceiling for each lane, in requests a second. The lanes need
  * no more than that: who waits when it is low follows from their rule (lane.h).
  *
- * NEED is what a lane must send to keep every target. What bounds it, each a number for people to
- * see, the smallest in force:
+ * NEED is what a lane must send to keep every target, as far as the upstream lets it. What bounds
+ * it, each a number for people to see, the smallest in force:
  *
  *   upstream   its limit (budget.h)
  *   cpu        the CPU time that a token costs the engine is measured. The engine plans with the
@@ -191,7 +191,7 @@ void capacity_plan(struct core *core)
 {
     struct needs needs = {.tokens = 0};
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
-        needs.requests[lane] = need_of(core, lane, 0);
+        needs.requests[lane] = fmin(need_of(core, lane, 0), core->lanes[lane].budget.limit);
         needs.tokens += needs.requests[lane] * tokens_a_request(core, lane);
     }
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++)

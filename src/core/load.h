@@ -106,10 +106,10 @@ enum load_signal_id {
       "a score enters its history from twice min_score_change on")                                 \
     X(FEATURE_EXPORT_RATE, "export_rate", LOAD_REDUCED, LOAD_LEVEL_COUNT,                          \
       "the export file is written half as often")                                                  \
-    X(FEATURE_LOG_DETAIL, "log_detail", LOAD_MINIMAL, LOAD_MINIMAL,                                \
-      "the engine logs warnings and errors alone")                                                 \
     X(FEATURE_CLEAN_UP, "clean_up", LOAD_MINIMAL, LOAD_LEVEL_COUNT,                                \
       "old history is deleted a quarter as often, while the disk has room")                        \
+    X(FEATURE_LOG_DETAIL, "log_detail", LOAD_MINIMAL, LOAD_MINIMAL,                                \
+      "the engine logs warnings and errors alone")                                                 \
     X(FEATURE_HISTORY, "history", LOAD_LEVEL_COUNT, LOAD_MINIMAL,                                  \
       "no score but a token's first enters the history")
 

@@ -178,16 +178,16 @@ static void a_level_is_told_of_and_sheds_under_strain(void **state)
                                      "5 statistics: on → off\n"
                                      "5 history_detail: on → off\n"
                                      "5 export_rate: on → off\n"
-                                     "5 log_detail: on → off\n"
                                      "5 clean_up: on → off\n"
+                                     "5 log_detail: on → off\n"
                                      "8 cpu: minimal → normal\n"
                                      "8 strain: reduced → normal\n"
                                      "8 deferral: reduced → normal\n"
                                      "8 statistics: off → on\n"
                                      "8 history_detail: off → on\n"
                                      "8 export_rate: off → on\n"
-                                     "8 log_detail: off → on\n"
-                                     "8 clean_up: off → on\n");
+                                     "8 clean_up: off → on\n"
+                                     "8 log_detail: off → on\n");
 }
 
 static void the_scale_of_a_level_is_of_what_is_needed(void **state)
@@ -264,7 +264,7 @@ static void high_priority_never_waits_for_the_load(void **state)
     world.sample.of[READING_CORES] = 2;
     world.sample.of[READING_ENGINE_CPU] = 0.1;
     seconds(60);
-    double kept = COLD / 2 / 30.0;
+    double kept = COLD / 2.0 / 30;
     assert_true(lane(LANE_SCREEN)->capacities[LIMIT_LEVEL] > kept);
     assert_true(lane(LANE_SCREEN)->capacities[LIMIT_LEVEL] < kept * 1.3);
     assert_true(lane(LANE_SCREEN)->capacities[LIMIT_CPU] > kept);

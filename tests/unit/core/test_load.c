@@ -10,7 +10,7 @@
 
 #include "core/load.h"
 #include <math.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define START       ((instant){1750000000000000LL})
@@ -54,11 +54,10 @@ static void expect(unsigned reading, enum load_signal_id signal, const char *per
 {
     char seen[SAMPLES_MAX + 1] = "";
     size_t count = 0;
-    int length;
-    double percent;
-    for (; sscanf(percents, "%lf%n", &percent, &length) == 1; percents += length) {
+    for (char *end; *percents != '\0'; percents = end) {
         assert_true(count < SAMPLES_MAX);
-        set(reading, percent);
+        set(reading, strtod(percents, &end));
+        assert_true(end > percents);
         judge();
         seen[count++] = letter(load.signals[signal].level);
     }
@@ -249,7 +248,7 @@ static void test_under_memory_pressure_all_that_can_be_spared_goes_first(void **
     set(READING_MEMORY, 76);
     judge_often(3);
     assert_int_equal(load.level, LOAD_REDUCED);
-    for (unsigned i = FEATURE_STATISTICS; i <= FEATURE_CLEAN_UP; i++)
+    for (unsigned i = FEATURE_STATISTICS; i <= FEATURE_LOG_DETAIL; i++)
         assert_false(load_has(&load, (enum load_feature)i));
     assert_true(load_has(&load, FEATURE_HISTORY));
     assert_true(load.scale == 1); /* tokens hold memory, not requests */
