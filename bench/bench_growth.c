@@ -123,7 +123,7 @@ static void measure(const struct bench *bench, const struct size *size, const st
         return;
     if (start_daemon(bench, folder, server, &daemon, costs)) {
         sleep_ms(SETTLE_MS);
-        measure_refresh(&daemon, bench->pace == PACE_QUICK ? 1 : 10, costs);
+        measure_refresh(&daemon, bench->pace == PACE_QUICK ? 1 : 5, costs);
         measure_warm_start(&daemon, costs);
     }
     daemon_kill(&daemon);

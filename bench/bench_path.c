@@ -282,7 +282,7 @@ static void run_rounds(const struct bench *bench, struct transport *transport, e
                        struct cpus cpus)
 {
     bool is_quick = bench->pace == PACE_QUICK;
-    int rounds = kind == MIX ? bench_rounds(bench, 9, 1) : bench_rounds(bench, 2, 1);
+    int rounds = kind == MIX ? bench_rounds(bench, 5, 1) : 1;
     for (int i = 0; i < rounds; i++) {
         measure_bare(bench, transport, kind, cpus, is_quick ? 0.5 : 2);
         measure_daemon(transport, kind, is_quick ? 0 : 2);
