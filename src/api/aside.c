@@ -8,7 +8,8 @@
 
 struct aside_job {
     struct request *request;
-    aside_work *work;
+    aside_work *work;      /* with the request's state; or */
+    request_step *handler; /* the whole of it */
 };
 
 struct aside {
@@ -30,6 +31,20 @@ static struct aside_job job_take(struct aside *aside)
     return job;
 }
 
+static void job_do(const struct aside_job *job)
+{
+    if (job->handler != NULL)
+        job->handler(job->request);
+    else
+        job->work(job->request->state);
+}
+
+static void job_refuse(const struct aside_job *job)
+{
+    if (job->handler != NULL)
+        refuse(job->request, MHD_HTTP_SERVICE_UNAVAILABLE, "shutting down");
+}
+
 static void *aside_run(void *argument)
 {
     struct aside *aside = argument;
@@ -42,8 +57,10 @@ static void *aside_run(void *argument)
         struct aside_job job = job_take(aside);
         bool shut = aside->shut;
         pthread_mutex_unlock(&aside->lock);
-        if (!shut)
-            job.work(job.request->state);
+        if (shut)
+            job_refuse(&job);
+        else
+            job_do(&job);
         http_loop_resume(job.request->api->loop, job.request->connection);
         pthread_mutex_lock(&aside->lock);
     }
@@ -87,20 +104,38 @@ void aside_destroy(struct aside *aside)
     free(aside);
 }
 
-void aside_ask(struct request *request, aside_work *work, request_step *next)
+static bool job_put(struct aside *aside, const struct aside_job *job, request_step *next)
 {
-    struct aside *aside = request->api->aside;
     pthread_mutex_lock(&aside->lock);
     bool taken = !aside->shut && aside->count < ASIDE_QUEUE_MAX;
     if (taken) {
         unsigned at = (aside->first + aside->count++) % ASIDE_QUEUE_MAX;
-        aside->queue[at] = (struct aside_job){.request = request, .work = work};
-        request->next = next;
-        request->waits = true;
-        MHD_suspend_connection(request->connection);
+        aside->queue[at] = *job;
+        job->request->next = next;
+        job->request->waits = true;
+        MHD_suspend_connection(job->request->connection);
         pthread_cond_signal(&aside->changed);
     }
     pthread_mutex_unlock(&aside->lock);
-    if (!taken)
+    return taken;
+}
+
+void aside_ask(struct request *request, aside_work *work, request_step *next)
+{
+    const struct aside_job job = {.request = request, .work = work};
+    if (!job_put(request->api->aside, &job, next))
         refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too many reads of files; try again");
+}
+
+/* It has answered. */
+static void do_no_more(struct request *request)
+{
+    (void)request;
+}
+
+void aside_handle(struct aside *aside, struct request *request, request_step *handler)
+{
+    const struct aside_job job = {.request = request, .handler = handler};
+    if (!job_put(aside, &job, do_no_more))
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too many lists are asked for; try again");
 }

@@ -1,16 +1,18 @@
 /*
  * What may wait for a disk is done aside, by a thread of its own: the HTTP thread waits for nothing
- * and must keep beating. A request whose work is done here is suspended meanwhile.
+ * and must keep beating. So is what looks at every token, by another one: it takes milliseconds
+ * with a million of them, in which /health would not be answered. A request whose work is done here
+ * is suspended meanwhile.
  *
- * At most ASIDE_QUEUE_MAX requests wait; more are refused with 503. (Score history has a thread of
- * its own, history.h: it also waits for commits.)
+ * At most ASIDE_QUEUE_MAX requests wait, as many as there are connections; more are refused with
+ * 503. (Score history has a thread of its own, history.h: it also waits for commits.)
  */
 #ifndef MOONWATCH_API_ASIDE_H
 #define MOONWATCH_API_ASIDE_H
 
 #include "api/request.h"
 
-#define ASIDE_QUEUE_MAX 32
+#define ASIDE_QUEUE_MAX 512
 
 struct aside;
 
@@ -23,6 +25,10 @@ struct aside *aside_create(void);
 /* Ends the thread; requests that wait go on with their state as it was. */
 void aside_shut(struct aside *aside);
 void aside_destroy(struct aside *aside);
+
+/* Suspends `request`; the other thread runs `handler`, which answers as any does. What such
+ * handlers share is theirs alone. */
+void aside_handle(struct aside *aside, struct request *request, request_step *handler);
 
 /* Suspends `request` and runs `next` when the work is done; 503 where too many wait. */
 void aside_ask(struct request *request, aside_work *work, request_step *next);

@@ -1,7 +1,8 @@
 /*
  * How fresh the tokens are: one scan over the table's columns, kept for FRESHNESS_KEPT_MS so that
- * many readers cost no more than one, and longer while load has that spared. Percentiles come from a histogram whose buckets are 1/32 of
- * an octave wide: within 2.2 % of the true value; the maximum is exact.
+ * many readers cost no more than one, and longer while load has that spared. Percentiles come from
+ * a histogram whose buckets are 1/32 of an octave wide: within 2.2 % of the true value; the maximum
+ * is exact.
  */
 #ifndef MOONWATCH_API_FRESHNESS_H
 #define MOONWATCH_API_FRESHNESS_H

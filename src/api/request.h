@@ -74,6 +74,7 @@ struct api {
     struct engine_link *link;
     struct history *history;
     struct aside *aside;
+    struct aside *scans; /* what looks at every token */
     struct freshness *freshness;
     struct web *web;
     struct connections *connections;

@@ -1,5 +1,6 @@
 /* GET /health/freshness and /ready. */
 #include "api/answer.h"
+#include "api/aside.h"
 #include "api/freshness.h"
 #include "api/handlers.h"
 #include "api/page_view.h"
@@ -15,7 +16,7 @@ static void json_reasons(struct json *json, const struct readiness *readiness)
     json_array_close(json);
 }
 
-void handle_freshness(struct request *request)
+static void show_freshness(struct request *request)
 {
     const struct api_world *world = &request->api->world;
     struct page_texts texts;
@@ -28,7 +29,8 @@ void handle_freshness(struct request *request)
     json_object_open(&json, NULL);
     json_put_string(&json, "status", readiness.count == 0 ? "healthy" : "degraded");
     json_reasons(&json, &readiness);
-    json_groups(&json, world->page, freshness_look(request->api->freshness, world->table, world->page, now));
+    json_groups(&json, world->page,
+                freshness_look(request->api->freshness, world->table, world->page, now));
     json_budgets(&json, world->page);
     json_object_close(&json);
     answer_json(request, MHD_HTTP_OK, &json);
@@ -50,4 +52,9 @@ void handle_ready(struct request *request)
     json_reasons(&json, &readiness);
     json_object_close(&json);
     answer_json(request, is_ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, &json);
+}
+
+void handle_freshness(struct request *request)
+{
+    aside_handle(request->api->scans, request, show_freshness);
 }

@@ -4,6 +4,7 @@
  * whole mint is looked up whatever its rank.
  */
 #include "api/answer.h"
+#include "api/aside.h"
 #include "api/freshness.h"
 #include "api/handlers.h"
 #include "api/load_json.h"
@@ -153,7 +154,8 @@ static bool json_rows(struct json *json, const struct token_table *table,
 static void json_head(struct json *json, struct api *api, const struct page_texts *texts)
 {
     instant now = clock_now();
-    const struct freshness_scan *scan = freshness_look(api->freshness, api->world.table, api->world.page, now);
+    const struct freshness_scan *scan =
+        freshness_look(api->freshness, api->world.table, api->world.page, now);
     struct readiness readiness;
     readiness_judge(api->world.page, texts, now, &readiness);
     json_instant(json, "now", now);
@@ -173,7 +175,7 @@ static void json_head(struct json *json, struct api *api, const struct page_text
     json_load(json, api->world.page, now);
 }
 
-void handle_live(struct request *request)
+static void show_live(struct request *request)
 {
     struct live_query query;
     struct page_texts texts;
@@ -185,4 +187,9 @@ void handle_live(struct request *request)
     json.failed |= !json_rows(&json, request->api->world.table, &query);
     json_object_close(&json);
     answer_json(request, MHD_HTTP_OK, &json);
+}
+
+void handle_live(struct request *request)
+{
+    aside_handle(request->api->scans, request, show_live);
 }

@@ -5,6 +5,7 @@
  * yet is left out.
  */
 #include "api/answer.h"
+#include "api/aside.h"
 #include "api/freshness.h"
 #include "api/handlers.h"
 #include "api/page_view.h"
@@ -370,7 +371,7 @@ static void write_beats(FILE *out, const struct status_page *page, instant now)
     }
 }
 
-void handle_metrics(struct request *request)
+static void show_metrics(struct request *request)
 {
     struct api *api = request->api;
     const struct status_page *page = api->world.page;
@@ -397,4 +398,9 @@ void handle_metrics(struct request *request)
     else
         refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
     free(text);
+}
+
+void handle_metrics(struct request *request)
+{
+    aside_handle(request->api->scans, request, show_metrics);
 }

@@ -1,5 +1,6 @@
 /* GET /notarb/…: for arbitrage bots. */
 #include "api/answer.h"
+#include "api/aside.h"
 #include "api/handlers.h"
 #include "api/notarb.h"
 #include "api/page_view.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-void handle_notarb_pools(struct request *request)
+static void show_pools(struct request *request)
 {
     struct page_texts texts;
     struct notarb_token tokens[NOTARB_TOKENS_MAX];
@@ -36,7 +37,7 @@ static void json_market(struct json *json, const struct notarb_token *chosen)
     json_object_close(json);
 }
 
-void handle_notarb_markets(struct request *request)
+static void show_markets(struct request *request)
 {
     struct page_texts texts;
     struct notarb_token tokens[NOTARB_TOKENS_MAX];
@@ -79,4 +80,14 @@ void handle_notarb_file(struct request *request)
     }
     json_object_close(&json);
     answer_json(request, MHD_HTTP_OK, &json);
+}
+
+void handle_notarb_pools(struct request *request)
+{
+    aside_handle(request->api->scans, request, show_pools);
+}
+
+void handle_notarb_markets(struct request *request)
+{
+    aside_handle(request->api->scans, request, show_markets);
 }

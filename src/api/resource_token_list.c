@@ -1,5 +1,6 @@
 /* GET /tokens: a page of tokens by score. */
 #include "api/answer.h"
+#include "api/aside.h"
 #include "api/handlers.h"
 #include "api/page_view.h"
 #include "api/pick.h"
@@ -71,7 +72,7 @@ static void json_meta(struct json *json, const struct pick_query *query, const s
     json_object_close(json);
 }
 
-void handle_token_list(struct request *request)
+static void list_tokens(struct request *request)
 {
     const struct token_table *table = request->api->world.table;
     struct pick_query query;
@@ -96,4 +97,9 @@ void handle_token_list(struct request *request)
     json_object_close(&json);
     free(pick);
     answer_json(request, MHD_HTTP_OK, &json);
+}
+
+void handle_token_list(struct request *request)
+{
+    aside_handle(request->api->scans, request, list_tokens);
 }

@@ -303,12 +303,13 @@ static bool parts_make(struct api *api)
 {
     api->history = history_create(api->world.store_url, api->world.page);
     api->aside = aside_create();
+    api->scans = aside_create();
     api->freshness = freshness_create();
     api->web = web_create();
     api->connections = connections_create();
     api->loop = http_loop_create();
     api->health = health_make();
-    return api->loop != NULL && api->history != NULL && api->aside != NULL &&
+    return api->loop != NULL && api->history != NULL && api->aside != NULL && api->scans != NULL &&
            api->freshness != NULL && api->web != NULL && api->connections != NULL &&
            api->health != NULL;
 }
@@ -380,6 +381,7 @@ void api_stop(struct api *api)
     engine_link_shut(api->link);
     history_shut(api->history);
     aside_shut(api->aside);
+    aside_shut(api->scans);
     http_loop_stop(api->loop);
     if (api->daemon != NULL)
         MHD_stop_daemon(api->daemon);
@@ -387,6 +389,7 @@ void api_stop(struct api *api)
     engine_link_destroy(api->link);
     history_destroy(api->history);
     aside_destroy(api->aside);
+    aside_destroy(api->scans);
     freshness_destroy(api->freshness);
     web_destroy(api->web);
     http_loop_destroy(api->loop);
