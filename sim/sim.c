@@ -17,6 +17,7 @@
 #define TOKENS_DRAWN_MIN  10
 #define TOKENS_DRAWN_MAX  5000
 #define LATENCY_MEAN_S    0.08
+#define USUAL_LIMIT       300 /* requests a minute, a kind */
 #define JOB_MEAN_S        0.05
 #define CORES             2.0
 #define IDLE_CORES        0.01
@@ -42,6 +43,7 @@ enum world_kind {
     WORLD_LOAD,   /* the sample of a second */
     WORLD_POISON, /* a token begins to kill */
     WORLD_SAMPLE, /* somebody looks on */
+    WORLD_LIMIT,  /* the upstream's limit changes */
 };
 
 struct world_event {
@@ -72,6 +74,9 @@ struct world_event {
         struct {
             token_id id;
         } poison;
+        struct {
+            double per_minute;
+        } limit;
     };
 };
 
@@ -241,6 +246,18 @@ static void forget_wishes(struct sim *sim)
             sim->open[i] = sim->open[--sim->open_count];
 }
 
+static enum feed_outcome admit(struct sim *sim, enum lane_kind lane)
+{
+    enum feed_outcome outcome = upstream_admit(&sim->upstream, lane, sim->now);
+    int64_t minute = instant_diff(sim->now, EPOCH).us / 60000000;
+    if (minute >= SIM_MINUTES_MAX)
+        return outcome;
+    struct sim_minute *counted = &sim->result->minutes[lane][minute];
+    counted->accepted += outcome == FEED_OK;
+    counted->refused += outcome != FEED_OK;
+    return outcome;
+}
+
 static void perform_fetch(struct sim *sim, const struct action *action)
 {
     struct world_event event = {.kind = WORLD_ANSWER};
@@ -254,7 +271,7 @@ static void perform_fetch(struct sim *sim, const struct action *action)
     trace(sim, event.answer.addresses, action->fetch.count * sizeof(struct address));
 
     double latency = 0.02 + prng_exponential(&sim->world, LATENCY_MEAN_S);
-    event.answer.outcome = upstream_admit(&sim->upstream, action->fetch.lane, sim->now);
+    event.answer.outcome = admit(sim, action->fetch.lane);
     if (is_down(sim))
         event.answer.outcome = FEED_UNREACHABLE;
     else if (hits(sim, FAULT_ERRORS))
@@ -331,6 +348,10 @@ static void perform(struct sim *sim, const struct action *action)
         trace_number(sim, action->transition.what);
         trace_number(sim, action->transition.to);
         trace_number(sim, action->transition.id);
+        return;
+    case ACTION_LIMIT:
+        trace_number(sim, action->limit.lane);
+        trace_number(sim, (uint64_t)action->limit.per_minute);
         return;
     case ACTION_EXPORT:
         perform_job(sim, JOB_EXPORT, action->export.run);
@@ -581,12 +602,28 @@ static void tell_suspect(struct sim *sim, token_id id)
         }
 }
 
+/* What an engine learns of the limits outlives it. */
+static void tell_limit(struct sim *sim, enum lane_kind lane, const struct lane_stats *before,
+                       instant at)
+{
+    struct event event = {.kind = EVENT_LIMIT_KNOWN,
+                          .limit_known = {.lane = lane,
+                                          .per_minute = before->learned_per_minute,
+                                          .configured = before->configured_per_minute,
+                                          .at = at}};
+    if (!isnan(before->learned_per_minute))
+        step(sim, &event);
+}
+
 /* Over the same table, and with what is known of deaths. */
 static void restart(struct sim *sim)
 {
+    struct core_stats before = *core_stats(sim->core);
     forget_requests(sim);
     forget_wishes(sim);
     start_core(sim);
+    for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
+        tell_limit(sim, (enum lane_kind)lane, &before.lanes[lane], before.sampled_at);
     for (token_id id = 1; id <= token_table_count(sim->memory.table); id++) {
         if (sim->deaths.quarantined[id]) {
             struct event event = {.kind = EVENT_QUARANTINE, .quarantine = {id}};
@@ -769,6 +806,9 @@ static void act(struct sim *sim, struct world_event *world)
     case WORLD_POISON:
         sim->deaths.poisoned[world->poison.id] = 1;
         return;
+    case WORLD_LIMIT:
+        upstream_set_limit(&sim->upstream, world->limit.per_minute);
+        return;
     case WORLD_TOKEN:
         on_token(sim);
         return;
@@ -889,6 +929,14 @@ static void plan_faults(struct sim *sim)
     }
 }
 
+static void plan_limits(struct sim *sim)
+{
+    for (int i = 0; i < SIM_LIMITS_MAX && sim->setup->limits[i].per_minute > 0; i++)
+        plan(
+            sim, after(sim, sim->setup->limits[i].from_s),
+            (struct world_event){.kind = WORLD_LIMIT, .limit = {sim->setup->limits[i].per_minute}});
+}
+
 static bool begin(struct sim *sim)
 {
     const struct sim_setup *setup = sim->setup;
@@ -927,7 +975,7 @@ static bool begin(struct sim *sim)
     sim->oracle.table = sim->memory.table;
     if (!open_disk(sim))
         return false;
-    upstream_init(&sim->upstream, setup->seed, 300);
+    upstream_init(&sim->upstream, setup->seed, setup->limiter, USUAL_LIMIT, sim->now);
     sim->upstream.life_s = setup->life_hours * 3600;
     sim->result->trace_hash = 0xcbf29ce484222325ULL;
     if (setup->active > 0)
@@ -935,6 +983,7 @@ static bool begin(struct sim *sim)
     start_core(sim);
     plan_token(sim);
     plan_faults(sim);
+    plan_limits(sim);
     plan(sim, after(sim, TABLE_CHECK_S), (struct world_event){.kind = WORLD_CHECK});
     plan(sim, after(sim, 1), (struct world_event){.kind = WORLD_LOAD});
     if (setup->poison != TOKEN_NONE)
@@ -1050,7 +1099,8 @@ static void summarise(struct sim *sim)
     /* An engine that was restarted does not know what the one before had sent. */
     bool may_restart =
         sim->setup->faults >> FAULT_RESTART & 1 || result->deaths > 0 || result->restarts > 0;
-    if (result->refused > 1 && !may_restart)
+    bool is_told = sim->setup->limits[0].per_minute == 0;
+    if (result->refused > 1 && !may_restart && is_told)
         oracle_complain(&sim->oracle, sim->now, "%llu requests over the upstream's limit",
                         (unsigned long long)result->refused);
     for (int i = 0; i < LANE_KIND_COUNT; i++)

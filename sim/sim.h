@@ -54,6 +54,20 @@ struct sim_view {
     struct disk *disk; /* NULL: the store is a fake one */
 };
 
+/* What the upstream allows a kind of request changes. */
+#define SIM_LIMITS_MAX  8
+#define SIM_MINUTES_MAX 240
+
+struct sim_limit {
+    double from_s; /* rising */
+    double per_minute;
+};
+
+/* What the upstream counted in one minute of the run. */
+struct sim_minute {
+    uint32_t accepted, refused;
+};
+
 struct sim_setup {
     uint64_t seed;
     double hours;
@@ -76,6 +90,8 @@ struct sim_setup {
     double sample_every_s; /* > 0: on_sample() is called so often */
     void (*on_sample)(void *context, const struct sim_view *view);
     void *context;
+    enum limiter_kind limiter;
+    struct sim_limit limits[SIM_LIMITS_MAX]; /* up to one of 0 a minute; none: the usual one */
 };
 
 struct sim_result {
@@ -84,10 +100,11 @@ struct sim_result {
     double simulated_s;
     uint64_t events, actions;
     uint64_t faults_injected;
-    uint64_t refused;                              /* 429 for going over the limit */
-    uint64_t deaths;                               /* of the engine, by poisonous tokens */
-    uint64_t restarts;                             /* that the core asked for */
-    struct core_stats stats;                       /* at the end */
+    uint64_t refused;        /* 429 for going over the limit */
+    uint64_t deaths;         /* of the engine, by poisonous tokens */
+    uint64_t restarts;       /* that the core asked for */
+    struct core_stats stats; /* at the end */
+    struct sim_minute minutes[LANE_KIND_COUNT][SIM_MINUTES_MAX];
     double addresses_per_request[LANE_KIND_COUNT]; /* of all: none is sent when nobody is due */
     /* Counted outside the core: answers that it took, by when the one before them came; and tokens
      * that were late when the run ended. */

@@ -26,12 +26,19 @@ static double unit(uint64_t a, uint64_t b)
     return (double)(mix(a, b) >> 11) * 0x1p-53;
 }
 
-void upstream_init(struct upstream *upstream, uint64_t seed, uint32_t limit_per_minute)
+void upstream_init(struct upstream *upstream, uint64_t seed, enum limiter_kind limiter,
+                   double limit_per_minute, instant now)
 {
     memset(upstream, 0, sizeof *upstream);
     upstream->seed = seed;
-    upstream->limit_per_minute =
-        limit_per_minute < UPSTREAM_WINDOW_MAX ? limit_per_minute : UPSTREAM_WINDOW_MAX;
+    for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
+        limiter_init(&upstream->limiters[lane], limiter, limit_per_minute, now);
+}
+
+void upstream_set_limit(struct upstream *upstream, double per_minute)
+{
+    for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
+        limiter_set(&upstream->limiters[lane], per_minute);
 }
 
 static struct address address_of(uint64_t seed, uint32_t n, uint8_t life, uint8_t pool)
@@ -102,20 +109,10 @@ unsigned upstream_pool_count(const struct upstream *upstream, const struct addre
 
 enum feed_outcome upstream_admit(struct upstream *upstream, enum lane_kind lane, instant now)
 {
-    struct upstream_window *window = &upstream->windows[lane];
-    /* The oldest of the last `limit` requests must be over a minute ago. */
-    uint32_t limit = upstream->limit_per_minute;
-    uint32_t oldest = (window->next + UPSTREAM_WINDOW_MAX - limit) % UPSTREAM_WINDOW_MAX;
-    bool is_over = !instant_is_never(window->sent[oldest]) &&
-                   instant_diff(now, window->sent[oldest]).us < 60 * 1000000LL;
-    if (is_over) {
-        upstream->refused++;
-        return FEED_RATE_LIMITED;
-    }
-    window->sent[window->next] = now;
-    window->next = (window->next + 1) % UPSTREAM_WINDOW_MAX;
-    upstream->accepted++;
-    return FEED_OK;
+    bool is_admitted = limiter_admit(&upstream->limiters[lane], now);
+    upstream->refused += !is_admitted;
+    upstream->accepted += is_admitted;
+    return is_admitted ? FEED_OK : FEED_RATE_LIMITED;
 }
 
 /* ---- markets ---- */

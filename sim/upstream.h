@@ -2,7 +2,8 @@
  * The simulator's upstream: a market that answers instantly about any of its tokens at any virtual
  * time, from a seed, in O(1) and without state that ages. Each token has a few pools and a REGIME
  * (quiet, trading, hot) that changes every half hour, so that tokens qualify, fade and come alive
- * again. It counts requests as the real one does (a sliding minute, per kind) and refuses beyond.
+ * again. It counts requests per kind, a sliding minute or as it is told (limiter.h), and refuses
+ * beyond.
  * It answers pairs, not bytes: the parser has tests of its own.
  */
 #ifndef MOONWATCH_SIM_UPSTREAM_H
@@ -13,10 +14,10 @@
 #include "core/lane_kind.h"
 #include "core/outcome.h"
 #include "core/pair.h"
+#include "sim/limiter.h"
 #include <stdbool.h>
 
-#define UPSTREAM_PAIRS_MAX  (REQUEST_ADDRESSES_MAX * 8)
-#define UPSTREAM_WINDOW_MAX 4096 /* requests remembered a kind: the largest limit a minute */
+#define UPSTREAM_PAIRS_MAX (REQUEST_ADDRESSES_MAX * 8)
 
 enum upstream_life {
     LIFE_CHANGING, /* regimes come and go */
@@ -25,20 +26,16 @@ enum upstream_life {
     LIFE_FADING,   /* changing while it is younger than `life_s`, then quiet for ever */
 };
 
-struct upstream_window {
-    instant sent[UPSTREAM_WINDOW_MAX]; /* a ring of the last accepted requests */
-    uint32_t next;
-};
-
 struct upstream {
     uint64_t seed;
-    uint32_t limit_per_minute; /* a kind; ≤ UPSTREAM_WINDOW_MAX */
-    double life_s;             /* of fading tokens, to the half hour */
-    struct upstream_window windows[LANE_KIND_COUNT];
+    double life_s; /* of fading tokens, to the half hour */
+    struct limiter limiters[LANE_KIND_COUNT];
     uint64_t refused, accepted;
 };
 
-void upstream_init(struct upstream *upstream, uint64_t seed, uint32_t limit_per_minute);
+void upstream_init(struct upstream *upstream, uint64_t seed, enum limiter_kind limiter,
+                   double limit_per_minute, instant now);
+void upstream_set_limit(struct upstream *upstream, double per_minute);
 
 /* The mint of the n-th token; its life is part of it, and of a fading one when it began. */
 struct address upstream_mint(const struct upstream *upstream, uint32_t n, enum upstream_life life);

@@ -211,6 +211,16 @@ static double lane_allowed(const struct page_lane *lane)
     return page_bits(&lane->allowed_per_minute_bits);
 }
 
+static double lane_configured(const struct page_lane *lane)
+{
+    return page_bits(&lane->configured_per_minute_bits);
+}
+
+static double lane_learned(const struct page_lane *lane)
+{
+    return page_bits(&lane->learned_per_minute_bits);
+}
+
 static double lane_used(const struct page_lane *lane)
 {
     return (double)page_word(&lane->used_last_minute);
@@ -230,6 +240,12 @@ static const struct lane_family lane_families[] = {
     {"request_addresses_total", "counter", "Addresses asked for in these requests", lane_addresses},
     {"requests_in_flight", "gauge", "Requests under way", lane_in_flight},
     {"requests_allowed_per_minute", "gauge", "The budget in force", lane_allowed},
+    {"limit_configured_per_minute", "gauge", "The limit as configured, less the headroom",
+     lane_configured},
+    {"limit_learned_per_minute", "gauge",
+     "The upstream's own limit as far as it was refused; absent while nothing below the configured "
+     "one is known",
+     lane_learned},
     {"requests_used_last_minute", "gauge", "Requests sent in the last minute", lane_used},
     {"request_latency_seconds", "gauge", "From sending to the last byte, smoothed", lane_latency},
     {"lane_deferred_tokens", "gauge", "Tokens of the lane past their target and not sent",

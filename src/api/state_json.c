@@ -55,6 +55,8 @@ static void json_budget(struct json *json, const char *name, const struct page_l
     uint64_t requests = page_word(&lane->requests), addresses = page_word(&lane->addresses);
     json_object_open(json, name);
     json_put_double(json, "allowed_per_minute", page_bits(&lane->allowed_per_minute_bits));
+    json_put_double(json, "configured_per_minute", page_bits(&lane->configured_per_minute_bits));
+    json_put_double(json, "learned_per_minute", page_bits(&lane->learned_per_minute_bits));
     json_put_int(json, "used_last_minute", (int64_t)page_word(&lane->used_last_minute));
     json_put_int(json, "in_flight", (int64_t)page_word(&lane->in_flight));
     json_put_int(json, "deferred", (int64_t)page_word(&lane->deferred));

@@ -12,8 +12,9 @@
 void json_groups(struct json *json, const struct status_page *page,
                  const struct freshness_scan *scan);
 
-/* {"refresh":{allowed_per_minute, used_last_minute, in_flight, deferred, latency_ms, requests,
- * addresses, fill, paused_until},…} */
+/* {"refresh":{allowed_per_minute, configured_per_minute, learned_per_minute (null: nothing below
+ * the configured), used_last_minute, in_flight, deferred, latency_ms, requests, addresses,
+ * addresses_per_request, paused_until},…} */
 void json_budgets(struct json *json, const struct status_page *page);
 
 /* {"scheduler_enabled","heartbeat_age_s","store":{ok,message},"source":{live,message},

@@ -25,9 +25,9 @@ static double share_of(uint64_t part, uint64_t whole)
     return whole == 0 ? NAN : (double)part / (double)whole;
 }
 
-static double allowed_per_minute(const struct page_lane *lane)
+static double number_at(const _Atomic uint64_t *where)
 {
-    uint64_t bits = word(&lane->allowed_per_minute_bits);
+    uint64_t bits = word(where);
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
@@ -48,6 +48,15 @@ static const char *span_text(double seconds, char out[32])
         snprintf(out, 32, "%.0f h", seconds / 3600);
     else
         snprintf(out, 32, "%.0f d", seconds / 86400);
+    return out;
+}
+
+/* A minute; "–" where it is not known. */
+static const char *rate_text(double per_minute, char out[32])
+{
+    if (isnan(per_minute))
+        return "–";
+    snprintf(out, 32, "%.0f", per_minute);
     return out;
 }
 
@@ -131,16 +140,16 @@ static void print_groups(FILE *out, const struct status_page *page, instant now)
 
 static void print_lanes(FILE *out, const struct status_page *page, instant now)
 {
-    static const char *const columns[] = {"allowed/min", "used/min",   "in flight", "latency",
-                                          "resting",     "limited by", NULL};
+    static const char *const columns[] = {"allowed/min", "learned", "used/min",   "in flight",
+                                          "latency",     "resting", "limited by", NULL};
     print_heading(out, "Budgets", columns, 11);
     for (unsigned i = 0; i < LANE_KIND_COUNT; i++) {
         const struct page_lane *lane = &page->lanes[i];
         char text[32];
         double rest = -seconds_since(&lane->paused_until_us, now);
         fprintf(out, "  %-*s", NAME_WIDTH - 2, lane_kind_name((enum lane_kind)i));
-        snprintf(text, sizeof text, "%.0f", allowed_per_minute(lane));
-        print_cell(out, text, 11);
+        print_cell(out, rate_text(number_at(&lane->allowed_per_minute_bits), text), 11);
+        print_cell(out, rate_text(number_at(&lane->learned_per_minute_bits), text), 11);
         snprintf(text, sizeof text, "%llu", (unsigned long long)word(&lane->used_last_minute));
         print_cell(out, text, 11);
         snprintf(text, sizeof text, "%llu", (unsigned long long)word(&lane->in_flight));
@@ -290,7 +299,10 @@ static void json_budgets_of(struct json *json, const struct status_page *page)
     for (unsigned i = 0; i < LANE_KIND_COUNT; i++) {
         const struct page_lane *lane = &page->lanes[i];
         json_object_open(json, lane_kind_name((enum lane_kind)i));
-        json_put_double(json, "allowed_per_minute", allowed_per_minute(lane));
+        json_put_double(json, "allowed_per_minute", number_at(&lane->allowed_per_minute_bits));
+        json_put_double(json, "configured_per_minute",
+                        number_at(&lane->configured_per_minute_bits));
+        json_put_double(json, "learned_per_minute", number_at(&lane->learned_per_minute_bits));
         json_put_int(json, "used_last_minute", (int64_t)word(&lane->used_last_minute));
         json_put_int(json, "requests", (int64_t)word(&lane->requests));
         json_put_int(json, "in_flight", (int64_t)word(&lane->in_flight));

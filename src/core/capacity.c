@@ -174,7 +174,7 @@ static void plan_lane(struct core *core, const struct needs *needs, enum lane_ki
     struct lane_stats *stats = &core->stats.lanes[lane];
     double least = least_of(core, lane);
     double ceiling = INFINITY;
-    stats->capacities[LIMIT_UPSTREAM] = budget->limit;
+    stats->capacities[LIMIT_UPSTREAM] = budget->upstream;
     stats->capacities[LIMIT_CPU] = fmax(least, by_cpu(core, needs, lane));
     stats->capacities[LIMIT_STORE] = fmax(least, by_store(core, needs, lane));
     stats->capacities[LIMIT_LEVEL] = fmax(least, by_level(core, needs, lane));

@@ -262,6 +262,9 @@ static void handle(struct core *core, const struct event *event)
     case EVENT_RELEASE:
         trust_on_release(core, event->release.id);
         return;
+    case EVENT_LIMIT_KNOWN:
+        schedule_on_limit_known(core, event);
+        return;
     case EVENT_PAUSE:
         change_pause(core, event->pause.is_paused ? PAUSE_ON : PAUSE_OFF);
         return;
@@ -338,6 +341,8 @@ static void sample_lanes(struct core *core)
         struct lane_state *lane = &core->lanes[i];
         struct lane_stats *stats = &core->stats.lanes[i];
         stats->allowed_per_minute = lane->budget.per_second * 60;
+        stats->configured_per_minute = lane->budget.limit.ceiling;
+        stats->learned_per_minute = limit_learned(&lane->budget.limit);
         stats->latency = duration_s(lane->latency_s);
         stats->rest_until = instant_before(core->now, lane->budget.rest_until)
                                 ? lane->budget.rest_until
@@ -355,6 +360,7 @@ static void sample_lanes(struct core *core)
 
 static void sample(struct core *core)
 {
+    schedule_learn(core);
     capacity_plan(core);
     sample_groups(core);
     sample_lanes(core);
@@ -380,9 +386,10 @@ static bool may_send(const struct core *core)
 }
 
 /* More may follow at once, about others who must not be sent meanwhile. */
-static bool is_about_trust(enum event_kind kind)
+static bool is_to_be_followed(enum event_kind kind)
 {
-    return kind == EVENT_SUSPECT || kind == EVENT_QUARANTINE || kind == EVENT_RELEASE;
+    return kind == EVENT_SUSPECT || kind == EVENT_QUARANTINE || kind == EVENT_RELEASE ||
+           kind == EVENT_LIMIT_KNOWN;
 }
 
 void core_step(struct core *core, const struct event *event, struct actions *actions)
@@ -398,7 +405,7 @@ void core_step(struct core *core, const struct event *event, struct actions *act
         sample(core);
     if (core_has_all(core))
         jobs_run(core);
-    if (may_send(core) && !is_about_trust(event->kind))
+    if (may_send(core) && !is_to_be_followed(event->kind))
         schedule_send(core);
     core->actions = NULL;
 }

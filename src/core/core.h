@@ -105,6 +105,7 @@ enum event_kind {
     EVENT_SUSPECT,        /* a token was in hand when the engine died: send it alone */
     EVENT_QUARANTINE,     /* it was so once too often: do not send it at all */
     EVENT_RELEASE,        /* out of quarantine: a suspect first, in both of its lanes */
+    EVENT_LIMIT_KNOWN,    /* what an engine before this one learnt of the upstream's limit */
     EVENT_PAUSE,          /* send nothing new, or go on */
     EVENT_LOAD,           /* the sample of a second: how busy everything is */
     EVENT_KIND_COUNT
@@ -156,6 +157,12 @@ struct event {
             token_id id;
         } release;
         struct {
+            enum lane_kind lane;
+            double per_minute;
+            double configured; /* then: another one now, and it is forgotten */
+            instant at;
+        } limit_known;
+        struct {
             bool is_paused;
         } pause;
         struct {
@@ -179,6 +186,7 @@ enum action_kind {
     ACTION_JOB_CANCEL, /* give this run up; it is run again at once, with another number */
     ACTION_RESTART,    /* end gracefully and start afresh; asked for once */
     ACTION_SUSPECT_CLEARED, /* it was answered and we live: it is an ordinary token again */
+    ACTION_LIMIT,           /* what is learnt of the upstream's limit changed: remember it */
     ACTION_TRANSITION,      /* a state changed: for the flight recorder and the log */
     ACTION_KIND_COUNT
 };
@@ -237,6 +245,12 @@ struct action {
             token_id id;
         } suspect_cleared;
         struct {
+            enum lane_kind lane;
+            double per_minute; /* `configured`: nothing below it is known */
+            double before;     /* as it was told last */
+            double configured;
+        } limit;
+        struct {
             enum transition what;
             uint8_t from, to;
             uint32_t id; /* of what `what` says */
@@ -277,7 +291,9 @@ struct lane_stats {
     uint64_t addresses;
     uint64_t outcomes[FEED_OUTCOME_COUNT];
     uint32_t in_flight;
-    double allowed_per_minute;
+    double allowed_per_minute;    /* in force */
+    double configured_per_minute; /* headroom taken off */
+    double learned_per_minute;    /* of the upstream's limit; NaN: nothing below the configured */
     uint32_t used_last_minute;
     duration latency; /* smoothed */
     uint32_t deferred;

@@ -6,17 +6,23 @@
 
 #define COST_ALPHA 0.05
 /* Share of the budget up to which every target can be kept: requests are not always full. */
-#define FEASIBLE_SHARE     0.97
-#define LATENCY_ALPHA      0.2
-#define LEAD_MARGIN_S      0.01 /* the loop's own delays */
-#define LEAD_SHARE_MAX     0.1  /* of the shortest target: earlier would not be fresh */
-#define GRACE_S            5.0  /* beyond feed_timeout_sec the shell has lost the request */
-#define SILENCE_S          60.0
-#define REFUSED_REST_FIRST duration_s(5)
-#define REFUSED_REST_MOST  duration_s(60)
+#define FEASIBLE_SHARE       0.97
+#define LATENCY_ALPHA        0.2
+#define LEAD_MARGIN_S        0.01 /* the loop's own delays */
+#define LEAD_SHARE_MAX       0.1  /* of the shortest target: earlier would not be fresh */
+#define GRACE_S              5.0  /* beyond feed_timeout_sec the shell has lost the request */
+#define SILENCE_S            60.0
+#define REFUSED_REST_FIRST   duration_s(1) /* probes of a limit are refused a little: limit.h */
+#define REFUSED_REST_MOST    duration_s(60)
+#define FORBIDDEN_REST_FIRST duration_s(5) /* it means us, not our pace */
 /* An unusable answer may be about one request of this kind only: the others go on. */
 #define DOUBTFUL_REST_FIRST duration_ms(250)
 #define DOUBTFUL_REST_MOST  duration_s(2)
+/* What is learnt of a limit is told when it fell or rose by so much, or became the configured one.
+ */
+#define LIMIT_TOLD_BELOW    0.95
+#define LIMIT_TOLD_ABOVE    1.2
+#define LIMIT_TOLD_EVERY    duration_s(3600)
 #define ACTIONS_PER_TOKEN   6 /* save, snapshot, change, reply… of one answered token */
 #define ACTIONS_FOR_REQUEST 2 /* the request, and that it is a probe */
 #define ACTIONS_FOR_CANCEL  3 /* the cancel, a reply, and that it was a probe */
@@ -29,6 +35,14 @@ static double requests_per_minute(const struct options *options, enum lane_kind 
         [LANE_DISCOVER] = options->discover_requests_per_minute,
     };
     return limits[lane] * (1 - options->budget_headroom_percent / 100);
+}
+
+static void set_limit(struct core *core, enum lane_kind lane, double per_minute)
+{
+    struct lane_state *state = &core->lanes[lane];
+    if (state->budget.limit.ceiling != per_minute)
+        state->limit_told = per_minute;
+    budget_set_rate(&state->budget, per_minute, core->now);
 }
 
 void schedule_apply_options(struct core *core)
@@ -56,7 +70,7 @@ void schedule_apply_options(struct core *core)
     for (unsigned i = 0; i < sizeof discover / sizeof *discover; i++)
         lanes_set_group(&core->discover, i, discover[i]);
     for (int i = 0; i < LANE_KIND_COUNT; i++)
-        budget_set_rate(&core->lanes[i].budget, requests_per_minute(options, i), core->now);
+        set_limit(core, i, requests_per_minute(options, i));
 }
 
 /* ---- sending ---- */
@@ -304,23 +318,19 @@ void schedule_withdraw(struct core *core, token_id id)
     }
 }
 
-/* Refusals and unusable answers are matters of the lane; the others are the breaker's. One strike
- * for all that were under way when the trouble began, not one each. */
+/* Refusals and unusable answers are matters of the lane; the others are the breaker's. */
 static void strike(struct core *core, const struct request *request, const struct event *event)
 {
-    struct lane_state *lane = &core->lanes[request->lane];
+    struct budget *budget = &core->lanes[request->lane].budget;
     enum feed_outcome outcome = event->answer.outcome;
-    bool refused = outcome == FEED_RATE_LIMITED || outcome == FEED_FORBIDDEN;
-    if (!refused && breaker_verdict(outcome) != VERDICT_DOUBTFUL)
-        return;
-    if (request->sent_at.us < lane->struck_at.us) {
-        budget_rest(&lane->budget, core->now, event->answer.retry_after);
-        return;
+    struct budget_rest rest = {event->answer.retry_after, DOUBTFUL_REST_FIRST, DOUBTFUL_REST_MOST};
+    if (outcome == FEED_RATE_LIMITED || outcome == FEED_FORBIDDEN) {
+        rest.first = outcome == FEED_FORBIDDEN ? FORBIDDEN_REST_FIRST : REFUSED_REST_FIRST;
+        rest.most = REFUSED_REST_MOST;
+        budget_refused(budget, request->sent_at, &rest, core->now);
+    } else if (breaker_verdict(outcome) == VERDICT_DOUBTFUL) {
+        budget_strike(budget, request->sent_at, &rest, core->now);
     }
-    lane->struck_at = core->now;
-    budget_strike(&lane->budget, core->now, event->answer.retry_after,
-                  refused ? REFUSED_REST_FIRST : DOUBTFUL_REST_FIRST,
-                  refused ? REFUSED_REST_MOST : DOUBTFUL_REST_MOST);
 }
 
 static void measure_latency(struct lane_state *lane, duration latency)
@@ -463,7 +473,7 @@ void schedule_on_answer(struct core *core, const struct event *event)
     breaker_ended(core, request, event->answer.outcome, event->answer.retry_after);
     if (event->answer.outcome == FEED_OK) {
         measure_latency(lane, event->answer.latency);
-        budget_succeed(&lane->budget);
+        budget_succeed(&lane->budget, request->sent_at, core->now);
         stats->last_ok_at = core->now;
         take_answer(core, request, event);
     } else {
@@ -492,6 +502,51 @@ void schedule_cancel_overdue(struct core *core)
         answer_wants(core, request, FEED_CANCELLED);
         free_request(core, request);
     }
+}
+
+/* Tells what is learnt of a limit when it changed, and now and then, since what is known grows old.
+ */
+static void tell_limit(struct core *core, enum lane_kind lane)
+{
+    struct lane_state *state = &core->lanes[lane];
+    const struct limit *limit = &state->budget.limit;
+    double known = limit->is_learned ? limit_learned(limit) : limit->ceiling;
+    bool is_changed = known < LIMIT_TOLD_BELOW * state->limit_told ||
+                      known > LIMIT_TOLD_ABOVE * state->limit_told ||
+                      (known == limit->ceiling && known != state->limit_told);
+    bool is_old =
+        limit->is_learned && instant_diff(core->now, state->limit_told_at).us > LIMIT_TOLD_EVERY.us;
+    if ((!is_changed && !is_old) || core_room(core) == 0)
+        return;
+    struct action *action = core_act(core, ACTION_LIMIT);
+    action->limit.lane = lane;
+    action->limit.before = state->limit_told;
+    action->limit.per_minute = known;
+    action->limit.configured = limit->ceiling;
+    state->limit_told = known;
+    state->limit_told_at = core->now;
+}
+
+void schedule_learn(struct core *core)
+{
+    for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
+        budget_grow(&core->lanes[lane].budget, core->now);
+        tell_limit(core, lane);
+    }
+}
+
+/* What was learnt under another configuration says nothing under this one. */
+void schedule_on_limit_known(struct core *core, const struct event *event)
+{
+    struct lane_state *state = &core->lanes[event->limit_known.lane];
+    struct budget *budget = &state->budget;
+    if (event->limit_known.configured != budget->limit.ceiling)
+        return;
+    duration age = instant_diff(core->now, event->limit_known.at);
+    budget_recall(budget, event->limit_known.per_minute, age, core->now);
+    state->limit_told =
+        budget->limit.is_learned ? limit_learned(&budget->limit) : budget->limit.ceiling;
+    state->limit_told_at = core->now;
 }
 
 void schedule_look_ahead(struct core *core)

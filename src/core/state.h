@@ -52,7 +52,8 @@ struct want {
 
 struct lane_state {
     struct budget budget;
-    instant struck_at;
+    double limit_told; /* what is known of the upstream's limit, as ACTION_LIMIT told it last */
+    instant limit_told_at;
     instant data_at;   /* the last answer that said anything about anybody */
     double latency_s;  /* smoothed */
     double token_cost; /* addresses a token, smoothed */
@@ -134,6 +135,8 @@ void schedule_send(struct core *core);
 void schedule_on_answer(struct core *core, const struct event *event);
 void schedule_cancel_overdue(struct core *core);
 void schedule_look_ahead(struct core *core);
+void schedule_learn(struct core *core); /* once a second */
+void schedule_on_limit_known(struct core *core, const struct event *event);
 instant schedule_deadline(struct core *core);
 const struct request *schedule_find(const struct core *core, uint64_t handle);
 /* What is under way about this token is not listened to any more. */

@@ -172,6 +172,8 @@ static void on_token_durable(void *context, token_id id, uint64_t tag)
 
 static void on_setting_durable(void *context, uint64_t tag)
 {
+    if (tag == LIMIT_TAG)
+        return;
     struct reply reply = {.result = RESULT_DONE, .tag = tag};
     engine_reply(context, &reply);
 }

@@ -29,6 +29,14 @@ struct load_watch {
     uint64_t looks;
 };
 
+#define LIMIT_TAG UINT64_MAX /* of writes that nobody waits for */
+
+/* What was learnt of one lane's limit; 0 a minute: nothing. */
+struct known_limit {
+    double per_minute, configured;
+    instant at;
+};
+
 struct engine {
     uv_loop_t loop;
     struct options options; /* in force */
@@ -57,8 +65,9 @@ struct engine {
     unsigned closing; /* parts whose handles are still to be closed */
     bool memory_is_short;
     bool export_failed;
-    uint64_t export_done;       /* a run that has ended and is to be told of; 0: none */
-    bool is_stretched;          /* somebody is past the maximum age */
+    uint64_t export_done; /* a run that has ended and is to be told of; 0: none */
+    struct known_limit known_limits[LANE_KIND_COUNT]; /* at the start */
+    bool is_stretched;                                /* somebody is past the maximum age */
     uint64_t incident_kept;     /* the newest that the store has been told of */
     uint64_t failures_in_a_row; /* of requests */
     instant failure_told_at;
@@ -120,6 +129,16 @@ bool engine_keeps_out(struct engine *engine, const struct address *mint);
 /* perform.c */
 void engine_perform(struct engine *engine, const struct action *action);
 void engine_reply(struct engine *engine, const struct reply *reply);
+
+/* limits.c */
+void engine_perform_limit(struct engine *engine, const struct action *action);
+/* What the engine before us knew when it died; before anything is published. */
+void engine_inherit_limits(struct engine *engine);
+/* A setting of the store: true when it is one of these. What is older than what is known is not
+ * taken. */
+bool engine_take_limit(struct engine *engine, const char *name, const char *value);
+/* Tells the core. */
+void engine_recall_limits(struct engine *engine);
 
 /* commands.c */
 void engine_on_commands(uv_poll_t *poll, int status, int events);

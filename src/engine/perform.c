@@ -179,6 +179,9 @@ void engine_perform(struct engine *engine, const struct action *action)
     case ACTION_SUSPECT_CLEARED:
         engine_on_cleared(engine, action->suspect_cleared.id);
         return;
+    case ACTION_LIMIT:
+        engine_perform_limit(engine, action);
+        return;
     case ACTION_TRANSITION:
         perform_transition(engine, action);
         return;

@@ -45,14 +45,15 @@ static void publish_lanes(struct engine *engine, const struct core_stats *stats)
     for (int i = 0; i < LANE_KIND_COUNT; i++) {
         const struct lane_stats *from = &stats->lanes[i];
         struct page_lane *to = &engine->page->lanes[i];
-        uint64_t allowed;
-        memcpy(&allowed, &from->allowed_per_minute, sizeof allowed);
         put(&to->requests, from->requests);
         put(&to->addresses, from->addresses);
         for (int k = 0; k < FEED_OUTCOME_COUNT; k++)
             put(&to->outcomes[k], from->outcomes[k]);
         put(&to->in_flight, from->in_flight);
-        put(&to->allowed_per_minute_bits, allowed);
+        page_put_bits(&to->allowed_per_minute_bits, from->allowed_per_minute);
+        page_put_bits(&to->configured_per_minute_bits, from->configured_per_minute);
+        page_put_bits(&to->learned_per_minute_bits, from->learned_per_minute);
+        put(&to->sampled_at_us, (uint64_t)stats->sampled_at.us);
         put(&to->used_last_minute, from->used_last_minute);
         put(&to->latency_us, (uint64_t)from->latency.us);
         put(&to->deferred, from->deferred);

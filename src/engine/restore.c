@@ -70,6 +70,8 @@ bool restore_on_setting(void *context, const char *name, const char *value)
 {
     struct engine *engine = context;
     char why[OPTION_MESSAGE_SIZE];
+    if (engine_take_limit(engine, name, value))
+        return true;
     enum option_id id = option_find(name);
     bool known = id != OPTION_COUNT && (option_row(id)->flags & OPTION_SETTING);
     if (!known || options_set(&engine->options, name, value, OPTION_FROM_STORE, why) != OK)

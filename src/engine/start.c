@@ -220,12 +220,14 @@ static bool begin_work(struct engine *engine)
     engine_publish(engine);
     engine_start_timers(engine);
     tell_core(engine);
+    engine_recall_limits(engine);
     engine_arm(engine);
     return true;
 }
 
 bool engine_start(struct engine *engine)
 {
+    engine_inherit_limits(engine);
     engine->core_memory = malloc(core_size());
     if (engine->core_memory == NULL) {
         log_error(LOGGER, "no memory to start with");

@@ -37,6 +37,7 @@
     X(FLIGHT_FEATURE, "feature", "optional feature %w: %t")                                        \
     X(FLIGHT_STORE, "store", "store: %f to %t")                                                    \
     X(FLIGHT_SOURCE, "source", "source: %f to %t")                                                 \
+    X(FLIGHT_LIMIT, "limit", "the upstream's limit of %w %t: %n a minute")                         \
     X(FLIGHT_COMMAND, "command", "command %w (tag %n)")                                            \
     X(FLIGHT_HEALING, "healing", "healing: %t of %w (%n)")                                         \
     X(FLIGHT_CLOCK, "clock", "the wall clock was set by %d us")                                    \

@@ -43,6 +43,7 @@ static const char *const stage_names[] = {
 /* State 0 and state 1. */
 static const char *const pause_names[] = {"running", "paused"};
 static const char *const trouble_names[] = {"working", "failing"};
+static const char *const limit_names[] = {"rose", "fell"};
 
 const char *flight_kind_name(enum flight_kind kind)
 {
@@ -66,6 +67,7 @@ static const char *name_of_what(enum flight_kind kind, unsigned value)
         return process_name((enum page_process_id)value);
     case FLIGHT_REQUEST_SENT:
     case FLIGHT_REQUEST_ENDED:
+    case FLIGHT_LIMIT:
         return lane_kind_name((enum lane_kind)value);
     case FLIGHT_JOB:
         return job_name((enum job)value);
@@ -107,6 +109,8 @@ static const char *name_of_state(enum flight_kind kind, unsigned value)
     case FLIGHT_STORE:
     case FLIGHT_SOURCE:
         return NAME_AMONG(trouble_names, value);
+    case FLIGHT_LIMIT:
+        return NAME_AMONG(limit_names, value);
     case FLIGHT_HEALING:
         return NAME_AMONG(healing_names, value);
     default:

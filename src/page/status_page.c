@@ -83,6 +83,13 @@ static const struct {
 #undef X
 };
 
+static void set_lane_unknown(struct page_lane *lane)
+{
+    page_put_bits(&lane->allowed_per_minute_bits, NAN);
+    page_put_bits(&lane->configured_per_minute_bits, NAN);
+    page_put_bits(&lane->learned_per_minute_bits, NAN);
+}
+
 void status_page_init(struct status_page *page)
 {
     memset(page, 0, sizeof *page);
@@ -97,6 +104,8 @@ void status_page_init(struct status_page *page)
         page_put_bits(&page->load.signals[i].percent_bits, NAN);
     for (int i = 0; i < PAGE_LANES * PAGE_LIMITS; i++)
         page_put_bits(&page->lanes[i / PAGE_LIMITS].capacities_bits[i % PAGE_LIMITS], INFINITY);
+    for (int i = 0; i < PAGE_LANES; i++)
+        set_lane_unknown(&page->lanes[i]);
     options_init(&page->texts[0].options);
 }
 

@@ -208,7 +208,10 @@ struct page_lane {
     _Atomic uint64_t addresses; /* in these requests; 30 a request is full */
     _Atomic uint64_t outcomes[PAGE_OUTCOMES];
     _Atomic uint64_t in_flight;
-    _Atomic uint64_t allowed_per_minute_bits; /* double */
+    _Atomic uint64_t allowed_per_minute_bits;    /* double: the budget in force */
+    _Atomic uint64_t configured_per_minute_bits; /* double: the limit that a person gave */
+    _Atomic uint64_t learned_per_minute_bits;    /* double: the upstream's own; NaN: not below it */
+    _Atomic uint64_t sampled_at_us;              /* when these were in force */
     _Atomic uint64_t used_last_minute;
     _Atomic uint64_t latency_us;                   /* smoothed */
     _Atomic uint64_t deferred;                     /* past their target and not sent */

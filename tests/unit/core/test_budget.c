@@ -109,30 +109,54 @@ static void a_clock_that_goes_back_fills_nothing(void **state)
     assert_true(budget_ready_at(&budget, at(1.1)).us == at(1.1).us);
 }
 
+static instant strike(struct budget *budget, instant now, double asked_s)
+{
+    const struct budget_rest rest = {duration_s(asked_s), duration_s(5), duration_s(60)};
+    budget_strike(budget, now, &rest, now);
+    return budget_ready_at(budget, now);
+}
+
 static void rests(void **state)
 {
     (void)state;
-    duration first = duration_s(5), most = duration_s(60);
     static const double doubling[] = {5, 10, 20, 40, 60, 60};
     struct budget budget;
     budget_init(&budget, 300, START);
     instant now = at(10);
     for (size_t i = 0; i < sizeof doubling / sizeof *doubling; i++) {
-        budget_strike(&budget, now, duration_us(0), first, most);
-        assert_int_equal(instant_diff(budget_ready_at(&budget, now), now).us,
-                         duration_s(doubling[i]).us);
+        assert_int_equal(instant_diff(strike(&budget, now, 0), now).us, duration_s(doubling[i]).us);
         now = budget.rest_until;
         assert_true(budget_ready_at(&budget, now).us == now.us);
     }
-    budget_succeed(&budget);
-    budget_strike(&budget, now, duration_us(0), first, most);
-    assert_int_equal(instant_diff(budget.rest_until, now).us, duration_s(5).us);
+    budget_succeed(&budget, instant_add(now, duration_s(-1)), now); /* sent before: says nothing */
+    assert_int_equal(instant_diff(strike(&budget, now, 0), now).us, duration_s(5).us);
+}
 
-    /* As long as it was asked to, longer than the ceiling too; never shorter than promised. */
-    budget_strike(&budget, now, duration_s(90), first, most);
-    assert_int_equal(instant_diff(budget.rest_until, now).us, duration_s(90).us);
-    budget_strike(&budget, now, duration_s(1), first, most);
-    assert_int_equal(instant_diff(budget.rest_until, now).us, duration_s(90).us);
+static void rests_as_long_as_asked(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 300, START);
+    /* Longer than the ceiling too; never shorter than promised; for a day it is an hour. */
+    static const struct {
+        double asked_s, rests_s;
+    } rows[] = {{90, 90}, {1, 90}, {86400, 3600}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(instant_diff(strike(&budget, at(1), rows[i].asked_s), at(1)).us,
+                         duration_s(rows[i].rests_s).us);
+}
+
+static void what_was_under_way_is_one_strike(void **state)
+{
+    (void)state;
+    const struct budget_rest rest = {{0}, duration_s(1), duration_s(60)};
+    struct budget budget;
+    budget_init(&budget, 300, START);
+    budget_strike(&budget, at(1), &rest, at(2));
+    budget_strike(&budget, at(1.5), &rest, at(2.5));
+    assert_int_equal(budget.rest_until.us, at(3).us);
+    budget_strike(&budget, at(3), &rest, at(4));
+    assert_int_equal(budget.rest_until.us, at(6).us);
 }
 
 static void many_strikes_stay_at_the_ceiling(void **state)
@@ -141,8 +165,30 @@ static void many_strikes_stay_at_the_ceiling(void **state)
     struct budget budget;
     budget_init(&budget, 300, START);
     for (int i = 0; i < 100000; i++)
-        budget_strike(&budget, START, duration_us(0), duration_ms(250), duration_s(2));
-    assert_int_equal(instant_diff(budget.rest_until, START).us, duration_s(2).us);
+        strike(&budget, START, 0);
+    assert_int_equal(instant_diff(budget.rest_until, START).us, duration_s(60).us);
+}
+
+/* 20 a minute have no room again within a second, however the upstream counts. */
+static void a_slow_budget_rests_longer(void **state)
+{
+    (void)state;
+    const struct budget_rest rest = {{0}, duration_s(1), duration_s(60)};
+    struct budget budget;
+    budget_init(&budget, 20, START);
+    budget_refused(&budget, START, &rest, START);
+    assert_in_range(instant_diff(budget.rest_until, START).us, 6000000, 8000000);
+}
+
+/* What is saved up over a rest would come in a burst. */
+static void after_a_rest_one_goes_first(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 300, START);
+    instant ready = strike(&budget, START, 30);
+    budget_take(&budget, ready);
+    assert_in_range(instant_diff(budget_ready_at(&budget, ready), ready).us, 190000, 210000);
 }
 
 static void a_rate_changes_and_keeps_what_was_saved(void **state)
@@ -201,6 +247,10 @@ int main(void)
         cmocka_unit_test(a_pause_saves_up_a_burst_and_no_more),
         cmocka_unit_test(a_clock_that_goes_back_fills_nothing),
         cmocka_unit_test(rests),
+        cmocka_unit_test(rests_as_long_as_asked),
+        cmocka_unit_test(what_was_under_way_is_one_strike),
+        cmocka_unit_test(a_slow_budget_rests_longer),
+        cmocka_unit_test(after_a_rest_one_goes_first),
         cmocka_unit_test(many_strikes_stay_at_the_ceiling),
         cmocka_unit_test(a_rate_changes_and_keeps_what_was_saved),
         cmocka_unit_test(the_lower_of_limit_and_ceiling_is_in_force),
