@@ -12,14 +12,13 @@
 /* A slow limit has no room again before some requests' time has passed, however it counts. */
 #define REST_REQUESTS 2.0
 
-/* A minute that begins with what was saved up must not see more than the limit either. */
 static void apply_rate(struct budget *budget)
 {
     double per_minute = budget->limit.per_minute;
     budget->burst = per_minute < BUDGET_BURST_FROM
                         ? 1
                         : fmax(BUDGET_BURST_MIN, per_minute / 60 * BUDGET_BURST_SECONDS);
-    budget->upstream = (per_minute + 1 - budget->burst) / 60;
+    budget->upstream = per_minute / 60;
     budget->per_second = fmin(budget->upstream, budget->ceiling);
     budget->level = fmin(budget->level, budget->burst);
 }
