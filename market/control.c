@@ -251,6 +251,24 @@ static void graduate(struct control *control, const struct http_request *request
     take_json(reply, &json);
 }
 
+static void set_limit(struct control *control, const struct http_request *request,
+                      struct http_reply *reply)
+{
+    uint32_t per_minute = 0;
+    struct json json = {0};
+    if (request->query(request, "rpm") == NULL ||
+        !read_count(request, "rpm", CONTROL_LIMIT_MAX, &per_minute)) {
+        reply_problem(reply, 400, "\"rpm\" must be a number up to 1000000000");
+        return;
+    }
+    control->limits->per_minute = per_minute;
+    log_info("market", "another limit", LOG_INT("rpm", per_minute));
+    json_object_open(&json, NULL);
+    json_put_int(&json, "rpm", per_minute);
+    json_object_close(&json);
+    take_json(reply, &json);
+}
+
 static void list_mints(const struct control *control, const struct http_request *request,
                        struct http_reply *reply)
 {
@@ -285,6 +303,8 @@ void control_answer(struct control *control, const struct http_request *request,
         answer_fault(control, request, request->path + 7, reply);
     else if (strcmp(request->path, "/graduate") == 0 && strcmp(request->method, "POST") == 0)
         graduate(control, request, reply);
+    else if (strcmp(request->path, "/limit") == 0 && strcmp(request->method, "POST") == 0)
+        set_limit(control, request, reply);
     else if (strcmp(request->path, "/stats") == 0 && is_get)
         show_stats(control, reply);
     else if (strcmp(request->path, "/mints") == 0 && is_get)
@@ -292,5 +312,5 @@ void control_answer(struct control *control, const struct http_request *request,
     else if (strcmp(request->path, "/health") == 0 && is_get)
         reply_problem(reply, 200, NULL);
     else
-        reply_problem(reply, 404, "there are /fault, /stats, /graduate, /mints and /health");
+        reply_problem(reply, 404, "there are /fault, /limit, /stats, /graduate, /mints and /health");
 }

@@ -121,6 +121,7 @@ static bool create_parts(struct market *market)
                                   .replay_per_s = settings->replay_per_s});
     market->control = (struct control){.model = market->model,
                                        .faults = &market->faults,
+                                       .limits = &market->limits,
                                        .stats = &market->stats,
                                        .stream = market->stream,
                                        .time = time};

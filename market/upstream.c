@@ -45,7 +45,7 @@ static void reply_error(struct http_reply *reply, int status)
 /* Retry-After is absent, 0 or seconds, as the real one's is. */
 static void reply_limited(struct http_reply *reply, uint64_t chance, int retry_after_s)
 {
-    static const char *const usual[] = {NULL, "0", NULL, "1", "30"};
+    static const char *const usual[] = {NULL, "0", NULL, "1", "3"};
     const char *value = usual[chance % (sizeof usual / sizeof usual[0])];
     reply_text(reply, 429, TEXT_TYPE, "error code: 1015");
     if (retry_after_s >= 0) {
