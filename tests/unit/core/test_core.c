@@ -2326,11 +2326,11 @@ static void what_was_deferred_goes_in_the_order_of_the_index(void **state)
     change_option("refresh_requests_per_minute", "120");
     run_until(14);
     expect_trace("   10.42  refresh C\n"
-                 "   10.93  refresh E\n"
-                 "   11.43  refresh F\n"
-                 "   11.93  refresh G\n"
-                 "   12.44  refresh D\n"
-                 "   12.94  refresh A\n");
+                 "   10.92  refresh E\n"
+                 "   11.42  refresh F\n"
+                 "   11.92  refresh G\n"
+                 "   12.42  refresh D\n"
+                 "   12.92  refresh A\n");
     assert_int_equal(core_stats(world.core)->groups[GROUP_HOT].deferred, 0);
 }
 

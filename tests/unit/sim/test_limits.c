@@ -145,8 +145,9 @@ static void a_limit_that_is_as_configured(void **state)
                                   .limiter = (enum limiter_kind)kind,
                                   .limits = {{0, 300}}};
         configure("300");
+        set_option("budget_headroom_percent", "2");
         run(&setup);
-        expect_learnt(&setup, 0, 30, 300, 0.98);
+        expect_learnt(&setup, 0, 30, 300, 0.97);
         assert_true(isnan(result.stats.lanes[LANE_REFRESH].learned_per_minute));
     }
 }
