@@ -279,7 +279,7 @@ static void test_sentences(void **state)
         {{FLIGHT_PROCESS, 0, PROCESS_ENGINE, PROCESS_STARTING, PROCESS_RUNNING, 4711, NULL},
          "engine: starting to running (pid 4711)"},
         {{FLIGHT_START, 0, PROCESS_ENGINE, 0, STAGE_TABLE, 12, NULL},
-         "engine start: tokens in their lanes (pid 12)"},
+         "engine start: all tokens in their lanes (pid 12)"},
         {{FLIGHT_REQUEST_SENT, 0, LANE_REFRESH, 0, 30, 7, &some_mint},
          "request 7 sent in refresh, 30 addresses, first "
          "4wBqdyVLMGTKbKcoyRpuTrcVt8oQxwqd7DH1SoFLTGT"},
