@@ -191,7 +191,7 @@ void capacity_plan(struct core *core)
 {
     struct needs needs = {.tokens = 0};
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
-        needs.requests[lane] = fmin(need_of(core, lane, 0), core->lanes[lane].budget.limit);
+        needs.requests[lane] = fmin(need_of(core, lane, 0), core->lanes[lane].budget.upstream);
         needs.tokens += needs.requests[lane] * tokens_a_request(core, lane);
     }
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
