@@ -29,7 +29,7 @@ struct request {
     enum lane_kind kind;
     size_t addresses;
     char url[DEXSCREENER_URL_SIZE];
-    struct transfer transfer;
+    struct transfer *transfer; /* its own while it runs and until it is told, else feed->none */
     enum feed_outcome outcome; /* of the transfer */
     instant finished_at;
     TAILQ_ENTRY(request) link;
@@ -54,6 +54,10 @@ struct feed {
     size_t counts[REQUEST_STATE_COUNT];
     size_t requests_max; /* in all states */
     size_t running_max;
+
+    /* The one used last is used next: what it holds is in the cache. */
+    SLIST_HEAD(, transfer) spare_transfers;
+    struct transfer none; /* of who waits, or never ran */
 
     struct answer_parser *parser;
     struct parsed_answer parsed;
@@ -85,16 +89,46 @@ static void move(struct request *request, enum request_state state)
 static void finish(struct request *request, enum feed_outcome outcome)
 {
     if (request->state == REQUEST_RUNNING)
-        request->feed->stats.bytes_received += request->transfer.wire_bytes;
+        request->feed->stats.bytes_received += request->transfer->wire_bytes;
     request->outcome = outcome;
     request->finished_at = clock_now();
     move(request, REQUEST_FINISHED);
 }
 
-static void release(struct request *request)
+/* NULL: no memory. */
+static struct transfer *take_transfer(struct feed *feed)
 {
-    transfer_finish(&request->transfer);
-    free(request);
+    struct transfer *transfer = SLIST_FIRST(&feed->spare_transfers);
+    if (transfer != NULL) {
+        SLIST_REMOVE_HEAD(&feed->spare_transfers, link);
+        return transfer;
+    }
+    transfer = calloc(1, sizeof(*transfer));
+    if (transfer == NULL || transfer_init(transfer, &feed->settings) == OK)
+        return transfer;
+    transfer_finish(transfer);
+    free(transfer);
+    return NULL;
+}
+
+static void give_back_transfer(struct request *request)
+{
+    struct feed *feed = request->feed;
+    if (request->transfer != &feed->none)
+        SLIST_INSERT_HEAD(&feed->spare_transfers, request->transfer, link);
+    else
+        transfer_forget(&feed->none); /* why it could not start, when there was no memory */
+    request->transfer = &feed->none;
+}
+
+static void free_transfers(struct feed *feed)
+{
+    struct transfer *transfer;
+    while ((transfer = SLIST_FIRST(&feed->spare_transfers)) != NULL) {
+        SLIST_REMOVE_HEAD(&feed->spare_transfers, link);
+        transfer_finish(transfer);
+        free(transfer);
+    }
 }
 
 static size_t count_all(const struct feed *feed)
@@ -117,10 +151,7 @@ static enum err take_request(struct feed *feed, struct request **out)
     if (request == NULL)
         return ERR_NO_MEMORY;
     request->feed = feed;
-    if (transfer_init(&request->transfer, &feed->settings, request) != OK) {
-        release(request);
-        return ERR_NO_MEMORY;
-    }
+    request->transfer = &feed->none;
     TAILQ_INSERT_TAIL(&feed->lists[REQUEST_IDLE], request, link);
     feed->counts[REQUEST_IDLE]++;
     *out = request;
@@ -175,7 +206,7 @@ static enum feed_outcome parse(struct feed *feed, const struct content *content)
 
 static enum feed_outcome judge(struct request *request, struct content *content)
 {
-    const struct transfer *transfer = &request->transfer;
+    const struct transfer *transfer = request->transfer;
     *content = (struct content){transfer->body, 0};
     if (request->outcome == FEED_CANCELLED || transfer->status == 0)
         return request->outcome;
@@ -212,8 +243,8 @@ static void say_excerpt(struct feed *feed, const struct content *content)
 static void say_libcurl(struct feed *feed, const struct request *request)
 {
     char sentence[EXCERPT_SIZE];
-    text_copy(sentence, sizeof(sentence), request->transfer.error,
-              strnlen(request->transfer.error, sizeof(request->transfer.error)));
+    text_copy(sentence, sizeof(sentence), request->transfer->error,
+              strnlen(request->transfer->error, sizeof(request->transfer->error)));
     say(feed, "%s", sentence);
 }
 
@@ -243,9 +274,9 @@ static void say_reason(struct feed *feed, const struct request *request, enum fe
     default:
         break;
     }
-    if (request->transfer.status == 0 || request->outcome == outcome)
+    if (request->transfer->status == 0 || request->outcome == outcome)
         return say_libcurl(feed, request);
-    say(feed, "HTTP status %d", request->transfer.status);
+    say(feed, "HTTP status %d", request->transfer->status);
     say_excerpt(feed, content);
 }
 
@@ -266,7 +297,7 @@ static const char *describe(struct feed *feed, const struct request *request,
 
 static duration latency_of(const struct request *request)
 {
-    const struct transfer *transfer = &request->transfer;
+    const struct transfer *transfer = request->transfer;
     if (instant_is_never(transfer->started_at))
         return duration_us(0);
     return instant_diff(request->finished_at, instant_is_never(transfer->sent_at)
@@ -284,9 +315,9 @@ static void tell(struct request *request)
     struct feed_answer answer = {
         .request = request->id,
         .outcome = outcome,
-        .http_status = request->transfer.status,
-        .has_retry_after = request->transfer.has_retry_after,
-        .retry_after = request->transfer.retry_after,
+        .http_status = request->transfer->status,
+        .has_retry_after = request->transfer->has_retry_after,
+        .retry_after = request->transfer->retry_after,
         .latency = latency_of(request),
         .body_bytes = content.length,
         .parsed = outcome == FEED_OK ? &feed->parsed : NULL,
@@ -301,6 +332,7 @@ static void tell_finished(struct feed *feed)
     struct request *request;
     while (!feed->is_closing && (request = TAILQ_FIRST(&feed->lists[REQUEST_FINISHED])) != NULL) {
         tell(request);
+        give_back_transfer(request);
         move(request, REQUEST_IDLE);
     }
     if (!feed->is_closing)
@@ -319,10 +351,11 @@ static void tell_soon(struct feed *feed)
 
 static void on_transfer_done(void *context, CURL *easy, CURLcode code)
 {
-    struct request *request = NULL;
+    struct transfer *transfer = NULL;
     (void)context;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&request);
-    finish(request, transfer_judge(&request->transfer, code));
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
+    struct request *request = transfer->owner;
+    finish(request, transfer_judge(transfer, code));
     tell_finished(request->feed);
 }
 
@@ -331,7 +364,7 @@ static void on_transfer_done(void *context, CURL *easy, CURLcode code)
 static bool is_overdue(const struct request *request, instant now, duration timeout,
                        duration *remaining)
 {
-    const struct transfer *transfer = &request->transfer;
+    const struct transfer *transfer = request->transfer;
     if (instant_is_never(transfer->sent_at) || transfer_has_first_byte(transfer))
         return false;
     duration left = instant_diff(instant_add(transfer->sent_at, timeout), now);
@@ -350,7 +383,7 @@ static void on_first_byte_timer(uv_timer_t *timer)
     while (request != NULL) {
         struct request *next = TAILQ_NEXT(request, link);
         if (is_overdue(request, now, timeout, &remaining)) {
-            curl_loop_remove(feed->curl_loop, request->transfer.easy);
+            curl_loop_remove(feed->curl_loop, request->transfer->easy);
             finish(request, FEED_FIRST_BYTE_TIMEOUT);
         }
         request = next;
@@ -386,17 +419,27 @@ static const char *target_of(const char *url)
     return path != NULL ? path : "/";
 }
 
+static enum err run_transfer(struct request *request)
+{
+    struct feed *feed = request->feed;
+    struct transfer *transfer = take_transfer(feed);
+    if (transfer == NULL)
+        return ERR_NO_MEMORY;
+    request->transfer = transfer;
+    transfer->owner = request;
+    const char *target = feed->settings.base_url != NULL ? target_of(request->url) : request->url;
+    enum err err = transfer_prepare(transfer, target);
+    return err == OK ? curl_loop_add(feed->curl_loop, transfer->easy) : err;
+}
+
 static void start(struct request *request)
 {
     struct feed *feed = request->feed;
     move(request, REQUEST_RUNNING);
-    const char *target = feed->settings.base_url != NULL ? target_of(request->url) : request->url;
-    enum err err = transfer_prepare(&request->transfer, target);
-    if (err == OK)
-        err = curl_loop_add(feed->curl_loop, request->transfer.easy);
+    enum err err = run_transfer(request);
     if (err == OK)
         return;
-    snprintf(request->transfer.error, sizeof(request->transfer.error), "not started: %s",
+    snprintf(request->transfer->error, sizeof(request->transfer->error), "not started: %s",
              err_text(err));
     finish(request, FEED_UNREACHABLE);
     tell_soon(feed);
@@ -424,7 +467,6 @@ enum err feed_send(struct feed *feed, enum lane_kind kind, const struct address 
     request->id = id;
     request->kind = kind;
     request->addresses = count;
-    transfer_forget(&request->transfer);
     feed->stats.requests++;
     move(request, REQUEST_WAITING);
     start_waiting(feed);
@@ -449,7 +491,7 @@ void feed_cancel(struct feed *feed, uint64_t id)
     if (request == NULL)
         return;
     if (request->state == REQUEST_RUNNING)
-        curl_loop_remove(feed->curl_loop, request->transfer.easy);
+        curl_loop_remove(feed->curl_loop, request->transfer->easy);
     finish(request, FEED_CANCELLED);
     tell_soon(feed);
 }
@@ -468,9 +510,11 @@ static void free_feed(struct feed *feed)
         struct request *request;
         while ((request = TAILQ_FIRST(&feed->lists[state])) != NULL) {
             TAILQ_REMOVE(&feed->lists[state], request, link);
-            release(request);
+            give_back_transfer(request);
+            free(request);
         }
     }
+    free_transfers(feed);
     curl_slist_free_all(feed->settings.headers);
     answer_parser_destroy(feed->parser);
     gunzip_finish(&feed->gunzip);
@@ -570,6 +614,8 @@ struct feed *feed_create(uv_loop_t *loop, const struct options *options,
     }
     feed->options = *options;
     feed->listener = *listener;
+    SLIST_INIT(&feed->spare_transfers);
+    transfer_forget(&feed->none);
     for (int state = 0; state < REQUEST_STATE_COUNT; state++)
         TAILQ_INIT(&feed->lists[state]);
     if (dexscreener_base_init(&feed->base, options, why) != OK) {
@@ -597,7 +643,7 @@ void feed_destroy(struct feed *feed, void (*on_closed)(void *context))
     feed->on_closed = on_closed;
     feed->open_parts = 3;
     TAILQ_FOREACH(request, &feed->lists[REQUEST_RUNNING], link)
-    curl_loop_remove(feed->curl_loop, request->transfer.easy);
+    curl_loop_remove(feed->curl_loop, request->transfer->easy);
     uv_close((uv_handle_t *)&feed->tell_timer, on_timer_closed);
     uv_close((uv_handle_t *)&feed->first_byte_timer, on_timer_closed);
     curl_loop_destroy(feed->curl_loop, on_part_closed, feed);

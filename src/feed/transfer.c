@@ -128,7 +128,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 static void set_callbacks(struct transfer *transfer)
 {
     CURL *easy = transfer->easy;
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer->owner);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -183,10 +183,9 @@ static void set_limits(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 }
 
-enum err transfer_init(struct transfer *transfer, const struct transfer_settings *settings,
-                       void *owner)
+enum err transfer_init(struct transfer *transfer, const struct transfer_settings *settings)
 {
-    *transfer = (struct transfer){.settings = settings, .owner = owner};
+    *transfer = (struct transfer){.settings = settings};
     transfer->easy = curl_easy_init();
     if (transfer->easy == NULL)
         return ERR_NO_MEMORY;

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #define TRANSFER_ENCODING_SIZE 24
 
@@ -43,7 +44,8 @@ struct transfer_settings {
 struct transfer {
     CURL *easy;
     const struct transfer_settings *settings;
-    void *owner;
+    void *owner; /* whom it runs for */
+    SLIST_ENTRY(transfer) link;
 
     char *body; /* as it came; `length` bytes and the padding */
     size_t length;
@@ -63,9 +65,9 @@ struct transfer {
     char error[CURL_ERROR_SIZE]; /* libcurl's sentence; "" none */
 };
 
-/* `settings` and `owner` must outlive it; CURLOPT_PRIVATE is `owner`. ERR_NO_MEMORY. */
-enum err transfer_init(struct transfer *transfer, const struct transfer_settings *settings,
-                       void *owner) MUST_CHECK;
+/* `settings` must outlive it; CURLOPT_PRIVATE is the transfer. ERR_NO_MEMORY. */
+enum err transfer_init(struct transfer *transfer,
+                       const struct transfer_settings *settings) MUST_CHECK;
 void transfer_finish(struct transfer *transfer);
 
 /* Forgets the last reply. */
