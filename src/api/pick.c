@@ -34,7 +34,9 @@ struct filter {
 
 static uint32_t is_listed(const struct filter *filter, unsigned status, float score)
 {
-    uint32_t is_wanted = (status < TOKEN_STATUS_COUNT) & (filter->statuses >> (status & 31));
+    uint32_t is_wanted = ((status == TOKEN_MONITORING) & filter->statuses) |
+                         ((status == TOKEN_ACTIVE) & filter->statuses >> TOKEN_ACTIVE) |
+                         ((status == TOKEN_ARCHIVED) & filter->statuses >> TOKEN_ARCHIVED);
     uint32_t is_good = (status == TOKEN_ACTIVE) | (score >= filter->min_score) |
                        (filter->takes_unknown & isnan(score));
     return is_wanted & is_good;
@@ -89,27 +91,63 @@ static void window_add(struct window *window, pick_key key)
         window->bound = window->keys[0];
 }
 
+/* Some tokens in the order of their ids, as one of them after the other is compared with the
+ * window: loops without branches, which a compiler does several at a time. */
+struct scan_block {
+    uint32_t count;
+    uint8_t statuses[SCAN_BLOCK];
+    float scores[SCAN_BLOCK];
+    uint32_t ranks[SCAN_BLOCK];
+    uint32_t listed[SCAN_BLOCK]; /* 0 or 1 */
+};
+
+/* Returns how many are listed. */
+static uint32_t rank_block(struct scan_block *block, const struct filter *filter,
+                           enum pick_sort sort)
+{
+    const struct filter wanted = *filter;
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < block->count; i++) {
+        block->ranks[i] = score_rank(block->scores[i], sort);
+        block->listed[i] = is_listed(&wanted, block->statuses[i], block->scores[i]);
+        total += block->listed[i];
+    }
+    return total;
+}
+
+/* Once the window is full, hardly any block has one that belongs into it. */
+static bool has_candidate(const struct scan_block *block, const struct window *window)
+{
+    uint32_t worst = (uint32_t)(window->bound >> 32), candidates = 0;
+    for (uint32_t i = 0; i < block->count; i++)
+        candidates += block->listed[i] & (block->ranks[i] <= worst);
+    return candidates > 0;
+}
+
+static void take_candidates(const struct scan_block *block, token_id first, struct window *window)
+{
+    for (uint32_t i = 0; i < block->count; i++) {
+        pick_key key = (pick_key)block->ranks[i] << 32 | (first + i);
+        if (block->listed[i] & (key < window->bound))
+            window_add(window, key);
+    }
+}
+
 static uint32_t scan(const struct token_table *table, uint32_t count,
                      const struct pick_query *query, struct window *window)
 {
     struct filter filter = {.statuses = query->statuses,
                             .min_score = (float)query->min_score,
                             .takes_unknown = query->min_score <= 0};
-    uint8_t statuses[SCAN_BLOCK];
-    float scores[SCAN_BLOCK];
+    struct scan_block block;
     uint32_t total = 0;
-    for (uint32_t done = 0; done < count;) {
-        uint32_t block = count - done < SCAN_BLOCK ? count - done : SCAN_BLOCK;
+    for (uint32_t done = 0; done < count; done += block.count) {
+        block.count = count - done < SCAN_BLOCK ? count - done : SCAN_BLOCK;
         pulse();
-        token_columns_read(table, done + 1, block, statuses, scores);
-        for (uint32_t i = 0; i < block; i++) {
-            uint32_t listed = is_listed(&filter, statuses[i], scores[i]);
-            pick_key key = (pick_key)score_rank(scores[i], query->sort) << 32 | (done + 1 + i);
-            total += listed;
-            if (listed & (key < window->bound))
-                window_add(window, key);
-        }
-        done += block;
+        token_columns_read(table, done + 1, block.count, block.statuses, block.scores);
+        total += rank_block(&block, &filter, query->sort);
+        if (has_candidate(&block, window))
+            take_candidates(&block, done + 1, window);
     }
     return total;
 }
