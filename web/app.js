@@ -92,8 +92,16 @@ function showFeed(live) {
   else setState("state-feed", "good", "Answers come in." + failure);
 }
 
+// A busy machine is no trouble while the engine keeps up.
+function loadLevel(load) {
+  if (load.level == null) return null;
+  if (load.keeps_up && load.scale === 1) return "good";
+  return load.level === "minimal" ? "bad" : "warn";
+}
+
 function showStates(live) {
   showFeed(live);
+  setState("state-load", loadLevel(live.load), live.load.why);
   setState("state-source", live.source.live ? "good" : live.source.live === false ? "warn" : null, live.source.message);
   setState("state-store", live.store.ok ? "good" : live.store.ok === false ? "bad" : null, live.store.message);
 }

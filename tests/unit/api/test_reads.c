@@ -546,6 +546,18 @@ static void test_resources(void **state)
     json_decref(json);
 }
 
+/* What is unknown has no sample: a 0 would be a lie. */
+static void test_unknown_readings_are_left_out(void **state)
+{
+    (void)state;
+    begin_load();
+    put_reading(READING_DISK_FREE, 0);
+    struct answer_read answer = http_ask(&world, "GET", "/metrics", NULL, NULL);
+    assert_null(strstr(answer.body, "\nmoonwatch_load_disk_ratio "));
+    assert_non_null(strstr(answer.body, "\nmoonwatch_load_disk_free_bytes 0\n"));
+    http_free(&answer);
+}
+
 static void expect_why(const char *says)
 {
     json_t *json = get("/health/priority");
@@ -701,6 +713,8 @@ static void test_live(void **state)
     (void)state;
     json_t *json = get("/app/live.json");
     assert_int_equal(json_array_size(json_object_get(json, "tokens")), 6);
+    assert_keys(json_object_get(json, "load"),
+                "level since scale deferral keeps_up why sampled_at");
     json_decref(json);
     json = get("/app/live.json?search=t3");
     assert_int_equal(json_array_size(json_object_get(json, "tokens")), 1);
@@ -817,10 +831,10 @@ int main(void)
         cmocka_unit_test(test_settings),      cmocka_unit_test(test_notarb),
         cmocka_unit_test(test_freshness),     cmocka_unit_test(test_ready),
         cmocka_unit_test(test_resources),     cmocka_unit_test(test_resources_unknown),
-        cmocka_unit_test(test_priority),      cmocka_unit_test(test_metrics),
-        cmocka_unit_test(test_live),          cmocka_unit_test(test_not_found),
-        cmocka_unit_test(test_method),        cmocka_unit_test(test_page),
-        cmocka_unit_test(test_head),
+        cmocka_unit_test(test_priority),      cmocka_unit_test(test_unknown_readings_are_left_out),
+        cmocka_unit_test(test_metrics),       cmocka_unit_test(test_live),
+        cmocka_unit_test(test_not_found),     cmocka_unit_test(test_method),
+        cmocka_unit_test(test_page),          cmocka_unit_test(test_head),
     };
     return cmocka_run_group_tests_name("reads", tests, start, stop);
 }
