@@ -312,5 +312,6 @@ void control_answer(struct control *control, const struct http_request *request,
     else if (strcmp(request->path, "/health") == 0 && is_get)
         reply_problem(reply, 200, NULL);
     else
-        reply_problem(reply, 404, "there are /fault, /limit, /stats, /graduate, /mints and /health");
+        reply_problem(reply, 404,
+                      "there are /fault, /limit, /stats, /graduate, /mints and /health");
 }

@@ -5,10 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-#define LEAST          1.0  /* a minute */
-#define DIP             0.025 /* after a refusal; all in all it costs 2 % of what is allowed */
-#define RISE           0.03 /* above the plateau at phase 1 */
-#define PASSED_PHASE   1.75 /* the plateau does not hold any more */
+#define LEAST          1.0   /* a minute */
+#define DIP            0.025 /* after a refusal; all in all it costs 2 % of what is allowed */
+#define RISE           0.03  /* above the plateau at phase 1 */
+#define PASSED_PHASE   1.75  /* the plateau does not hold any more */
 #define PASSED_SPEED   2.0
 #define PROBE_REQUESTS 160.0
 #define PROBE_LEAST_S  60.0

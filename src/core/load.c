@@ -95,7 +95,8 @@ static struct steps steps_of(enum load_signal_id signal, const struct options *o
         return steps_at(options->load_reduced_memory_percent, options->load_minimal_memory_percent,
                         hysteresis);
     case SIGNAL_STRAIN:
-        return steps_at(STRAIN_REDUCED_PERCENT, STRAIN_MINIMAL_PERCENT, STRAIN_REDUCED_PERCENT / 2.0);
+        return steps_at(STRAIN_REDUCED_PERCENT, STRAIN_MINIMAL_PERCENT,
+                        STRAIN_REDUCED_PERCENT / 2.0);
     case SIGNAL_DEFERRAL: /* who is not low any more is resumed where the low ones began to wait */
         return (struct steps){
             {0, options->deferral_low_cpu_percent, options->deferral_most_cpu_percent},

@@ -20,8 +20,8 @@
 struct load_watch {
     struct machine machine;
     struct load_sample sample; /* the newest */
-    double lag_s;        /* worst since the last look */
-    instant deadline_at; /* when the loop's timers were to fire */
+    double lag_s;              /* worst since the last look */
+    instant deadline_at;       /* when the loop's timers were to fire */
     instant beat_at;
     struct {
         uint64_t ended, refused; /* of all requests ever, a minute ago and since */

@@ -11,9 +11,9 @@
  * loop; a source never gives up by itself: it says what is wrong, waits, and tries again. Only a
  * file that is not followed ends.
  *
- * A WebSocket is SOURCE_LIVE once it has sent its first message: that we are subscribed, an event, a
- * refusal. One that takes our connection and then says nothing is not, though it may answer pings;
- * if it does not even do that, the connection is given up after source_pong_timeout_sec.
+ * A WebSocket is SOURCE_LIVE once it has sent its first message: that we are subscribed, an event,
+ * a refusal. One that takes our connection and then says nothing is not, though it may answer
+ * pings; if it does not even do that, the connection is given up after source_pong_timeout_sec.
  *
  * Frames carry no sequence number, so a gap cannot be seen from them: while a WebSocket source is
  * not SOURCE_LIVE, migrations are missed. source_watch() tells when that begins and ends.

@@ -1,8 +1,8 @@
 /* Choosing pages: filters, order, and every window against sorting everything. */
 #include "api/freshness.h"
-#include "core/load.h"
 #include "api/pick.h"
 #include "base/prng.h"
+#include "core/load.h"
 #include "world.h"
 
 #include <math.h>
