@@ -150,16 +150,30 @@ static void run_round(const struct bench *bench, struct size *size)
 
 /* ---- figures ---- */
 
+/* The step that comes next after `before`; STEP_COUNT: none. Where the time goes depends on how
+ * many tokens there are: the first request may come before or after the last of them. */
+static int next_step(const struct size *size, double before)
+{
+    int next = STEP_COUNT;
+    double next_at = INFINITY;
+    for (int i = 0; i < STEP_COUNT; i++) {
+        double at = sample_median(&size->steps[i]);
+        if (at > before && at < next_at) {
+            next = i;
+            next_at = at;
+        }
+    }
+    return next;
+}
+
 static void print_steps(const struct size *size)
 {
     double before = 0;
     printf("  %u tokens, where %zu rounds went (medians, ms after exec):\n", size->tokens,
            size->first.count);
-    for (int i = 0; i < STEP_COUNT; i++) {
-        double at = sample_median(&size->steps[i]);
-        if (isnan(at))
-            continue;
-        printf("    %9.2f  +%.2f  %s\n", at, at - before, step_names[i]);
+    for (int step; (step = next_step(size, before)) != STEP_COUNT;) {
+        double at = sample_median(&size->steps[step]);
+        printf("    %9.2f  +%.2f  %s\n", at, at - before, step_names[step]);
         before = at;
     }
 }
