@@ -403,13 +403,14 @@ static void answer_wants(struct core *core, const struct request *request,
                            outcome == FEED_OK ? NULL : feed_outcome_name(outcome));
 }
 
-/* True when a suspect has nothing left to prove. An answer that leaves out what others had does not
- * prove anything: it is the data that kills. */
-static bool end_trial(struct core *core, const struct request *request, enum feed_outcome outcome)
+/* True when a suspect has nothing left to prove. An answer that says nothing about it proves
+ * nothing, even of one that never had data: it is the data that kills. */
+static bool end_trial(struct core *core, const struct request *request,
+                      const struct sorted_answer *sorted)
 {
     if (!request->is_trial || request->withdrawn != 0)
         return false;
-    if (outcome == FEED_OK)
+    if (sorted->counts[0] > 0)
         return trust_passed(core, request->tokens[0], request->lane);
     trust_failed(core, request->tokens[0], request->lane);
     return false;
@@ -436,7 +437,7 @@ static void take_answer(struct core *core, const struct request *request, const 
     enum feed_outcome outcome =
         is_suspiciously_empty(core, request, &sorted) ? FEED_EMPTY : FEED_OK;
     core->stats.lanes[request->lane].outcomes[outcome]++;
-    bool is_cleared = end_trial(core, request, outcome);
+    bool is_cleared = end_trial(core, request, &sorted);
     core->tokens_answered += request->token_count;
     for (int i = 0; i < request->token_count; i++) {
         assert(core_room(core) >= ACTIONS_PER_TOKEN);
