@@ -11,12 +11,13 @@
 #include "core/token_table.h"
 
 #define TABLE_MAGIC        0x4d4f4f4e5441424cULL /* "MOONTABL" */
-#define TABLE_LAYOUT       3                     /* one more with each change of anything below */
+#define TABLE_LAYOUT       4                     /* one more with each change of anything below */
 #define POOLS_RESERVED     8 /* pool entries of address space a token; 3.4 are used on average */
 #define POOLS_BACKED_AHEAD 8 /* backed for a token that has not come yet */
 #define POOLS_SPARE        1024
 #define READ_ATTEMPTS      1000 /* a publication takes well under a microsecond */
-#define REGION_ALIGNMENT   65536
+#define REGION_ALIGNMENT   TABLE_HUGE_PAGE
+#define PAGE_MOST          65536 /* bytes of the largest ordinary page */
 #define RUN_CLASSES        15
 #define RUN_CLASS_MASK     15u
 

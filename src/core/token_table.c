@@ -77,9 +77,10 @@ size_t token_table_reserve_size(uint32_t capacity_max)
     return token_layout(capacity_max, offsets);
 }
 
+/* Less than up to the first region: what lies between is never backed. */
 size_t token_table_header_size(void)
 {
-    return align_up(sizeof(struct token_table));
+    return (sizeof(struct token_table) + PAGE_MOST - 1) / PAGE_MOST * PAGE_MOST;
 }
 
 uint32_t token_table_capacity_for(size_t reserved)
@@ -198,11 +199,22 @@ uint32_t token_table_capacity(const struct token_table *table)
     return atomic_load_explicit(&table->capacity, memory_order_acquire);
 }
 
+size_t token_table_used(const struct token_table *table, struct table_range out[TABLE_RANGES])
+{
+    uint32_t count = token_table_count(table);
+    for (int i = 0; i < REGION_COUNT; i++)
+        out[i] =
+            (struct table_range){table->constants.offsets[i],
+                                 region_elements(i, count, table->pool_used) * element_sizes[i]};
+    return REGION_COUNT;
+}
+
 size_t token_table_bytes_used(const struct token_table *table)
 {
-    size_t bytes = sizeof *table;
-    for (int i = 0; i < REGION_COUNT; i++)
-        bytes += region_elements(i, token_table_count(table), table->pool_used) * element_sizes[i];
+    struct table_range ranges[TABLE_RANGES];
+    size_t bytes = sizeof *table, count = token_table_used(table, ranges);
+    for (size_t i = 0; i < count; i++)
+        bytes += ranges[i].length;
     return bytes;
 }
 

@@ -190,13 +190,18 @@ void token_table_retire(struct token_table *table);
 
 /* The byte ranges that must be backed by memory before `capacity` tokens fit; returns how many
  * (at most TABLE_RANGES). Back them, then call token_table_set_capacity(). */
-#define TABLE_RANGES 10
+#define TABLE_RANGES    10
+#define TABLE_HUGE_PAGE (2 << 20) /* each begins at one; between them is only address space */
 struct table_range {
     size_t offset, length;
 };
 size_t token_table_ranges(const struct token_table *table, uint32_t capacity,
                           struct table_range out[TABLE_RANGES]);
 void token_table_set_capacity(struct token_table *table, uint32_t capacity);
+
+/* The byte ranges that hold tokens now, the header's not among them; returns how many. The
+ * writer's. */
+size_t token_table_used(const struct token_table *table, struct table_range out[TABLE_RANGES]);
 
 /* True when fewer than `headroom` tokens (or pool entries for them) still fit. */
 bool token_table_is_short(const struct token_table *table, uint32_t headroom);

@@ -1,6 +1,7 @@
 /* The memory of the token table. See the header. */
 #include "page/table_memory.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +15,10 @@
 #define CAPACITY_MAX_CEIL  400000000u /* pool indices are 32 bits */
 #define GROWTH_SHARE       8
 #define GROWTH_MIN         1024u
+#define HUGE_PAGE          ((size_t)TABLE_HUGE_PAGE)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
 
 static uint32_t capacity_for_machine(void)
 {
@@ -25,12 +30,52 @@ static uint32_t capacity_for_machine(void)
     return tokens > CAPACITY_MAX_CEIL ? CAPACITY_MAX_CEIL : (uint32_t)tokens;
 }
 
+static size_t page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t round_up(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+/* Address space that begins where a huge page can. MAP_FAILED with errno. */
+static char *reserve(size_t size)
+{
+    char *start =
+        mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED)
+        return MAP_FAILED;
+    char *base = start + (HUGE_PAGE - (uintptr_t)start % HUGE_PAGE) % HUGE_PAGE;
+    if (base > start)
+        munmap(start, (size_t)(base - start));
+    munmap(base + size, (size_t)(start + HUGE_PAGE - base));
+    return base;
+}
+
+/* An address that is good for small pages only would keep this process from huge ones. */
+static void *map_file(size_t size, int protection, int fd)
+{
+    size_t whole = round_up(size, page_size());
+    char *reserved = reserve(whole);
+    if (reserved == MAP_FAILED)
+        return MAP_FAILED;
+    void *base = mmap(reserved, size, protection, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+    if (base == MAP_FAILED) {
+        int error = errno;
+        munmap(reserved, whole);
+        errno = error;
+    }
+    return base;
+}
+
 /* Backs a range of the file with memory, whole pages. */
 static bool back_range(const struct table_memory *memory, size_t offset, size_t length)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t page = page_size();
     size_t from = offset / page * page;
-    size_t to = (offset + length + page - 1) / page * page;
+    size_t to = round_up(offset + length, page);
     if (length == 0)
         return true;
     int result;
@@ -59,8 +104,7 @@ static uint32_t map_reserved(struct table_memory *memory)
         size_t size = token_table_reserve_size(most);
         if (ftruncate(memory->fd, (off_t)size) != 0)
             continue;
-        void *base =
-            mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memory->fd, 0);
+        void *base = map_file(size, PROT_READ | PROT_WRITE, memory->fd);
         if (base != MAP_FAILED) {
             memory->base = base;
             memory->size = size;
@@ -108,7 +152,7 @@ static enum err map_existing(struct table_memory *memory, int fd, int protection
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0)
         return ERR_IO;
     size_t size = (size_t)status.st_size;
-    void *base = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    void *base = map_file(size, protection, fd);
     if (base == MAP_FAILED)
         return errno == ENOMEM ? ERR_NO_MEMORY : ERR_IO;
     *memory = (struct table_memory){.fd = fd, .base = base, .size = size};
@@ -178,6 +222,14 @@ bool table_memory_grow(struct table_memory *memory, uint32_t at_least)
         return false;
     }
     return back_capacity(memory, more > most - now ? most : now + more);
+}
+
+enum err table_memory_collapse(const struct table_memory *memory, size_t offset)
+{
+    assert(offset % HUGE_PAGE == 0 && offset + HUGE_PAGE <= memory->size);
+    if (madvise((char *)memory->base + offset, HUGE_PAGE, MADV_COLLAPSE) == 0)
+        return OK;
+    return errno == EINVAL || errno == ENOSYS || errno == EPERM ? ERR_INVALID : ERR_UNAVAILABLE;
 }
 
 void table_memory_finish(struct table_memory *memory)

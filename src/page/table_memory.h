@@ -3,7 +3,8 @@
  * outlives its writer. Address space is reserved once, for more tokens than fit the machine's
  * memory; the file is extended as tokens come, by table_memory_grow(), between two steps of the
  * core. What is extended is reserved for us, so that a lack of memory is an error here and not a
- * SIGBUS later. Whoever mapped it before sees what is added: everybody maps the whole of it.
+ * SIGBUS later. Whoever mapped it before sees what is added: everybody maps the whole of it, at an
+ * address where huge pages fit.
  *
  *   the supervisor   table_memory_init(), and keeps the descriptor
  *   the engine       table_memory_attach(); writes, grows; a table that is not to be believed it
@@ -47,6 +48,12 @@ int table_memory_reader_fd(int fd);
 /* Adds an eighth of the present capacity, at least `at_least` tokens. False when memory is short:
  * nothing changed, the caller goes on without new tokens and tries again later. */
 bool table_memory_grow(struct table_memory *memory, uint32_t at_least);
+
+/* Puts what lies at `offset` (a multiple of TABLE_HUGE_PAGE, all of it backed) into one huge page,
+ * in place, while others use it: they wait for a millisecond. Whoever maps the table then or later
+ * finds it so. For another thread than the writer's. ERR_INVALID: not here, perhaps not on this
+ * kernel (before Linux 6.1, or it is told to give none); ERR_UNAVAILABLE: not now. */
+enum err table_memory_collapse(const struct table_memory *memory, size_t offset) MUST_CHECK;
 
 void table_memory_finish(struct table_memory *memory);
 

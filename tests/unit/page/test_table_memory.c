@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -231,6 +232,100 @@ static void a_broken_table_can_be_emptied(void **state)
     table_memory_finish(&next);
 }
 
+/* ---- huge pages ---- */
+
+static void assert_aligned(const struct table_memory *at)
+{
+    struct table_range ranges[TABLE_RANGES];
+    assert_int_equal((uintptr_t)at->base % TABLE_HUGE_PAGE, 0);
+    size_t count = token_table_used(at->table, ranges);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(ranges[i].offset % TABLE_HUGE_PAGE, 0);
+}
+
+/* Again and again, with what lies between them in the address space moved each time. */
+static void it_is_mapped_where_huge_pages_fit(void **state)
+{
+    (void)state;
+    enum table_fault fault;
+    struct table_memory others[8];
+    assert_aligned(&memory);
+    for (size_t i = 0; i < 8; i++) {
+        int fd = table_memory_reader_fd(memory.fd);
+        void *between = mmap(NULL, (i + 1) * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_int_equal(table_memory_attach_shared(&others[i], fd, &fault), OK);
+        assert_aligned(&others[i]);
+        munmap(between, (i + 1) * 4096);
+    }
+    for (size_t i = 0; i < 8; i++)
+        table_memory_finish(&others[i]);
+}
+
+static size_t mapped_kb(void)
+{
+    char text[4096] = "";
+    int fd = open("/proc/self/status", O_RDONLY);
+    assert_true(read(fd, text, sizeof text - 1) > 0);
+    close(fd);
+    return strtoul(strstr(text, "VmSize:") + 7, NULL, 10);
+}
+
+static void no_address_space_is_left_over(void **state)
+{
+    (void)state;
+    enum table_fault fault;
+    struct table_memory other;
+    size_t before = mapped_kb();
+    for (int i = 0; i < 20; i++) {
+        int fd = table_memory_reader_fd(memory.fd);
+        assert_int_equal(table_memory_attach_shared(&other, fd, &fault), OK);
+        table_memory_finish(&other);
+    }
+    assert_true(mapped_kb() < before + 1024);
+}
+
+/* Where the kernel has huge pages for it; where not, nothing has changed, either. */
+static void a_huge_page_holds_what_was_there(void **state)
+{
+    (void)state;
+    enum table_fault fault;
+    struct table_memory reader;
+    struct table_range ranges[TABLE_RANGES];
+    struct token token;
+    add_tokens(&memory, 20000);
+    int fd = table_memory_reader_fd(memory.fd);
+    assert_int_equal(table_memory_attach_shared(&reader, fd, &fault), OK);
+    token_table_used(memory.table, ranges);
+    enum err err = table_memory_collapse(&memory, ranges[0].offset);
+    print_message("# collapse: %s\n", err_text(err));
+    assert_true(err == OK || err == ERR_INVALID || err == ERR_UNAVAILABLE);
+    for (token_id id = 1; id <= 20000; id++) {
+        struct address mint = mint_of(id);
+        assert_true(token_read(reader.table, id, &token, NULL));
+        assert_memory_equal(&token.mint, &mint, sizeof mint);
+    }
+    table_memory_finish(&reader);
+}
+
+static int collapse_forbidden(int fd, int go)
+{
+    struct table_memory mine;
+    enum table_fault fault;
+    struct table_range ranges[TABLE_RANGES];
+    (void)go;
+    if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0 || table_memory_attach(&mine, fd, &fault) != OK)
+        return 1;
+    token_table_used(mine.table, ranges);
+    return table_memory_collapse(&mine, ranges[0].offset) == ERR_INVALID ? 0 : 2;
+}
+
+static void a_kernel_that_gives_none_says_so(void **state)
+{
+    (void)state;
+    add_tokens(&memory, 20000);
+    assert_int_equal(in_child(collapse_forbidden, memory.fd, -1), 0);
+}
+
 /* ---- kill -9 ---- */
 
 /* All that a writing holds comes from one number, so that halves of two would show. */
@@ -373,6 +468,10 @@ int main(void)
         CASE(nobody_can_cut_it),
         CASE(it_can_be_emptied_in_place),
         CASE(a_broken_table_can_be_emptied),
+        CASE(it_is_mapped_where_huge_pages_fit),
+        CASE(no_address_space_is_left_over),
+        CASE(a_huge_page_holds_what_was_there),
+        CASE(a_kernel_that_gives_none_says_so),
         CASE(nothing_wrong_is_believed_after_kill_9),
     };
     return cmocka_run_group_tests_name("page.table_memory", tests, NULL, NULL);
