@@ -264,4 +264,6 @@ void engine_on_second(struct engine *engine)
     engine_release_expired(engine);
     engine_keep_incidents(engine);
     tell_stretch(engine);
+    if (engine->cold == NULL) /* nothing may slow down a start */
+        huge_look(&engine->huge, clock_now());
 }

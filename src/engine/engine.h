@@ -13,6 +13,7 @@
  *   cold.c      from the store: the first tokens, and the others while it works already
  *   warm.c      a table that was left: checked, and placed in its lanes, by all cores
  *   row_pipe.c  from the thread that reads rows to the one that puts them into the table
+ *   huge.c      the table into huge pages, on another thread, when there is time
  *   catch_up.c  what the store does not have of such a table
  *   publish.c   from everywhere onto the status page, once a second
  *   export.c    the file for bots: what is in it; exporter.c writes it on another thread

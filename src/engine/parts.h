@@ -5,6 +5,7 @@
 #include "base/machine.h"
 #include "core/core.h"
 #include "engine/exporter.h"
+#include "engine/huge.h"
 #include "feed/source.h"
 #include "feed/workers.h"
 #include "page/command.h"
@@ -41,6 +42,7 @@ struct engine {
     uv_loop_t loop;
     struct options options; /* in force */
     struct table_memory memory;
+    struct huge huge; /* its pages */
     struct status_page *page;
     struct core *core;
     void *core_memory;

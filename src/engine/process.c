@@ -63,6 +63,7 @@ void engine_begin_stop(struct engine *engine)
     if (engine->is_stopping)
         return;
     engine->is_stopping = true;
+    huge_cancel(&engine->huge);
     exporter_stop(engine->exporter);
     engine_start_give_up(engine);
     engine->closing = 1; /* us, until all are asked */
@@ -261,6 +262,7 @@ static uint32_t drain(struct engine *engine)
 {
     uint32_t unwritten = 0;
     engine_beat(engine, DRAIN_BEAT);
+    huge_finish(&engine->huge);
     if (engine->writer != NULL)
         unwritten = writer_stop(engine->writer, instant_add(clock_now(), DRAIN_LIMIT));
     page_beat_end(engine->page, BEAT_STORE_THREAD);

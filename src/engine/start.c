@@ -228,6 +228,7 @@ static bool begin_work(struct engine *engine)
 bool engine_start(struct engine *engine)
 {
     engine_inherit_limits(engine);
+    huge_init(&engine->huge, &engine->memory, table_memory_collapse);
     engine->core_memory = malloc(core_size());
     if (engine->core_memory == NULL) {
         log_error(LOGGER, "no memory to start with");

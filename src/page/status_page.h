@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 6
+#define STATUS_PAGE_LAYOUT 7
 
 /* Monotonic since the process started. X(id, metric name without "moonwatch_", help) */
 #define COUNTER_LIST(X)                                                                            \
@@ -81,6 +81,8 @@
     X(GAUGE_START_TIME, "start_time_seconds", "When the engine started, Unix time")                \
     X(GAUGE_CPU_SECONDS, "cpu_seconds", "CPU time used by the process")                            \
     X(GAUGE_TABLE_BYTES, "token_table_bytes", "Memory of the token table")                         \
+    X(GAUGE_TABLE_HUGE, "table_huge_bytes",                                                        \
+      "Of the token table, what this engine has in huge pages")                                    \
     X(GAUGE_TABLE_CAPACITY, "token_table_capacity_tokens", "Tokens that fit without growing")      \
     X(GAUGE_LOOP_LAG, "loop_lag_seconds", "How late the engine's loop was, worst of a second")     \
     X(GAUGE_STORE_QUEUE, "store_queue_rows", "Snapshots and events waiting for the store")         \
