@@ -13,6 +13,7 @@
 #include "base/prng.h"
 #include "bench/allocations.h"
 #include "bench/bench.h"
+#include "bench/collapse.h"
 #include "core/lane.h"
 #include "core/lane_kind.h"
 #include "page/table_memory.h"
@@ -148,6 +149,7 @@ static bool fill(struct population *population)
     void *scratch = malloc(lanes_scratch_size(population->tokens)); /* without it: slower */
     lanes_sort(&population->lanes, population->tokens, NOW, scratch);
     free(scratch);
+    collapse_table(&population->memory);
     set_pace(population);
     return true;
 }

@@ -7,6 +7,7 @@
 #include "engine/warm.h"
 #include "base/clock.h"
 #include "base/prng.h"
+#include "bench/collapse.h"
 #include "page/table_memory.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,6 +180,7 @@ static void measure(uint32_t tokens)
     static double rounds[ROUNDS][STAGE_COUNT];
     struct table_memory memory;
     fill(&memory, tokens);
+    collapse_table(&memory);
     int fd = dup(memory.fd);
     table_memory_finish(&memory); /* the children have no mapping to begin with */
     for (int i = 0; i < ROUNDS; i++)
