@@ -372,8 +372,9 @@ uint16_t api_port(const struct api *api)
     return api->port;
 }
 
-/* Whoever waits is told first, then the loop ends with their answers sent: the library must not be
- * stopped with suspended connections. */
+/* Whoever waits for others is told first, then the loop ends with all answers sent. Lists come from
+ * memory, so they are made until then. The library must not be stopped with suspended connections.
+ */
 void api_stop(struct api *api)
 {
     if (api == NULL)
@@ -381,8 +382,8 @@ void api_stop(struct api *api)
     engine_link_shut(api->link);
     history_shut(api->history);
     aside_shut(api->aside);
-    aside_shut(api->scans);
     http_loop_stop(api->loop);
+    aside_shut(api->scans); /* who is still there had more time than a list takes */
     if (api->daemon != NULL)
         MHD_stop_daemon(api->daemon);
     connections_destroy(api->connections);

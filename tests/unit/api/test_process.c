@@ -254,6 +254,21 @@ static void test_stops_cleanly(void **state)
     assert_int_equal(stop_api(SIGTERM), API_DONE);
 }
 
+/* Lists need nobody else, so all that were asked for are made. */
+static void test_stops_with_lists_under_way(void **state)
+{
+    int fds[24];
+    const size_t count = sizeof fds / sizeof fds[0];
+    (void)state;
+    start_well();
+    for (size_t i = 0; i < count; i++)
+        fds[i] = send_text("GET /tokens HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    kill(api_pid, SIGTERM);
+    for (size_t i = 0; i < count; i++)
+        assert_next(fds[i], "GET", 200);
+    assert_int_equal(wait_for_api(), API_DONE);
+}
+
 static void assert_refused(const struct inheritance *inheritance, const char *why)
 {
     start_api(inheritance);
@@ -447,6 +462,7 @@ int main(void)
         cmocka_unit_test_teardown(test_supervisor_dies, end_api),
         cmocka_unit_test_teardown(test_replaced, end_api),
         cmocka_unit_test_teardown(test_stops_cleanly, end_api),
+        cmocka_unit_test_teardown(test_stops_with_lists_under_way, end_api),
         cmocka_unit_test_teardown(test_refuses, end_api),
         cmocka_unit_test_teardown(test_writer_dies, end_api),
         cmocka_unit_test_teardown(test_adder_dies, end_api),
