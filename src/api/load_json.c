@@ -11,7 +11,7 @@ static void json_state(struct json *json, const struct status_page *page)
     json_instant(json, "since", (instant){(int64_t)page_word(&page->load.level_since_us)});
     json_put_double(json, "scale", load_scale_now(page));
     json_put_string(json, "deferral", load_deferral_name(load_deferral_now(page)));
-    json_put_bool(json, "keeps_up", load_signal_level(page, SIGNAL_STRAIN) == LOAD_NORMAL);
+    json_put_bool(json, "keeps_up", load_keeps_up(page));
 }
 
 static void json_unknown(struct json *json)

@@ -3,7 +3,6 @@
 
 #include "api/answer.h"
 #include <math.h>
-#include <string.h>
 
 static void end_texts(struct page_texts *texts)
 {
@@ -21,19 +20,6 @@ bool page_view(struct request *request, struct page_texts *out)
     }
     end_texts(out);
     return true;
-}
-
-uint64_t page_word(const _Atomic uint64_t *word)
-{
-    return atomic_load_explicit(word, memory_order_relaxed);
-}
-
-double page_bits(const _Atomic uint64_t *bits)
-{
-    uint64_t word = page_word(bits);
-    double value;
-    memcpy(&value, &word, sizeof value);
-    return value;
 }
 
 double heartbeat_age_s(const struct status_page *page, instant now)

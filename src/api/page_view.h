@@ -11,7 +11,4 @@ bool page_view(struct request *request, struct page_texts *out);
 /* When the engine's loop last turned, in seconds; NaN: never. */
 double heartbeat_age_s(const struct status_page *page, instant now);
 
-double page_bits(const _Atomic uint64_t *bits); /* a double kept as its bits */
-uint64_t page_word(const _Atomic uint64_t *word);
-
 #endif

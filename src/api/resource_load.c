@@ -46,15 +46,10 @@ static const struct alert_kind {
 };
 #define ALERT_KINDS (sizeof alert_kinds / sizeof alert_kinds[0])
 
-static bool keeps_up(const struct status_page *page)
-{
-    return load_signal_level(page, SIGNAL_STRAIN) == LOAD_NORMAL;
-}
-
 static enum health health_of(const struct look *look, const struct alert_kind *kind)
 {
     enum load_level level = load_signal_level(look->page, kind->signal);
-    if (kind->signal == SIGNAL_CPU && keeps_up(look->page))
+    if (kind->signal == SIGNAL_CPU && load_keeps_up(look->page))
         return HEALTHY;
     if (level == LOAD_NORMAL)
         return HEALTHY;

@@ -5,32 +5,18 @@
 #include "core/core.h"
 #include "page/load_view.h"
 #include <math.h>
-#include <string.h>
 
 #define NAME_WIDTH 12
 
-static uint64_t word(const _Atomic uint64_t *where)
-{
-    return atomic_load_explicit(where, memory_order_relaxed);
-}
-
 static double seconds_since(const _Atomic uint64_t *at_us, instant now)
 {
-    uint64_t at = word(at_us);
+    uint64_t at = page_word(at_us);
     return at == 0 ? NAN : (double)(now.us - (int64_t)at) / 1e6;
 }
 
 static double share_of(uint64_t part, uint64_t whole)
 {
     return whole == 0 ? NAN : (double)part / (double)whole;
-}
-
-static double number_at(const _Atomic uint64_t *where)
-{
-    uint64_t bits = word(where);
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
 }
 
 /* ---- for a person ---- */
@@ -82,7 +68,7 @@ static void print_heading(FILE *out, const char *title, const char *const column
 static void print_process(FILE *out, const struct status_page *page, unsigned i, instant now)
 {
     const struct page_process *process = &page->processes[i];
-    enum process_state state = (enum process_state)word(&process->state);
+    enum process_state state = (enum process_state)page_word(&process->state);
     struct terminal_style style = terminal_style(out);
     char number[32], span[32];
     bool is_well = state == PROCESS_RUNNING;
@@ -90,15 +76,16 @@ static void print_process(FILE *out, const struct status_page *page, unsigned i,
             is_well ? style.green : style.yellow);
     print_cell(out, process_state_name(state), 10);
     fputs(style.end, out);
-    snprintf(number, sizeof number, "%llu", (unsigned long long)word(&process->pid));
-    print_cell(out, word(&process->pid) == 0 ? "–" : number, 10);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)page_word(&process->pid));
+    print_cell(out, page_word(&process->pid) == 0 ? "–" : number, 10);
     print_cell(out, span_text(seconds_since(&process->started_at_us, now), span), 10);
-    snprintf(number, sizeof number, "%llu", (unsigned long long)word(&process->starts));
+    snprintf(number, sizeof number, "%llu", (unsigned long long)page_word(&process->starts));
     print_cell(out, number, 10);
-    snprintf(number, sizeof number, "%llu", (unsigned long long)word(&process->deaths_last_hour));
+    snprintf(number, sizeof number, "%llu",
+             (unsigned long long)page_word(&process->deaths_last_hour));
     print_cell(out, number, 10);
-    snprintf(number, sizeof number, "%.1f MB", (double)word(&process->resident_bytes) / 1e6);
-    print_cell(out, word(&process->resident_bytes) == 0 ? "–" : number, 10);
+    snprintf(number, sizeof number, "%.1f MB", (double)page_word(&process->resident_bytes) / 1e6);
+    print_cell(out, page_word(&process->resident_bytes) == 0 ? "–" : number, 10);
     fputc('\n', out);
 }
 
@@ -115,15 +102,15 @@ static void print_group(FILE *out, const struct status_page *page, unsigned i, i
 {
     const struct page_group *group = &page->groups[i];
     char text[32];
-    double on_time = share_of(word(&group->recent_on_time), word(&group->recent));
+    double on_time = share_of(page_word(&group->recent_on_time), page_word(&group->recent));
     fprintf(out, "  %-*s", NAME_WIDTH - 2, token_group_name((enum token_group)i));
-    snprintf(text, sizeof text, "%llu", (unsigned long long)word(&group->tokens));
+    snprintf(text, sizeof text, "%llu", (unsigned long long)page_word(&group->tokens));
     print_cell(out, text, 10);
-    print_cell(out, span_text((double)word(&group->target_us) / 1e6, text), 10);
-    print_cell(out, span_text((double)word(&group->oldest_age_us) / 1e6, text), 10);
+    print_cell(out, span_text((double)page_word(&group->target_us) / 1e6, text), 10);
+    print_cell(out, span_text((double)page_word(&group->oldest_age_us) / 1e6, text), 10);
     snprintf(text, sizeof text, "%.1f %%", on_time * 100);
     print_cell(out, isnan(on_time) ? "–" : text, 10);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)word(&group->deferred));
+    snprintf(text, sizeof text, "%llu", (unsigned long long)page_word(&group->deferred));
     print_cell(out, text, 10);
     print_cell(out, span_text(seconds_since(&group->last_answer_us, now), text), 10);
     fputc('\n', out);
@@ -148,16 +135,16 @@ static void print_lanes(FILE *out, const struct status_page *page, instant now)
         char text[32];
         double rest = -seconds_since(&lane->paused_until_us, now);
         fprintf(out, "  %-*s", NAME_WIDTH - 2, lane_kind_name((enum lane_kind)i));
-        print_cell(out, rate_text(number_at(&lane->allowed_per_minute_bits), text), 11);
-        print_cell(out, rate_text(number_at(&lane->learned_per_minute_bits), text), 11);
-        snprintf(text, sizeof text, "%llu", (unsigned long long)word(&lane->used_last_minute));
+        print_cell(out, rate_text(page_bits(&lane->allowed_per_minute_bits), text), 11);
+        print_cell(out, rate_text(page_bits(&lane->learned_per_minute_bits), text), 11);
+        snprintf(text, sizeof text, "%llu", (unsigned long long)page_word(&lane->used_last_minute));
         print_cell(out, text, 11);
-        snprintf(text, sizeof text, "%llu", (unsigned long long)word(&lane->in_flight));
+        snprintf(text, sizeof text, "%llu", (unsigned long long)page_word(&lane->in_flight));
         print_cell(out, text, 11);
-        snprintf(text, sizeof text, "%.0f ms", (double)word(&lane->latency_us) / 1000);
+        snprintf(text, sizeof text, "%.0f ms", (double)page_word(&lane->latency_us) / 1000);
         print_cell(out, text, 11);
         print_cell(out, span_text(rest > 0 ? rest : NAN, text), 11);
-        print_cell(out, lane_limit_name((enum lane_limit)word(&lane->limit)), 11);
+        print_cell(out, lane_limit_name((enum lane_limit)page_word(&lane->limit)), 11);
         fputc('\n', out);
     }
 }
@@ -219,7 +206,7 @@ static void print_notes(FILE *out, const struct status_page *page, instant now)
     static const char *const nothing[] = {NULL};
     static struct page_texts texts;
     bool has_suspects = suspects_count(&page->suspects, SUSPECT_NONE) < SUSPECTS_MAX;
-    bool is_paused = word(&page->is_paused) != 0;
+    bool is_paused = page_word(&page->is_paused) != 0;
     if (!page_read_texts(page, &texts))
         return;
     if (!has_suspects && !is_paused && texts.options.scheduler_enabled &&
@@ -242,7 +229,7 @@ void status_print(FILE *out, const struct status_page *page, instant now)
     print_lanes(out, page, now);
     print_load(out, page, now);
     print_notes(out, page, now);
-    uint64_t incident = word(&page->incident);
+    uint64_t incident = page_word(&page->incident);
     if (incident != 0)
         fprintf(out, "\n  %llu incident%s so far; moonwatch ctl incidents tells of them.\n",
                 (unsigned long long)incident, incident == 1 ? "" : "s");
@@ -259,16 +246,16 @@ static void json_processes(struct json *json, const struct status_page *page, in
         json_object_open(json, NULL);
         json_put_string(json, "name", process_name((enum page_process_id)i));
         json_put_string(json, "state",
-                        process_state_name((enum process_state)word(&process->state)));
-        json_put_int(json, "pid", (int64_t)word(&process->pid));
-        json_put_int(json, "starts", (int64_t)word(&process->starts));
+                        process_state_name((enum process_state)page_word(&process->state)));
+        json_put_int(json, "pid", (int64_t)page_word(&process->pid));
+        json_put_int(json, "starts", (int64_t)page_word(&process->starts));
         if (i == PROCESS_ENGINE)
             json_put_double(json, "generation", page_get(page, GAUGE_GENERATION));
         json_put_double(json, "uptime_s", seconds_since(&process->started_at_us, now));
         json_put_double(json, "ready_s", seconds_since(&process->ready_at_us, now));
-        json_put_int(json, "deaths_last_hour", (int64_t)word(&process->deaths_last_hour));
+        json_put_int(json, "deaths_last_hour", (int64_t)page_word(&process->deaths_last_hour));
         json_put_double(json, "next_start_s", -seconds_since(&process->next_start_at_us, now));
-        json_put_int(json, "resident_bytes", (int64_t)word(&process->resident_bytes));
+        json_put_int(json, "resident_bytes", (int64_t)page_word(&process->resident_bytes));
         json_object_close(json);
     }
     json_array_close(json);
@@ -280,14 +267,14 @@ static void json_groups_of(struct json *json, const struct status_page *page)
     for (unsigned i = 0; i < GROUP_COUNT; i++) {
         const struct page_group *group = &page->groups[i];
         json_object_open(json, token_group_name((enum token_group)i));
-        json_put_int(json, "tokens", (int64_t)word(&group->tokens));
-        json_put_double(json, "target_s", (double)word(&group->target_us) / 1e6);
-        json_put_double(json, "oldest_age_s", (double)word(&group->oldest_age_us) / 1e6);
+        json_put_int(json, "tokens", (int64_t)page_word(&group->tokens));
+        json_put_double(json, "target_s", (double)page_word(&group->target_us) / 1e6);
+        json_put_double(json, "oldest_age_s", (double)page_word(&group->oldest_age_us) / 1e6);
         json_put_double(json, "on_time",
-                        share_of(word(&group->recent_on_time), word(&group->recent)));
-        json_put_int(json, "deferred", (int64_t)word(&group->deferred));
-        json_put_int(json, "deferred_by_load", (int64_t)word(&group->deferred_by_load));
-        json_put_int(json, "refreshes", (int64_t)word(&group->refreshes));
+                        share_of(page_word(&group->recent_on_time), page_word(&group->recent)));
+        json_put_int(json, "deferred", (int64_t)page_word(&group->deferred));
+        json_put_int(json, "deferred_by_load", (int64_t)page_word(&group->deferred_by_load));
+        json_put_int(json, "refreshes", (int64_t)page_word(&group->refreshes));
         json_object_close(json);
     }
     json_object_close(json);
@@ -299,15 +286,16 @@ static void json_budgets_of(struct json *json, const struct status_page *page)
     for (unsigned i = 0; i < LANE_KIND_COUNT; i++) {
         const struct page_lane *lane = &page->lanes[i];
         json_object_open(json, lane_kind_name((enum lane_kind)i));
-        json_put_double(json, "allowed_per_minute", number_at(&lane->allowed_per_minute_bits));
+        json_put_double(json, "allowed_per_minute", page_bits(&lane->allowed_per_minute_bits));
         json_put_double(json, "configured_per_minute",
-                        number_at(&lane->configured_per_minute_bits));
-        json_put_double(json, "learned_per_minute", number_at(&lane->learned_per_minute_bits));
-        json_put_int(json, "used_last_minute", (int64_t)word(&lane->used_last_minute));
-        json_put_int(json, "requests", (int64_t)word(&lane->requests));
-        json_put_int(json, "in_flight", (int64_t)word(&lane->in_flight));
-        json_put_double(json, "latency_s", (double)word(&lane->latency_us) / 1e6);
-        json_put_string(json, "limited_by", lane_limit_name((enum lane_limit)word(&lane->limit)));
+                        page_bits(&lane->configured_per_minute_bits));
+        json_put_double(json, "learned_per_minute", page_bits(&lane->learned_per_minute_bits));
+        json_put_int(json, "used_last_minute", (int64_t)page_word(&lane->used_last_minute));
+        json_put_int(json, "requests", (int64_t)page_word(&lane->requests));
+        json_put_int(json, "in_flight", (int64_t)page_word(&lane->in_flight));
+        json_put_double(json, "latency_s", (double)page_word(&lane->latency_us) / 1e6);
+        json_put_string(json, "limited_by",
+                        lane_limit_name((enum lane_limit)page_word(&lane->limit)));
         json_object_close(json);
     }
     json_object_close(json);
@@ -342,7 +330,7 @@ static void json_numbers(struct json *json, const struct status_page *page, inst
     json_object_close(json);
     json_object_open(json, "counters");
     for (int i = 0; i < COUNTER_COUNT; i++)
-        json_put_int(json, counter_name((enum counter)i), (int64_t)word(&page->counters[i]));
+        json_put_int(json, counter_name((enum counter)i), (int64_t)page_word(&page->counters[i]));
     json_object_close(json);
 }
 
@@ -372,8 +360,8 @@ void status_json(struct json *json, const struct status_page *page, instant now)
     json_groups_of(json, page);
     json_budgets_of(json, page);
     json_numbers(json, page, now);
-    json_put_bool(json, "paused", word(&page->is_paused) != 0);
-    json_put_int(json, "incidents", (int64_t)word(&page->incident));
+    json_put_bool(json, "paused", page_word(&page->is_paused) != 0);
+    json_put_int(json, "incidents", (int64_t)page_word(&page->incident));
     json_suspects(json, page);
     json_object_close(json);
 }

@@ -184,10 +184,7 @@ static bool sees_a_step(const struct ages *ages, const struct lane_watch *lane, 
 /* What is allowed beyond the need makes no difference. */
 static void look_for_step(struct lane_watch *lane, const struct page_lane *page, double at_s)
 {
-    double allowed;
-    uint64_t bits = atomic_load(&page->allowed_per_minute_bits);
-    memcpy(&allowed, &bits, sizeof allowed);
-    double capacity = fmin(allowed / 60, need_of(lane));
+    double capacity = fmin(page_bits(&page->allowed_per_minute_bits) / 60, need_of(lane));
     if (fabs(capacity - lane->capacity) <= STEP_SHARE * lane->capacity)
         return;
     lane->capacity = capacity;

@@ -86,21 +86,13 @@ bool engine_take_limit(struct engine *engine, const char *name, const char *valu
     return true;
 }
 
-static double number_at(const _Atomic uint64_t *where)
-{
-    uint64_t bits = atomic_load_explicit(where, memory_order_relaxed);
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 void engine_inherit_limits(struct engine *engine)
 {
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
         const struct page_lane *left = &engine->page->lanes[lane];
         engine->known_limits[lane] =
-            (struct known_limit){number_at(&left->learned_per_minute_bits),
-                                 number_at(&left->configured_per_minute_bits),
+            (struct known_limit){page_bits(&left->learned_per_minute_bits),
+                                 page_bits(&left->configured_per_minute_bits),
                                  {(int64_t)atomic_load(&left->sampled_at_us)}};
     }
 }

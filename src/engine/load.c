@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 _Static_assert((int)LOAD_READING_COUNT <= PAGE_READINGS, "the page has room for all readings");
@@ -166,20 +165,15 @@ void engine_tell_load(struct engine *engine, const struct action *action)
 
 /* ---- onto the status page ---- */
 
-static void put(_Atomic uint64_t *where, uint64_t value)
-{
-    atomic_store_explicit(where, value, memory_order_relaxed);
-}
-
 static void publish_signals(struct page_load *page, const struct load *load)
 {
     for (int i = 0; i < LOAD_SIGNAL_COUNT; i++) {
-        put(&page->signals[i].level, load->signals[i].level);
+        page_put_word(&page->signals[i].level, load->signals[i].level);
         page_put_bits(&page->signals[i].percent_bits, load->signals[i].percent);
-        put(&page->signals[i].since_us, (uint64_t)load->signals[i].since.us);
+        page_put_word(&page->signals[i].since_us, (uint64_t)load->signals[i].since.us);
     }
-    put(&page->level_since_us, (uint64_t)load->level_since.us);
-    put(&page->features_off, load->features_off);
+    page_put_word(&page->level_since_us, (uint64_t)load->level_since.us);
+    page_put_word(&page->features_off, load->features_off);
 }
 
 void engine_publish_load(struct engine *engine)
@@ -189,9 +183,9 @@ void engine_publish_load(struct engine *engine)
     publish_signals(page, &stats->load);
     for (int i = 0; i < LOAD_READING_COUNT; i++)
         page_put_bits(&page->readings_bits[i], engine->load.sample.of[i]);
-    put(&page->sampled_at_us, engine->load.looks == 0 ? 0 : (uint64_t)clock_now().us);
-    put(&engine->page->counters[COUNTER_LOAD_CHANGES], stats->load.changes);
-    put(&engine->page->counters[COUNTER_LOAD_UNREADABLE], engine->load.machine.bad_texts);
+    page_put_word(&page->sampled_at_us, engine->load.looks == 0 ? 0 : (uint64_t)clock_now().us);
+    page_put_word(&engine->page->counters[COUNTER_LOAD_CHANGES], stats->load.changes);
+    page_put_word(&engine->page->counters[COUNTER_LOAD_UNREADABLE], engine->load.machine.bad_texts);
     page_set(engine->page, GAUGE_LOAD_LEVEL, stats->load.level);
     page_set(engine->page, GAUGE_LOAD_SCALE, stats->load.scale);
     page_set(engine->page, GAUGE_LOAD_DEFERS, stats->load.defer);

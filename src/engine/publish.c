@@ -11,14 +11,9 @@ _Static_assert(PAIR_ISSUE_COUNT <= PAGE_PAIR_ISSUES, "the page has room for all 
 _Static_assert(SOURCE_COUNT_COUNT <= PAGE_SOURCE_COUNT, "the page has room for all counts");
 _Static_assert(JOB_COUNT <= PAGE_JOBS, "the page has room for all jobs");
 
-static void put(_Atomic uint64_t *where, uint64_t value)
-{
-    atomic_store_explicit(where, value, memory_order_relaxed);
-}
-
 static void put_counter(struct engine *engine, enum counter counter, uint64_t value)
 {
-    put(&engine->page->counters[counter], value);
+    page_put_word(&engine->page->counters[counter], value);
 }
 
 static void publish_groups(struct engine *engine, const struct core_stats *stats)
@@ -26,17 +21,17 @@ static void publish_groups(struct engine *engine, const struct core_stats *stats
     for (int i = 0; i < GROUP_COUNT; i++) {
         const struct group_stats *from = &stats->groups[i];
         struct page_group *to = &engine->page->groups[i];
-        put(&to->tokens, from->tokens);
-        put(&to->refreshes, from->refreshes);
-        put(&to->refreshes_on_time, from->refreshes_on_time);
-        put(&to->recent, from->recent);
-        put(&to->recent_on_time, from->recent_on_time);
-        put(&to->target_us, (uint64_t)from->target.us);
-        put(&to->last_answer_us, (uint64_t)from->last_answer_at.us);
-        put(&to->oldest_age_us, (uint64_t)from->oldest_age.us);
-        put(&to->deferred, from->deferred);
-        put(&to->deferred_by_load, from->deferred_by_load);
-        put(&to->oldest_deferred_us, (uint64_t)from->oldest_deferred_age.us);
+        page_put_word(&to->tokens, from->tokens);
+        page_put_word(&to->refreshes, from->refreshes);
+        page_put_word(&to->refreshes_on_time, from->refreshes_on_time);
+        page_put_word(&to->recent, from->recent);
+        page_put_word(&to->recent_on_time, from->recent_on_time);
+        page_put_word(&to->target_us, (uint64_t)from->target.us);
+        page_put_word(&to->last_answer_us, (uint64_t)from->last_answer_at.us);
+        page_put_word(&to->oldest_age_us, (uint64_t)from->oldest_age.us);
+        page_put_word(&to->deferred, from->deferred);
+        page_put_word(&to->deferred_by_load, from->deferred_by_load);
+        page_put_word(&to->oldest_deferred_us, (uint64_t)from->oldest_deferred_age.us);
     }
 }
 
@@ -45,31 +40,31 @@ static void publish_lanes(struct engine *engine, const struct core_stats *stats)
     for (int i = 0; i < LANE_KIND_COUNT; i++) {
         const struct lane_stats *from = &stats->lanes[i];
         struct page_lane *to = &engine->page->lanes[i];
-        put(&to->requests, from->requests);
-        put(&to->addresses, from->addresses);
+        page_put_word(&to->requests, from->requests);
+        page_put_word(&to->addresses, from->addresses);
         for (int k = 0; k < FEED_OUTCOME_COUNT; k++)
-            put(&to->outcomes[k], from->outcomes[k]);
-        put(&to->in_flight, from->in_flight);
+            page_put_word(&to->outcomes[k], from->outcomes[k]);
+        page_put_word(&to->in_flight, from->in_flight);
         page_put_bits(&to->allowed_per_minute_bits, from->allowed_per_minute);
         page_put_bits(&to->configured_per_minute_bits, from->configured_per_minute);
         page_put_bits(&to->learned_per_minute_bits, from->learned_per_minute);
-        put(&to->sampled_at_us, (uint64_t)stats->sampled_at.us);
-        put(&to->used_last_minute, from->used_last_minute);
-        put(&to->latency_us, (uint64_t)from->latency.us);
-        put(&to->deferred, from->deferred);
-        put(&to->paused_until_us, (uint64_t)from->rest_until.us);
+        page_put_word(&to->sampled_at_us, (uint64_t)stats->sampled_at.us);
+        page_put_word(&to->used_last_minute, from->used_last_minute);
+        page_put_word(&to->latency_us, (uint64_t)from->latency.us);
+        page_put_word(&to->deferred, from->deferred);
+        page_put_word(&to->paused_until_us, (uint64_t)from->rest_until.us);
         for (int k = 0; k < LANE_LIMIT_COUNT; k++)
             page_put_bits(&to->capacities_bits[k], from->capacities[k]);
-        put(&to->limit, from->limit);
+        page_put_word(&to->limit, from->limit);
     }
 }
 
 static void publish_jobs(struct engine *engine, const struct core_stats *stats)
 {
     for (int i = 0; i < JOB_COUNT; i++) {
-        put(&engine->page->jobs[i].runs, stats->jobs[i].runs);
-        put(&engine->page->jobs[i].last_run_us, (uint64_t)stats->jobs[i].last_run_at.us);
-        put(&engine->page->jobs[i].interval_us, (uint64_t)stats->jobs[i].interval.us);
+        page_put_word(&engine->page->jobs[i].runs, stats->jobs[i].runs);
+        page_put_word(&engine->page->jobs[i].last_run_us, (uint64_t)stats->jobs[i].last_run_at.us);
+        page_put_word(&engine->page->jobs[i].interval_us, (uint64_t)stats->jobs[i].interval.us);
     }
 }
 
@@ -118,7 +113,7 @@ static void publish_feed(struct engine *engine)
     put_counter(engine, COUNTER_BYTES_RECEIVED, feed.bytes_received);
     put_counter(engine, COUNTER_CONNECTIONS, feed.connections_opened);
     for (int i = 0; i < PAIR_ISSUE_COUNT; i++)
-        put(&engine->page->pair_issues[i], feed.issues[i] + stats->issues[i]);
+        page_put_word(&engine->page->pair_issues[i], feed.issues[i] + stats->issues[i]);
 }
 
 static void publish_store(struct engine *engine)
@@ -145,7 +140,7 @@ static void publish_source(struct engine *engine)
         return; /* it starts when all tokens are there */
     source_stats(engine->source, &stats);
     for (int i = 0; i < SOURCE_COUNT_COUNT; i++)
-        put(&engine->page->source_counts[i], stats.counts[i]);
+        page_put_word(&engine->page->source_counts[i], stats.counts[i]);
     page_set(engine->page, GAUGE_SOURCE_LIVE, stats.state == SOURCE_LIVE);
     if (strcmp(page_texts_now(engine->page)->source_message, stats.message) == 0)
         return;

@@ -4,16 +4,10 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-
-static uint64_t word(const _Atomic uint64_t *where)
-{
-    return atomic_load_explicit(where, memory_order_relaxed);
-}
 
 double load_age_s(const struct status_page *page, instant now)
 {
-    uint64_t at = word(&page->load.sampled_at_us);
+    uint64_t at = page_word(&page->load.sampled_at_us);
     return at == 0 ? NAN : (double)(now.us - (int64_t)at) / 1e6;
 }
 
@@ -24,12 +18,12 @@ bool load_is_known(const struct status_page *page, instant now)
 
 double load_reading(const struct status_page *page, unsigned reading, instant now)
 {
-    return load_is_known(page, now) ? page_get_bits(&page->load.readings_bits[reading]) : NAN;
+    return load_is_known(page, now) ? page_bits(&page->load.readings_bits[reading]) : NAN;
 }
 
 double load_signal_percent(const struct status_page *page, enum load_signal_id signal, instant now)
 {
-    return load_is_known(page, now) ? page_get_bits(&page->load.signals[signal].percent_bits) : NAN;
+    return load_is_known(page, now) ? page_bits(&page->load.signals[signal].percent_bits) : NAN;
 }
 
 static enum load_level level_of(uint64_t value)
@@ -39,7 +33,7 @@ static enum load_level level_of(uint64_t value)
 
 enum load_level load_signal_level(const struct status_page *page, enum load_signal_id signal)
 {
-    return level_of(word(&page->load.signals[signal].level));
+    return level_of(page_word(&page->load.signals[signal].level));
 }
 
 enum load_level load_level_now(const struct status_page *page)
@@ -47,6 +41,11 @@ enum load_level load_level_now(const struct status_page *page)
     enum load_level cpu = load_signal_level(page, SIGNAL_CPU);
     enum load_level memory = load_signal_level(page, SIGNAL_MEMORY);
     return cpu > memory ? cpu : memory;
+}
+
+bool load_keeps_up(const struct status_page *page)
+{
+    return load_signal_level(page, SIGNAL_STRAIN) == LOAD_NORMAL;
 }
 
 double load_scale_now(const struct status_page *page)
@@ -62,7 +61,7 @@ enum load_level load_deferral_now(const struct status_page *page)
 
 bool load_feature_is_off(const struct status_page *page, enum load_feature feature)
 {
-    return word(&page->load.features_off) >> feature & 1;
+    return page_word(&page->load.features_off) >> feature & 1;
 }
 
 unsigned load_features_off(const struct status_page *page)
@@ -118,8 +117,7 @@ static void say_work(struct sentence *sentence, const struct status_page *page)
                                                           "; all but tokens of high priority wait"};
     double scale = load_scale_now(page);
     unsigned off = load_features_off(page);
-    bool is_strained = load_signal_level(page, SIGNAL_STRAIN) > LOAD_NORMAL;
-    if (is_strained)
+    if (!load_keeps_up(page))
         say(sentence, "; the engine does not keep up");
     if (scale < 1)
         say(sentence, "; %.0f %% of the work is planned", scale * 100);

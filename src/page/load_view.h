@@ -18,6 +18,7 @@ double load_signal_percent(const struct status_page *page, enum load_signal_id s
 /* As the engine last had it; what is beyond the levels, in a damaged page, counts as the last. */
 enum load_level load_signal_level(const struct status_page *page, enum load_signal_id signal);
 enum load_level load_level_now(const struct status_page *page);
+bool load_keeps_up(const struct status_page *page);    /* the engine, with its work */
 double load_scale_now(const struct status_page *page); /* NaN: unknown */
 enum load_level load_deferral_now(const struct status_page *page);
 bool load_feature_is_off(const struct status_page *page, enum load_feature feature);

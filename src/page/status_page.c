@@ -225,16 +225,26 @@ enum page_process_id beat_process(enum beat beat)
 
 /* ---- numbers ---- */
 
+void page_put_word(_Atomic uint64_t *where, uint64_t value)
+{
+    atomic_store_explicit(where, value, memory_order_relaxed);
+}
+
+uint64_t page_word(const _Atomic uint64_t *where)
+{
+    return atomic_load_explicit(where, memory_order_relaxed);
+}
+
 void page_put_bits(_Atomic uint64_t *where, double value)
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
-    atomic_store_explicit(where, bits, memory_order_relaxed);
+    page_put_word(where, bits);
 }
 
-double page_get_bits(const _Atomic uint64_t *where)
+double page_bits(const _Atomic uint64_t *where)
 {
-    uint64_t bits = atomic_load_explicit(where, memory_order_relaxed);
+    uint64_t bits = page_word(where);
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
@@ -247,7 +257,7 @@ void page_set(struct status_page *page, enum gauge gauge, double value)
 
 double page_get(const struct status_page *page, enum gauge gauge)
 {
-    return page_get_bits(&page->gauges[gauge]);
+    return page_bits(&page->gauges[gauge]);
 }
 
 const char *counter_name(enum counter counter)

@@ -329,9 +329,11 @@ static inline void page_add(struct status_page *page, enum counter counter, uint
     atomic_fetch_add_explicit(&page->counters[counter], n, memory_order_relaxed);
 }
 
-/* A double in a word. */
+/* A word of the page, and a double in one. */
+void page_put_word(_Atomic uint64_t *where, uint64_t value);
+uint64_t page_word(const _Atomic uint64_t *where);
 void page_put_bits(_Atomic uint64_t *where, double value);
-double page_get_bits(const _Atomic uint64_t *where);
+double page_bits(const _Atomic uint64_t *where);
 
 void page_set(struct status_page *page, enum gauge gauge, double value);
 double page_get(const struct status_page *page, enum gauge gauge); /* NaN: unknown */
