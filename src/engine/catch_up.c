@@ -45,28 +45,6 @@ static int by_snapshot(const void *a, const void *b, void *context)
     return left < right ? -1 : left > right;
 }
 
-/* Of what the token is now, under the number it was to have; it follows the newest one that was
- * written. */
-static void save_snapshot(struct engine *engine, token_id id, int64_t newest)
-{
-    const struct token_table *table = engine->memory.table;
-    const struct token_state *state = &token_slot(table, id)->state;
-    struct store_snapshot snapshot = {
-        .id = state->snapshot_id,
-        .previous = token_stored_snapshot(table, id, newest),
-        .token = id,
-        .at = state->fetched_at,
-        .score = state->score,
-        .score_raw = state->score_raw,
-        .raw = state->raw,
-        .smoothed = state->smoothed,
-        .metrics = state->metrics,
-    };
-    snprintf(snapshot.primary_dex, sizeof snapshot.primary_dex, "%s",
-             token_table_dex_name(table, state->metrics.primary_dex));
-    writer_add_snapshot(engine->writer, &snapshot);
-}
-
 void engine_catch_up(struct engine *engine, struct restore *restore)
 {
     int64_t newest = restore->load.last_snapshot_id; /* in the store */
@@ -80,7 +58,8 @@ void engine_catch_up(struct engine *engine, struct restore *restore)
     if (lost.count > 0)
         qsort_r(lost.ids, lost.count, sizeof *lost.ids, by_snapshot, engine->memory.table);
     for (size_t i = 0; i < lost.count; i++)
-        save_snapshot(engine, lost.ids[i], newest);
+        writer_take_lost_snapshot(engine->writer, lost.ids[i],
+                                  token_stored_snapshot(engine->memory.table, lost.ids[i], newest));
     free(lost.ids);
     warm_finish(&restore->warm);
 }

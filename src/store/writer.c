@@ -563,23 +563,34 @@ void writer_add_snapshot(struct writer *writer, const struct store_snapshot *sna
     queue_row(writer, &(struct queued_row){.kind = ROW_SNAPSHOT, .snapshot = *snapshot});
 }
 
+/* Of what the slot of `snapshot->token` holds. */
+static void take_snapshot(struct writer *writer, struct store_snapshot *snapshot)
+{
+    const struct token_state *state = &token_slot(writer->table, snapshot->token)->state;
+    snapshot->score = state->score;
+    snapshot->score_raw = state->score_raw;
+    snapshot->raw = state->raw;
+    snapshot->smoothed = state->smoothed;
+    snapshot->metrics = state->metrics;
+    snprintf(snapshot->primary_dex, sizeof snapshot->primary_dex, "%s",
+             token_table_dex_name(writer->table, state->metrics.primary_dex));
+    writer_add_snapshot(writer, snapshot);
+}
+
 void writer_take_snapshot(struct writer *writer, token_id id, int64_t snapshot_id, int64_t previous)
 {
+    instant at = token_slot(writer->table, id)->state.scored_at;
+    take_snapshot(writer, &(struct store_snapshot){
+                              .id = snapshot_id, .previous = previous, .token = id, .at = at});
+}
+
+void writer_take_lost_snapshot(struct writer *writer, token_id id, int64_t previous)
+{
     const struct token_state *state = &token_slot(writer->table, id)->state;
-    struct store_snapshot snapshot = {
-        .id = snapshot_id,
-        .previous = previous,
-        .token = id,
-        .at = state->scored_at,
-        .score = state->score,
-        .score_raw = state->score_raw,
-        .raw = state->raw,
-        .smoothed = state->smoothed,
-        .metrics = state->metrics,
-    };
-    snprintf(snapshot.primary_dex, sizeof snapshot.primary_dex, "%s",
-             token_table_dex_name(writer->table, state->metrics.primary_dex));
-    writer_add_snapshot(writer, &snapshot);
+    take_snapshot(writer, &(struct store_snapshot){.id = state->snapshot_id,
+                                                   .previous = previous,
+                                                   .token = id,
+                                                   .at = state->fetched_at});
 }
 
 void writer_add_event(struct writer *writer, const struct store_event *event)

@@ -94,6 +94,9 @@ void writer_add_snapshot(struct writer *writer, const struct store_snapshot *sna
 /* The same of what the token's slot holds now. */
 void writer_take_snapshot(struct writer *writer, token_id id, int64_t snapshot_id,
                           int64_t previous);
+/* Of one that was lost: the slot's figures are newer than the score that it was made for, and it
+ * gets their time. */
+void writer_take_lost_snapshot(struct writer *writer, token_id id, int64_t previous);
 void writer_add_event(struct writer *writer, const struct store_event *event);
 void writer_put_setting(struct writer *writer, const char *name, const char *value, uint64_t tag);
 /* In slices between other work. A newer order takes the place of one that is not done, which then
