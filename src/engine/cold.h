@@ -6,8 +6,8 @@
  *     cold_first()     waits for the first tokens and puts them into their lanes: the core can step
  *     cold_put()       puts what has come since, for a while; `on_news` (from the reader's thread)
  *                      says when it is time to
- *     cold_rest()      all have come: all into their lanes, unless cold_first() had them all
- * already cold_destroy()   in the middle, too: the reader is told to stop, and awaited
+ *     cold_rest()      all have come: all into their lanes, unless cold_first() had them already
+ *     cold_destroy()   in the middle, too: the reader is told to stop, and awaited
  *
  * Until all have come the store is the reader's: nobody else may touch it. The table says which
  * store it is of only then, so that an engine that dies before is followed by another cold start.

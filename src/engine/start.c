@@ -122,8 +122,7 @@ static bool open_store(struct engine *engine)
         count_start(engine);
         return true;
     }
-    cold_destroy(engine->cold);
-    engine->cold = NULL;
+    engine_start_give_up(engine);
     store_close(store);
     return false;
 }
