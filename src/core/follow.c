@@ -326,14 +326,6 @@ static bool merge_pools(struct core *core, struct token *draft, enum lane_kind l
     return token_draft_set_pools(core->table, pools, n) && changed;
 }
 
-static uint8_t counting_pools(const struct pool *pools, size_t count)
-{
-    uint8_t n = 0;
-    for (size_t i = 0; i < count; i++)
-        n += (pools[i].flags & POOL_COUNTS) != 0;
-    return n;
-}
-
 /* ---- what an answer says ---- */
 
 static void set_score(struct core *core, struct token *draft)
@@ -492,7 +484,7 @@ static void answered_with_data(struct core *core, token_id id, enum lane_kind la
         draft->state.discovered_at = core->now;
     bool snapshot = set_snapshot(core, &draft->state);
     const struct pool *pools = token_draft_pools(core->table);
-    token_table_costs(core->table)[id] = counting_pools(pools, draft->pool_count);
+    token_table_costs(core->table)[id] = pools_counting(pools, draft->pool_count);
     token_write_end(core->table, id);
 
     count_on_time(core, id, before.state.checked_at);
@@ -673,7 +665,7 @@ void follow_place(struct core *core, token_id id)
     }
     if (is_in_future(token, core->now) || (token->flags & TOKEN_QUARANTINED))
         put_right(core, id);
-    uint8_t cost = counting_pools(token_pools(core->table, id), token->pool_count);
+    uint8_t cost = pools_counting(token_pools(core->table, id), token->pool_count);
     enum price_group group = price_group_for(core, token, cost);
     double value = weight_of_value(token);
     token_table_costs(core->table)[id] = cost;

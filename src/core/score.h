@@ -15,6 +15,15 @@
 /* What a venue and a quote make of a pool whose base is the token: enum pool_flags. */
 uint8_t pool_flags_for(const char *dex, const char *quote_symbol);
 
+/* How many of them count: what a refresh of their token asks for. */
+static inline uint8_t pools_counting(const struct pool *pools, size_t count)
+{
+    uint8_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        n += (pools[i].flags & POOL_COUNTS) != 0;
+    return n;
+}
+
 /* Sums those of the pairs that enter the score of a token of this status; all have the token as
  * their base. hours_since_creation and primary_dex are left to the caller: *primary is the pair of
  * the most liquid pool, or NULL. */

@@ -2,6 +2,7 @@
 #include "drill/ages.h"
 
 #include "core/lane_kind.h"
+#include "core/score.h"
 #include "core/weight.h"
 #include "drill/drill.h"
 #include "drill/look.h"
@@ -82,14 +83,6 @@ struct ages *ages_open(struct drill *drill)
 
 /* ---- one token ---- */
 
-static unsigned counting_pools(const struct token *token, const struct pool *pools)
-{
-    unsigned count = 0;
-    for (unsigned i = 0; i < token->pool_count; i++)
-        count += (pools[i].flags & POOL_COUNTS) != 0;
-    return count;
-}
-
 static void judge_refresh(struct ages *ages, token_id id, instant stamp)
 {
     instant before = ages->stamps[id];
@@ -108,7 +101,7 @@ static void look_at(struct ages *ages, token_id id, instant now)
     const struct token_table *table = ages->memory.table;
     if (token_column_status(table, id) == TOKEN_ARCHIVED || !token_read(table, id, &token, pools))
         return;
-    unsigned cost = counting_pools(&token, pools);
+    unsigned cost = pools_counting(pools, token.pool_count);
     bool is_refreshed = token_column_group(table, id) == GROUP_HOT && cost > 0;
     struct lane_watch *lane = &ages->lanes[is_refreshed ? AGES_REFRESH : AGES_SCREEN];
     instant stamp = token_column_checked(table, id);
