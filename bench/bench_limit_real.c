@@ -19,18 +19,6 @@
 #define MEASURE_MINUTES 2
 #define PATIENCE        duration_s(60)
 
-static unsigned free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) != 0)
-        address.sin_port = 0;
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static pid_t start_market(const struct bench *bench, unsigned port, unsigned control)
 {
     char number[16], control_number[16], rpm[16];
@@ -41,7 +29,7 @@ static pid_t start_market(const struct bench *bench, unsigned port, unsigned con
     snprintf(number, sizeof number, "%u", port);
     snprintf(control_number, sizeof control_number, "%u", control);
     snprintf(rpm, sizeof rpm, "%g", limit_values[0]);
-    return make_folder(folder) ? process_run(folder, argv) : -1;
+    return process_has_built(bench->market) && make_folder(folder) ? process_run(folder, argv) : -1;
 }
 
 static bool start_daemon(const struct bench *bench, unsigned port, struct daemon *out)
@@ -120,7 +108,7 @@ static void measure(struct bench *bench, const struct daemon *daemon, double lim
 void bench_limit_real(struct bench *bench)
 {
     struct daemon daemon;
-    unsigned port = free_port(), control = free_port();
+    unsigned port = process_free_port(), control = process_free_port();
     pid_t market = start_market(bench, port, control);
     bool is_up = market > 0 && start_daemon(bench, port, &daemon);
     for (size_t i = 0; is_up && i < LIMITS; i++) {
