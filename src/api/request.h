@@ -44,6 +44,7 @@ struct route {
 struct request {
     struct api *api;
     struct MHD_Connection *connection;
+    instant began_at; /* its headers were in */
     const struct route *route;
     char argument[PATH_ARGUMENT_SIZE]; /* what {…} stands for; "" for none */
 

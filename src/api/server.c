@@ -83,6 +83,8 @@ static enum MHD_Result request_send(struct request *request)
     if (request->response == NULL)
         return MHD_NO;
     count_answer(request->api, request->status);
+    page_add_duration(request->api->world.page, HISTOGRAM_API_REQUEST,
+                      instant_diff(clock_now(), request->began_at));
     enum MHD_Result result =
         MHD_queue_response(request->connection, request->status, request->response);
     answer_drop(request);
@@ -178,7 +180,8 @@ static enum MHD_Result request_begin(struct request *request, const char *method
     const struct route *route = request->route;
     bool is_stream = route != NULL && route->body == BODY_STREAM;
     duration patience = duration_s(is_stream ? BODY_STREAM_SEC : BODY_SEC);
-    connection_set_deadline(request->connection, instant_add(clock_now(), patience));
+    request->began_at = clock_now();
+    connection_set_deadline(request->connection, instant_add(request->began_at, patience));
     if (route != NULL && (route->access == ACCESS_READ || guard_allows_write(request))) {
         request->body_max = body_max(route);
         if (body_announced(request) > request->body_max)

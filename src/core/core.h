@@ -15,6 +15,7 @@
 #ifndef MOONWATCH_CORE_CORE_H
 #define MOONWATCH_CORE_CORE_H
 
+#include "base/histogram.h"
 #include "base/options.h"
 #include "core/breaker.h"
 #include "core/lane_kind.h"
@@ -275,6 +276,7 @@ struct group_stats {
     uint32_t tokens;
     uint64_t refreshes;         /* answers with data for tokens that had been answered before */
     uint64_t refreshes_on_time; /* of these, within 1.1 × target of the one before */
+    struct histogram ages;      /* of all of these: from one answer to the next; SCALE_AGES */
     uint32_t recent;            /* the same two of the last RECENT_SPAN_S seconds */
     uint32_t recent_on_time;
     duration target;
@@ -295,7 +297,8 @@ struct lane_stats {
     double configured_per_minute; /* headroom taken off */
     double learned_per_minute;    /* of the upstream's limit; NaN: nothing below the configured */
     uint32_t used_last_minute;
-    duration latency; /* smoothed */
+    duration latency;           /* smoothed */
+    struct histogram latencies; /* of answers with data; SCALE_DURATIONS */
     uint32_t deferred;
     double capacities[LANE_LIMIT_COUNT]; /* requests a second; INFINITY: that does not bound it */
     enum lane_limit limit;               /* the smallest of them */

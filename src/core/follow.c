@@ -426,13 +426,14 @@ static void count_on_time(struct core *core, token_id id, instant before)
                                   : group == GROUP_COLD ? PRICE_COLD
                                                         : PRICE_ARCHIVED;
     duration target = core->price.groups[lane_group].target;
-    bool is_on_time =
-        (double)instant_diff(core->now, before).us <= ON_TIME_FACTOR * (double)target.us;
+    duration age = instant_diff(core->now, before);
+    bool is_on_time = (double)age.us <= ON_TIME_FACTOR * (double)target.us;
     struct recent_slice *slice = present_slice(core, group);
     slice->refreshes++;
     slice->on_time += is_on_time;
     stats->refreshes++;
     stats->refreshes_on_time += is_on_time;
+    histogram_add(&stats->ages, SCALE_AGES, age);
 }
 
 /* What a screening can show that asks for all pools of a token. */

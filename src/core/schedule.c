@@ -474,6 +474,7 @@ void schedule_on_answer(struct core *core, const struct event *event)
     breaker_ended(core, request, event->answer.outcome, event->answer.retry_after);
     if (event->answer.outcome == FEED_OK) {
         measure_latency(lane, event->answer.latency);
+        histogram_add(&stats->latencies, SCALE_DURATIONS, event->answer.latency);
         budget_succeed(&lane->budget, request->sent_at, core->now);
         stats->last_ok_at = core->now;
         take_answer(core, request, event);

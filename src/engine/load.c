@@ -28,9 +28,11 @@ void engine_load_start(struct engine *engine)
 
 void engine_note_late(struct engine *engine, instant expected)
 {
-    double late_s = duration_to_s(instant_diff(clock_now(), expected));
-    if (!instant_is_never(expected))
-        engine->load.lag_s = fmax(engine->load.lag_s, late_s);
+    if (instant_is_never(expected))
+        return;
+    duration late = instant_diff(clock_now(), expected);
+    engine->load.lag_s = fmax(engine->load.lag_s, duration_to_s(late));
+    histogram_add(&engine->load.lags, SCALE_DURATIONS, late);
 }
 
 void engine_note_beat(struct engine *engine)
@@ -190,6 +192,7 @@ void engine_publish_load(struct engine *engine)
     page_set(engine->page, GAUGE_LOAD_SCALE, stats->load.scale);
     page_set(engine->page, GAUGE_LOAD_DEFERS, stats->load.defer);
     page_set(engine->page, GAUGE_TOKEN_COST, stats->token_cost_s);
+    page_put_histogram(engine->page, HISTOGRAM_LOOP_LAG, 0, &engine->load.lags);
     if (engine->load.looks > 0)
         page_set(engine->page, GAUGE_LOOP_LAG, engine->load.sample.of[READING_LAG]);
 }

@@ -2,6 +2,7 @@
 #ifndef MOONWATCH_ENGINE_PARTS_H
 #define MOONWATCH_ENGINE_PARTS_H
 
+#include "base/histogram.h"
 #include "base/machine.h"
 #include "core/core.h"
 #include "engine/exporter.h"
@@ -22,6 +23,7 @@ struct load_watch {
     struct machine machine;
     struct load_sample sample; /* the newest */
     double lag_s;              /* worst since the last look */
+    struct histogram lags;     /* of all timers; SCALE_DURATIONS */
     instant deadline_at;       /* when the loop's timers were to fire */
     instant beat_at;
     struct {

@@ -6,6 +6,8 @@
 
 _Static_assert(GROUP_COUNT <= PAGE_GROUPS, "the page has room for all groups");
 _Static_assert(LANE_KIND_COUNT <= PAGE_LANES, "the page has room for all lanes");
+_Static_assert(GROUP_COUNT <= PAGE_MEMBERS, "the page has a histogram for each group");
+_Static_assert(LANE_KIND_COUNT <= PAGE_MEMBERS, "the page has a histogram for each lane");
 _Static_assert(FEED_OUTCOME_COUNT <= PAGE_OUTCOMES, "the page has room for all outcomes");
 _Static_assert(PAIR_ISSUE_COUNT <= PAGE_PAIR_ISSUES, "the page has room for all issues");
 _Static_assert(SOURCE_COUNT_COUNT <= PAGE_SOURCE_COUNT, "the page has room for all counts");
@@ -24,6 +26,7 @@ static void publish_groups(struct engine *engine, const struct core_stats *stats
         page_put_word(&to->tokens, from->tokens);
         page_put_word(&to->refreshes, from->refreshes);
         page_put_word(&to->refreshes_on_time, from->refreshes_on_time);
+        page_put_histogram(engine->page, HISTOGRAM_REFRESH_AGE, (unsigned)i, &from->ages);
         page_put_word(&to->recent, from->recent);
         page_put_word(&to->recent_on_time, from->recent_on_time);
         page_put_word(&to->target_us, (uint64_t)from->target.us);
@@ -51,6 +54,7 @@ static void publish_lanes(struct engine *engine, const struct core_stats *stats)
         page_put_word(&to->sampled_at_us, (uint64_t)stats->sampled_at.us);
         page_put_word(&to->used_last_minute, from->used_last_minute);
         page_put_word(&to->latency_us, (uint64_t)from->latency.us);
+        page_put_histogram(engine->page, HISTOGRAM_REQUEST_DURATION, (unsigned)i, &from->latencies);
         page_put_word(&to->deferred, from->deferred);
         page_put_word(&to->paused_until_us, (uint64_t)from->rest_until.us);
         for (int k = 0; k < LANE_LIMIT_COUNT; k++)
@@ -121,6 +125,7 @@ static void publish_store(struct engine *engine)
     struct writer_stats stats;
     writer_stats(engine->writer, &stats);
     put_counter(engine, COUNTER_STORE_COMMITS, stats.commits);
+    page_put_histogram(engine->page, HISTOGRAM_COMMIT, 0, &stats.commits_by_duration);
     put_counter(engine, COUNTER_STORE_FAILURES, stats.failures);
     put_counter(engine, COUNTER_STORE_ROWS, stats.rows);
     put_counter(engine, COUNTER_SNAPSHOTS_DROPPED, stats.snapshots_dropped);

@@ -39,27 +39,18 @@
 #endif
 
 static const char *const counter_names[] = {
-#define X(id, name, help) [id] = name,
-    COUNTER_LIST(X)
-#undef X
-};
-
-static const char *const counter_helps[] = {
-#define X(id, name, help) [id] = help,
-    COUNTER_LIST(X)
-#undef X
+#define COUNTER(id, name, help) [id] = name,
+#include "page/metrics.def"
 };
 
 static const char *const gauge_names[] = {
-#define X(id, name, help) [id] = name,
-    GAUGE_LIST(X)
-#undef X
+#define GAUGE(id, name, help) [id] = name,
+#include "page/metrics.def"
 };
 
-static const char *const gauge_helps[] = {
-#define X(id, name, help) [id] = help,
-    GAUGE_LIST(X)
-#undef X
+static const enum histogram_scale_id histogram_scales[] = {
+#define HISTOGRAM(id, name, scale, by, help) [id] = (scale),
+#include "page/metrics.def"
 };
 
 static const char *const process_names[] = {
@@ -260,24 +251,48 @@ double page_get(const struct status_page *page, enum gauge gauge)
     return page_bits(&page->gauges[gauge]);
 }
 
+void page_put_histogram(struct status_page *page, enum page_histogram_id id, unsigned member,
+                        const struct histogram *histogram)
+{
+    struct page_histogram *to = &page->histograms[id][member];
+    for (unsigned i = 0; i <= HISTOGRAM_BOUNDS_MAX; i++)
+        page_put_word(&to->counts[i], histogram->counts[i]);
+    page_put_word(&to->sum_us, histogram->sum_us);
+}
+
+void page_add_duration(struct status_page *page, enum page_histogram_id id, duration value)
+{
+    struct page_histogram *to = &page->histograms[id][0];
+    unsigned index = histogram_index(page_histogram_scale(id), value);
+    uint64_t us = value.us > 0 ? (uint64_t)value.us : 0;
+    atomic_fetch_add_explicit(&to->counts[index], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&to->sum_us, us, memory_order_relaxed);
+}
+
+struct histogram page_histogram(const struct status_page *page, enum page_histogram_id id,
+                                unsigned member)
+{
+    const struct page_histogram *from = &page->histograms[id][member];
+    struct histogram out = {.sum_us = page_word(&from->sum_us)};
+    for (unsigned i = 0; i <= HISTOGRAM_BOUNDS_MAX; i++)
+        out.counts[i] = page_word(&from->counts[i]);
+    return out;
+}
+
+enum histogram_scale_id page_histogram_scale(enum page_histogram_id id)
+{
+    assert((unsigned)id < HISTOGRAM_COUNT);
+    return histogram_scales[id];
+}
+
 const char *counter_name(enum counter counter)
 {
     return (unsigned)counter < COUNTER_COUNT ? counter_names[counter] : "unknown";
 }
 
-const char *counter_help(enum counter counter)
-{
-    return (unsigned)counter < COUNTER_COUNT ? counter_helps[counter] : "";
-}
-
 const char *gauge_name(enum gauge gauge)
 {
     return (unsigned)gauge < GAUGE_COUNT ? gauge_names[gauge] : "unknown";
-}
-
-const char *gauge_help(enum gauge gauge)
-{
-    return (unsigned)gauge < GAUGE_COUNT ? gauge_helps[gauge] : "";
 }
 
 /* Two copies, one in force, and a turn that says which: a seqlock (Boehm, "Can seqlocks get along

@@ -4,14 +4,16 @@
  * theirs, read by all and by tools; intact after a crash. Numbers are single atomic words; texts
  * stand twice and change by turns. Instants are of one timeline, which lies here too.
  *
- * A counter is a row of COUNTER_LIST or GAUGE_LIST: name, help. /metrics is made from these lists.
- * Doubles are kept as their bits; a gauge nobody has set yet is NaN, which readers show as unknown
- * (null, or left out), never as 0.
+ * Counters, gauges and histograms are rows of page/metrics.def, from which /metrics is made, too.
+ * What an engine counts begins at 0 with each engine; what the supervisor and the api count, with
+ * the daemon. Doubles are kept as their bits; a gauge nobody has set yet is NaN, which readers show
+ * as unknown (null, or left out), never as 0.
  */
 #ifndef MOONWATCH_PAGE_STATUS_PAGE_H
 #define MOONWATCH_PAGE_STATUS_PAGE_H
 
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "base/options.h"
 #include "base/time.h"
 #include "page/crash.h"
@@ -22,88 +24,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 7
-
-/* Monotonic since the process started. X(id, metric name without "moonwatch_", help) */
-#define COUNTER_LIST(X)                                                                            \
-    X(COUNTER_STEPS, "core_steps_total", "Events handled by the core")                             \
-    X(COUNTER_TOKENS_ADDED, "tokens_added_total", "Tokens that were new")                          \
-    X(COUNTER_TOKENS_KNOWN, "tokens_known_total", "Tokens offered that were known already")        \
-    X(COUNTER_TOKENS_REFUSED, "tokens_refused_total", "Tokens that there was no room for")         \
-    X(COUNTER_SNAPSHOTS, "snapshots_total", "Score snapshots made")                                \
-    X(COUNTER_ACTIVATED, "tokens_activated_total", "Tokens that became active")                    \
-    X(COUNTER_DEMOTED, "tokens_demoted_total", "Active tokens that went back to monitoring")       \
-    X(COUNTER_ARCHIVED, "tokens_archived_total", "Tokens that were archived")                      \
-    X(COUNTER_REACTIVATED, "tokens_reactivated_total", "Archived tokens that came alive again")    \
-    X(COUNTER_TOKENS_WITHOUT_DATA, "answers_without_token_total",                                  \
-      "Tokens or pools asked for that an answer said nothing about")                               \
-    X(COUNTER_STORE_COMMITS, "store_commits_total", "Commits")                                     \
-    X(COUNTER_STORE_FAILURES, "store_failures_total", "Commits that failed and were tried again")  \
-    X(COUNTER_STORE_ROWS, "store_rows_total", "Rows written")                                      \
-    X(COUNTER_SNAPSHOTS_DROPPED, "store_snapshots_dropped_total",                                  \
-      "Snapshots dropped because the store could not keep up")                                     \
-    X(COUNTER_EVENTS_DROPPED, "store_events_dropped_total",                                        \
-      "Events dropped because the store could not keep up")                                        \
-    X(COUNTER_BYTES_RECEIVED, "feed_received_bytes_total", "Bytes of answers")                     \
-    X(COUNTER_CONNECTIONS, "feed_connections_opened_total", "Connections opened to the upstream")  \
-    X(COUNTER_EXPORTS, "exports_total", "Export files written")                                    \
-    X(COUNTER_EXPORT_FAILURES, "export_failures_total", "Export files that could not be written")  \
-    X(COUNTER_CLOCK_STEPS, "clock_steps_total", "Steps of the wall clock over a second")           \
-    X(COUNTER_API_REQUESTS, "api_requests_total", "HTTP requests answered")                        \
-    X(COUNTER_API_REFUSED, "api_refused_total", "HTTP requests answered with 4xx or 5xx")          \
-    X(COUNTER_REQUESTS_CANCELLED, "healing_requests_cancelled_total",                              \
-      "Healing step 1: requests that overran their deadline and were cancelled")                   \
-    X(COUNTER_BREAKER_OPENED, "healing_breaker_opened_total",                                      \
-      "Healing step 2: times the circuit breaker of the upstream opened")                          \
-    X(COUNTER_JOBS_RERUN, "healing_jobs_rerun_total",                                              \
-      "Healing step 3: jobs that overran their deadline and were run again")                       \
-    X(COUNTER_GRACEFUL_RESTARTS, "healing_graceful_restarts_total",                                \
-      "Healing step 4: engines replaced after they drained")                                       \
-    X(COUNTER_EMERGENCY_RESTARTS, "healing_emergency_restarts_total",                              \
-      "Healing step 5: engines started afresh after a death or a hang")                            \
-    X(COUNTER_QUARANTINED, "healing_tokens_quarantined_total",                                     \
-      "Healing step 6: tokens put into quarantine")                                                \
-    X(COUNTER_WARM_STARTS, "engine_warm_starts_total", "Starts that took over the token table")    \
-    X(COUNTER_COLD_STARTS, "engine_cold_starts_total", "Starts from the store")                    \
-    X(COUNTER_HANGS, "hangs_total", "Processes killed because they did not move")                  \
-    X(COUNTER_STARVED, "starved_total",                                                            \
-      "Times that a thread was late because the machine gave it no CPU, and was waited for")       \
-    X(COUNTER_API_RESTARTS, "api_restarts_total", "Times the api process was started again")       \
-    X(COUNTER_LOAD_CHANGES, "load_level_changes_total", "Changes of the level of a load signal")   \
-    X(COUNTER_LOAD_UNREADABLE, "load_unreadable_total",                                            \
-      "Texts about the machine that made no sense")                                                \
-    X(COUNTER_INCIDENTS, "incidents_total", "Incidents recorded")                                  \
-    X(COUNTER_INCIDENTS_LOST, "incidents_lost_total", "Incidents that could not be written")       \
-    X(COUNTER_SUSPECTS_UNSAVED, "suspects_unsaved_total",                                          \
-      "Attempts to write the list of suspects that failed; repeated each second")
-
-#define GAUGE_LIST(X)                                                                              \
-    X(GAUGE_START_TIME, "start_time_seconds", "When the engine started, Unix time")                \
-    X(GAUGE_CPU_SECONDS, "cpu_seconds", "CPU time used by the process")                            \
-    X(GAUGE_TABLE_BYTES, "token_table_bytes", "Memory of the token table")                         \
-    X(GAUGE_TABLE_HUGE, "table_huge_bytes",                                                        \
-      "Of the token table, what this engine has in huge pages")                                    \
-    X(GAUGE_TABLE_CAPACITY, "token_table_capacity_tokens", "Tokens that fit without growing")      \
-    X(GAUGE_LOOP_LAG, "loop_lag_seconds", "How late the engine's loop was, worst of a second")     \
-    X(GAUGE_STORE_QUEUE, "store_queue_rows", "Snapshots and events waiting for the store")         \
-    X(GAUGE_STORE_DIRTY, "store_dirty_tokens", "Tokens waiting for the store")                     \
-    X(GAUGE_STORE_COMMIT_SECONDS, "store_commit_seconds", "Duration of the newest commit")         \
-    X(GAUGE_STORE_SIZE, "store_size_bytes", "Size of the database")                                \
-    X(GAUGE_STORE_OK, "store_ok", "1 while the store takes writes")                                \
-    X(GAUGE_SOURCE_LIVE, "source_live", "1 while the source of new tokens speaks to us")           \
-    X(GAUGE_FEED_WORKERS, "feed_workers", "Threads that fetch and parse")                          \
-    X(GAUGE_SCHEDULER_ENABLED, "scheduler_enabled", "1 while tokens are kept fresh")               \
-    X(GAUGE_CLOCK_OFFSET, "clock_offset_seconds", "Wall clock minus the steady timeline")          \
-    X(GAUGE_LOADING, "tokens_loading", "1 while tokens are still read from the store")             \
-    X(GAUGE_GENERATION, "generation", "Generation of the engine")                                  \
-    X(GAUGE_BREAKER, "breaker_state",                                                              \
-      "Circuit breaker of the upstream: 0 closed, 1 open, 2 half-open")                            \
-    X(GAUGE_QUARANTINED, "tokens_quarantined", "Tokens in quarantine now")                         \
-    X(GAUGE_LOAD_LEVEL, "load_level", "Load level: 0 normal, 1 reduced, 2 minimal")                \
-    X(GAUGE_LOAD_SCALE, "load_scale_ratio", "Share of its work that the engine plans")             \
-    X(GAUGE_LOAD_DEFERS, "load_deferral",                                                          \
-      "Who waits because of load: 0 nobody, 1 low priority, 2 all but high")                       \
-    X(GAUGE_TOKEN_COST, "token_cpu_seconds", "CPU time of the engine for a token answered")
+#define STATUS_PAGE_LAYOUT 8
 
 /* X(code, name) */
 #define PROCESS_LIST(X)                                                                            \
@@ -167,17 +88,21 @@ enum beat {
 _Static_assert(BEAT_FEED_WORKER_16 - BEAT_FEED_WORKER_1 + 1 == HANDS_MAX - 1, "a hand each");
 
 enum counter {
-#define X(id, name, help) id,
-    COUNTER_LIST(X)
-#undef X
-        COUNTER_COUNT
+#define COUNTER(id, name, help) id,
+#include "page/metrics.def"
+    COUNTER_COUNT
 };
 
 enum gauge {
-#define X(id, name, help) id,
-    GAUGE_LIST(X)
-#undef X
-        GAUGE_COUNT
+#define GAUGE(id, name, help) id,
+#include "page/metrics.def"
+    GAUGE_COUNT
+};
+
+enum page_histogram_id {
+#define HISTOGRAM(id, name, scale, by, help) id,
+#include "page/metrics.def"
+    HISTOGRAM_COUNT
 };
 
 /* Sizes of the labelled families; checked against the enums they are indexed by in the engine. */
@@ -190,6 +115,7 @@ enum gauge {
 #define PAGE_LIMITS       6  /* enum lane_limit */
 #define PAGE_READINGS     40 /* enum load_reading */
 #define PAGE_SIGNALS      12 /* enum load_signal_id */
+#define PAGE_MEMBERS      3  /* histograms of one name: by group or lane */
 
 struct page_group {
     _Atomic uint64_t tokens;
@@ -220,6 +146,12 @@ struct page_lane {
     _Atomic uint64_t paused_until_us;              /* resting after a refusal; 0 not */
     _Atomic uint64_t capacities_bits[PAGE_LIMITS]; /* doubles, requests a second; INFINITY: none */
     _Atomic uint64_t limit;                        /* enum lane_limit: the smallest */
+};
+
+/* A struct histogram, by its one writer. */
+struct page_histogram {
+    _Atomic uint64_t counts[HISTOGRAM_BOUNDS_MAX + 1];
+    _Atomic uint64_t sum_us;
 };
 
 struct page_job {
@@ -286,6 +218,7 @@ struct status_page {
     _Atomic uint64_t unawaited_pid; /* an engine that was killed and does not die; 0 none */
     _Atomic uint64_t counters[COUNTER_COUNT];
     _Atomic uint64_t gauges[GAUGE_COUNT]; /* doubles as bits */
+    struct page_histogram histograms[HISTOGRAM_COUNT][PAGE_MEMBERS];
     struct page_group groups[PAGE_GROUPS];
     struct page_lane lanes[PAGE_LANES];
     struct page_job jobs[PAGE_JOBS];
@@ -338,10 +271,16 @@ double page_bits(const _Atomic uint64_t *where);
 void page_set(struct status_page *page, enum gauge gauge, double value);
 double page_get(const struct status_page *page, enum gauge gauge); /* NaN: unknown */
 
+/* `member`: of a histogram by group or lane, which; else 0. Put: all of it. Add: one more. */
+void page_put_histogram(struct status_page *page, enum page_histogram_id id, unsigned member,
+                        const struct histogram *histogram);
+void page_add_duration(struct status_page *page, enum page_histogram_id id, duration value);
+struct histogram page_histogram(const struct status_page *page, enum page_histogram_id id,
+                                unsigned member);
+enum histogram_scale_id page_histogram_scale(enum page_histogram_id id);
+
 const char *counter_name(enum counter counter);
-const char *counter_help(enum counter counter);
 const char *gauge_name(enum gauge gauge);
-const char *gauge_help(enum gauge gauge);
 
 /* One writer. Begin gives a draft of the texts in force, to be changed; end puts it in force. */
 struct page_texts *page_text_begin(struct status_page *page);

@@ -23,6 +23,7 @@
 #ifndef MOONWATCH_STORE_WRITER_H
 #define MOONWATCH_STORE_WRITER_H
 
+#include "base/histogram.h"
 #include "base/options.h"
 #include "core/token_table.h"
 #include "store/store.h"
@@ -40,6 +41,7 @@ struct writer_stats {
     uint32_t dirty_tokens; /* waiting to be appended */
     double commit_seconds_last, commit_seconds_max;
     double commit_seconds_total;
+    struct histogram commits_by_duration; /* SCALE_DURATIONS */
     instant last_commit_at;
     instant checkpoint_began_at; /* of the newest complete pass */
     int64_t size_bytes;

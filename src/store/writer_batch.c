@@ -196,6 +196,7 @@ static void notice_commit(struct writer *writer, duration took)
     stats->rows += batch->rows_written;
     stats->commit_seconds_last = duration_to_s(took);
     stats->commit_seconds_total += stats->commit_seconds_last;
+    histogram_add(&stats->commits_by_duration, SCALE_DURATIONS, took);
     if (stats->commit_seconds_last > stats->commit_seconds_max)
         stats->commit_seconds_max = stats->commit_seconds_last;
     stats->last_commit_at = writer_now(writer);

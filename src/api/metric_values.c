@@ -1,0 +1,163 @@
+#include "api/metric_values.h"
+
+#include "feed/source.h"
+#include <assert.h>
+#include <math.h>
+
+_Static_assert(FEED_OUTCOME_COUNT <= PAGE_OUTCOMES, "the page has a place for every outcome");
+_Static_assert(PAIR_ISSUE_COUNT <= PAGE_PAIR_ISSUES, "the page has a place for every issue");
+_Static_assert((int)SOURCE_COUNT_COUNT <= PAGE_SOURCE_COUNT,
+               "the page has a place for every count");
+
+/* ---- dimensions ---- */
+
+static const char *const version_names[] = {MOONWATCH_VERSION};
+static const char *const statistic_names[] = {"median", "p95", "p99", "max"};
+_Static_assert(sizeof statistic_names / sizeof statistic_names[0] == STATISTIC_COUNT, "all named");
+
+/* From the feed's list, without linking the feed. */
+static const char *const frame_names[] = {
+#define X(id, name) [id] = name,
+    SOURCE_COUNT_LIST(X)
+#undef X
+};
+
+#define X(code, label, count, name)                                                                \
+    static const char *name_##code(unsigned i)                                                     \
+    {                                                                                              \
+        return name;                                                                               \
+    }
+DIMENSION_LIST(X)
+#undef X
+
+static const struct {
+    const char *label;
+    unsigned count;
+    const char *(*name)(unsigned i);
+} dimensions[] = {[BY_NOTHING] = {NULL, 1, NULL},
+#define X(code, label, count, name) [code] = {label, (count), name_##code},
+                  DIMENSION_LIST(X)
+#undef X
+};
+
+const char *dimension_label(enum dimension dimension)
+{
+    assert((unsigned)dimension < DIMENSION_COUNT);
+    return dimensions[dimension].label;
+}
+
+unsigned dimension_count(enum dimension dimension)
+{
+    assert((unsigned)dimension < DIMENSION_COUNT);
+    return dimensions[dimension].count;
+}
+
+const char *dimension_name(enum dimension dimension, unsigned i)
+{
+    assert(dimension != BY_NOTHING && i < dimension_count(dimension));
+    return dimensions[dimension].name(i);
+}
+
+/* ---- values ---- */
+
+#define UNUSED __attribute__((unused))
+#define VALUE(name, expression)                                                                    \
+    double metric_##name(const struct metric_view *view UNUSED, unsigned i UNUSED,                 \
+                         unsigned j UNUSED)                                                        \
+    {                                                                                              \
+        return expression;                                                                         \
+    }
+
+static double seconds(const _Atomic uint64_t *us)
+{
+    return (double)page_word(us) / 1e6;
+}
+
+static double number(const _Atomic uint64_t *word)
+{
+    return (double)page_word(word);
+}
+
+/* Where 0 stands for what is not known, or has not happened. */
+static double known(const _Atomic uint64_t *word)
+{
+    return page_word(word) == 0 ? NAN : number(word);
+}
+
+static double not_negative(double value)
+{
+    return value < 0 ? NAN : value;
+}
+
+static double statistic_of(const struct group_ages *ages, enum statistic statistic)
+{
+    const double of[] = {[STATISTIC_MEDIAN] = ages->p50_s,
+                         [STATISTIC_P95] = ages->p95_s,
+                         [STATISTIC_P99] = ages->p99_s,
+                         [STATISTIC_MAX] = ages->max_s};
+    return of[statistic];
+}
+
+/* Before its first run a job counts from a time of its own choice, for when that is due. */
+static double last_run_of(const struct page_job *job)
+{
+    return page_word(&job->runs) == 0 ? NAN : seconds(&job->last_run_us);
+}
+
+/* Those that were ever started: a part of another process is none. */
+static double of_process(const struct metric_view *view, unsigned process, double value)
+{
+    return page_word(&view->page->processes[process].starts) == 0 ? NAN : value;
+}
+
+VALUE(counter, number(&view->page->counters[i]))
+VALUE(gauge, page_get(view->page, (enum gauge)i))
+VALUE(reading, page_bits(&view->page->load.readings_bits[i]))
+
+/* By group. */
+VALUE(group_refreshes, number(&view->page->groups[i].refreshes))
+VALUE(group_on_time, number(&view->page->groups[i].refreshes_on_time))
+VALUE(group_target, seconds(&view->page->groups[i].target_us))
+VALUE(group_last, known(&view->page->groups[i].last_answer_us) / 1e6)
+VALUE(group_oldest, seconds(&view->page->groups[i].oldest_age_us))
+VALUE(group_deferred, number(&view->page->groups[i].deferred))
+VALUE(group_deferred_by_load, number(&view->page->groups[i].deferred_by_load))
+VALUE(group_oldest_deferred, seconds(&view->page->groups[i].oldest_deferred_us))
+VALUE(group_tokens, view->scan->groups[i].tokens)
+VALUE(status_tokens, view->scan->statuses[i])
+
+VALUE(group_age, statistic_of(&view->scan->groups[i], (enum statistic)j))
+
+/* By lane. */
+VALUE(lane_requests, number(&view->page->lanes[i].requests))
+VALUE(lane_outcome, number(&view->page->lanes[i].outcomes[j]))
+VALUE(lane_addresses, number(&view->page->lanes[i].addresses))
+VALUE(lane_latency, seconds(&view->page->lanes[i].latency_us))
+VALUE(lane_in_flight, number(&view->page->lanes[i].in_flight))
+VALUE(lane_allowed, page_bits(&view->page->lanes[i].allowed_per_minute_bits) / 60)
+VALUE(lane_configured, page_bits(&view->page->lanes[i].configured_per_minute_bits) / 60)
+VALUE(lane_learned, page_bits(&view->page->lanes[i].learned_per_minute_bits) / 60)
+VALUE(lane_used, number(&view->page->lanes[i].used_last_minute) / 60)
+VALUE(lane_deferred, number(&view->page->lanes[i].deferred))
+VALUE(lane_capacity, page_bits(&view->page->lanes[i].capacities_bits[j])) /* ∞: it bounds nothing */
+
+VALUE(pair_issues, number(&view->page->pair_issues[i]))
+VALUE(source_frames, number(&view->page->source_counts[i]))
+
+/* Load. */
+VALUE(signal_level, number(&view->page->load.signals[i].level))
+VALUE(feature_off, (double)(page_word(&view->page->load.features_off) >> i & 1))
+
+/* The engine. */
+VALUE(is_paused, number(&view->page->is_paused))
+VALUE(job_runs, number(&view->page->jobs[i].runs))
+VALUE(job_last_run, last_run_of(&view->page->jobs[i]))
+VALUE(job_interval, seconds(&view->page->jobs[i].interval_us))
+
+/* Processes. */
+VALUE(one, 1)
+VALUE(process_up,
+      of_process(view, i, page_word(&view->page->processes[i].state) == PROCESS_RUNNING))
+VALUE(process_starts, of_process(view, i, number(&view->page->processes[i].starts)))
+VALUE(process_resident, of_process(view, i, known(&view->page->processes[i].resident_bytes)))
+VALUE(heartbeat_age, not_negative(page_beat_age_s(view->page, (enum beat)i, view->now)))

@@ -1,0 +1,53 @@
+/*
+ * For each row of page/metrics.def that is no plain word of the page, the function that reads its
+ * numbers: metric_NAME(). And the DIMENSIONS that there can be a number for each of: a label, and
+ * its values.
+ */
+#ifndef MOONWATCH_API_METRIC_VALUES_H
+#define MOONWATCH_API_METRIC_VALUES_H
+
+#include "api/metrics.h"
+#include "core/core.h"
+
+enum statistic { STATISTIC_MEDIAN, STATISTIC_P95, STATISTIC_P99, STATISTIC_MAX, STATISTIC_COUNT };
+
+/* X(code, label, how many, the name of the i-th) */
+#define DIMENSION_LIST(X)                                                                          \
+    X(BY_GROUP, "group", GROUP_COUNT, token_group_name((enum token_group)i))                       \
+    X(BY_STATUS, "status", TOKEN_STATUS_COUNT, token_status_name((enum token_status)i))            \
+    X(BY_STATISTIC, "statistic", STATISTIC_COUNT, statistic_names[i])                              \
+    X(BY_LANE, "kind", LANE_KIND_COUNT, lane_kind_name((enum lane_kind)i))                         \
+    X(BY_LIMIT, "limit", LANE_LIMIT_COUNT, lane_limit_name((enum lane_limit)i))                    \
+    X(BY_OUTCOME, "outcome", FEED_OUTCOME_COUNT, feed_outcome_name((enum feed_outcome)i))          \
+    X(BY_ISSUE, "issue", PAIR_ISSUE_COUNT, pair_issue_name((enum pair_issue)i))                    \
+    X(BY_FRAME, "kind", SOURCE_COUNT_COUNT, frame_names[i])                                        \
+    X(BY_SIGNAL, "signal", LOAD_SIGNAL_COUNT, load_signal_name((enum load_signal_id)i))            \
+    X(BY_FEATURE, "feature", LOAD_FEATURE_COUNT, load_feature_name((enum load_feature)i))          \
+    X(BY_JOB, "job", JOB_COUNT, job_name((enum job)i))                                             \
+    X(BY_PROCESS, "process", PROCESS_COUNT, process_name((enum page_process_id)i))                 \
+    X(BY_THREAD, "thread", BEAT_COUNT, beat_name((enum beat)i))                                    \
+    X(BY_VERSION, "version", 1, version_names[i])
+
+enum dimension {
+    BY_NOTHING,
+#define X(code, label, count, name) code,
+    DIMENSION_LIST(X)
+#undef X
+        DIMENSION_COUNT
+};
+
+/* NULL: BY_NOTHING has no label. */
+const char *dimension_label(enum dimension dimension);
+unsigned dimension_count(enum dimension dimension); /* of BY_NOTHING 1 */
+const char *dimension_name(enum dimension dimension, unsigned i);
+
+/* `i` and `j` are of the row's two dimensions. NaN: unknown, left out. */
+typedef double metric_value(const struct metric_view *view, unsigned i, unsigned j);
+
+#define FAMILY(type, name, by, then_by, value, help) metric_value metric_##value;
+#include "page/metrics.def"
+
+/* Plain words of the page; `i` is their place there. */
+metric_value metric_counter, metric_gauge, metric_reading;
+
+#endif
