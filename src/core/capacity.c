@@ -6,7 +6,7 @@
  * it, each a number for people to see, the smallest in force:
  *
  *   upstream   its limit (budget.h)
- *   cpu        the CPU time that a token costs the engine is measured. The engine plans with the
+ *   cpu        the CPU time that a token costs the engine is measured (cost.h). It plans with the
  *              CPUs it may use less `cpu_headroom_percent`. Under strain it has proved not to get
  *              as much: then nine tenths of what it did get, again each second, and a tenth more
  *              each second that it keeps up (additive as it were in the logarithm: Chiu and Jain,
@@ -27,7 +27,6 @@
 
 /* Below it what the engine uses is mostly the price of being there, whoever is refreshed. */
 #define COST_FROM_CORES 0.05
-#define COST_ALPHA      0.1
 #define USABLE_DOWN     0.9
 #define USABLE_UP       1.1
 #define USABLE_LEAST    0.05 /* of the CPUs: from there it can grow again */
@@ -41,7 +40,8 @@
 void capacity_init(struct core *core)
 {
     load_init(&core->load);
-    core->cpu = (struct cpu_meter){.token_cost_s = NAN, .usable_cores = NAN};
+    core->cpu = (struct cpu_meter){.usable_cores = NAN};
+    cost_init(&core->cpu.cost);
     core->stats.load = core->load;
     core->stats.token_cost_s = NAN;
 }
@@ -58,10 +58,7 @@ static void measure_cost(struct core *core, const struct load_sample *sample)
     double used = sample->of[READING_ENGINE_CPU];
     if (isnan(used) || used < COST_FROM_CORES || tokens < 1 || span_s <= 0 || span_s > SPAN_MOST_S)
         return;
-    double cost_s = used * span_s / tokens;
-    cpu->token_cost_s = isnan(cpu->token_cost_s)
-                            ? cost_s
-                            : COST_ALPHA * cost_s + (1 - COST_ALPHA) * cpu->token_cost_s;
+    cost_add(&cpu->cost, tokens / span_s, used);
 }
 
 static void measure_cores(struct core *core, const struct load_sample *sample)
@@ -141,9 +138,10 @@ struct needs {
 
 static double by_cpu(const struct core *core, const struct needs *needs, enum lane_kind lane)
 {
-    double tokens = core->cpu.usable_cores / core->cpu.token_cost_s;
-    if (isnan(tokens) || isinf(tokens))
+    struct cost_line cost = cost_line(&core->cpu.cost);
+    if (isnan(core->cpu.usable_cores) || isnan(cost.token_s))
         return INFINITY;
+    double tokens = fmax(0, core->cpu.usable_cores - cost.idle_cores) / cost.token_s;
     if (tokens < needs->tokens)
         return needs->requests[lane] * tokens / needs->tokens;
     double spare = tokens - needs->tokens; /* anybody may catch up with that */
@@ -197,5 +195,5 @@ void capacity_plan(struct core *core)
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
         plan_lane(core, &needs, lane);
     core->stats.load = core->load;
-    core->stats.token_cost_s = core->cpu.token_cost_s;
+    core->stats.token_cost_s = cost_line(&core->cpu.cost).token_s;
 }

@@ -14,6 +14,7 @@
 #include "core/breaker.h"
 #include "core/budget.h"
 #include "core/core.h"
+#include "core/cost.h"
 #include "core/lane.h"
 #include "core/lifecycle.h"
 #include "core/score.h"
@@ -81,7 +82,7 @@ struct job_state {
 
 /* What the CPUs can work through. */
 struct cpu_meter {
-    double token_cost_s; /* smoothed; NaN: unknown */
+    struct cost cost;
     double usable_cores; /* for the engine; NaN: unknown */
     uint64_t tokens_before;
     instant measured_at;
