@@ -761,7 +761,10 @@ static double engine_cores(struct sim *sim)
     for (int i = 0; i < GROUP_COUNT; i++)
         refreshes += stats->groups[i].refreshes;
     sim->refreshes_seen = refreshes;
-    return IDLE_CORES + TOKEN_CORES * (double)(refreshes > before ? refreshes - before : 0);
+    uint64_t answered = refreshes > before ? refreshes - before : 0;
+    if (sim->setup->token_cores > 0)
+        return sim->setup->idle_cores + sim->setup->token_cores * (double)answered;
+    return IDLE_CORES + TOKEN_CORES * (double)answered;
 }
 
 static void on_load(struct sim *sim)
@@ -895,7 +898,9 @@ static void preload_token(struct sim *sim, uint32_t n, enum upstream_life life)
     draft->status = active ? TOKEN_ACTIVE : TOKEN_MONITORING;
     draft->flags = TOKEN_DURABLE;
     draft->created_at = after(sim, -sim->setup->hours_old * 3600);
-    draft->state.checked_at = after(sim, -prng_unit(&sim->world) * target);
+    double stale_s = sim->setup->stale_s;
+    double age_s = stale_s > 0 ? stale_s : prng_unit(&sim->world) * target;
+    draft->state.checked_at = after(sim, -age_s);
     draft->state.fetched_at = draft->state.checked_at;
     draft->state.discovered_at = after(sim, -prng_unit(&sim->world) * 600);
     draft->state.status_since = draft->created_at;

@@ -75,6 +75,9 @@ struct sim_setup {
     unsigned faults;    /* a bit each; 0: none */
     uint32_t active;    /* > 0: this many always active tokens and `tokens` − this quiet ones, */
     double hours_old;   /*      known for so long, all refreshed lately, at the start */
+    double stale_s;     /*      or, > 0, so long ago */
+    double token_cores; /* > 0: what a token a second costs the engine … */
+    double idle_cores;  /* … besides what it uses anyway */
     double down_from_s; /* the upstream is down from here … */
     double down_to_s;   /* … to here; both 0: not */
     token_id poison;    /* > 0: the answer about this one kills … */
