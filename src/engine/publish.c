@@ -2,6 +2,7 @@
 #include "engine/parts.h"
 
 #include "base/clock.h"
+#include <math.h>
 #include <string.h>
 
 _Static_assert(GROUP_COUNT <= PAGE_GROUPS, "the page has room for all groups");
@@ -146,7 +147,8 @@ static void publish_source(struct engine *engine)
     source_stats(engine->source, &stats);
     for (int i = 0; i < SOURCE_COUNT_COUNT; i++)
         page_put_word(&engine->page->source_counts[i], stats.counts[i]);
-    page_set(engine->page, GAUGE_SOURCE_LIVE, stats.state == SOURCE_LIVE);
+    bool is_expected = stats.state != SOURCE_NONE && stats.state != SOURCE_ENDED;
+    page_set(engine->page, GAUGE_SOURCE_LIVE, is_expected ? stats.state == SOURCE_LIVE : NAN);
     if (strcmp(page_texts_now(engine->page)->source_message, stats.message) == 0)
         return;
     struct page_texts *texts = page_text_begin(engine->page);
