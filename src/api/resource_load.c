@@ -19,10 +19,6 @@
 
 #define MIB 1048576.0
 
-enum health { HEALTHY, DEGRADED, CRITICAL };
-
-static const char *const health_names[] = {"healthy", "degraded", "critical"};
-
 /* ---- alerts ---- */
 
 struct look {
@@ -37,12 +33,12 @@ static const struct alert_kind {
     enum health worst;
     const char *message;
 } alert_kinds[] = {
-    {SIGNAL_CPU, DEGRADED, "the machine's CPU, or the cgroup's, is nearly used up"},
-    {SIGNAL_MEMORY, CRITICAL, "memory is nearly used up"},
-    {SIGNAL_DISK, CRITICAL, "the disk of the database is nearly full: history is shortened"},
-    {SIGNAL_DESCRIPTORS, CRITICAL, "a process of ours is about to run out of descriptors"},
-    {SIGNAL_STRAIN, CRITICAL, "the engine does not keep up: work is shed"},
-    {SIGNAL_STORE, CRITICAL, "the store falls behind: history is about to be dropped"},
+    {SIGNAL_CPU, HEALTH_DEGRADED, "the machine's CPU, or the cgroup's, is nearly used up"},
+    {SIGNAL_MEMORY, HEALTH_CRITICAL, "memory is nearly used up"},
+    {SIGNAL_DISK, HEALTH_CRITICAL, "the disk of the database is nearly full: history is shortened"},
+    {SIGNAL_DESCRIPTORS, HEALTH_CRITICAL, "a process of ours is about to run out of descriptors"},
+    {SIGNAL_STRAIN, HEALTH_CRITICAL, "the engine does not keep up: work is shed"},
+    {SIGNAL_STORE, HEALTH_CRITICAL, "the store falls behind: history is about to be dropped"},
 };
 #define ALERT_KINDS (sizeof alert_kinds / sizeof alert_kinds[0])
 
@@ -50,10 +46,10 @@ static enum health health_of(const struct look *look, const struct alert_kind *k
 {
     enum load_level level = load_signal_level(look->page, kind->signal);
     if (kind->signal == SIGNAL_CPU && load_keeps_up(look->page))
-        return HEALTHY;
+        return HEALTH_HEALTHY;
     if (level == LOAD_NORMAL)
-        return HEALTHY;
-    return level == LOAD_MINIMAL ? kind->worst : DEGRADED;
+        return HEALTH_HEALTHY;
+    return level == LOAD_MINIMAL ? kind->worst : HEALTH_DEGRADED;
 }
 
 static void json_alert_head(struct json *json, const char *level, const char *message,
@@ -73,7 +69,7 @@ static void json_alert(const struct look *look, const struct alert_kind *kind)
     struct json *json = look->json;
     const struct page_signal *signal = &look->page->load.signals[kind->signal];
     instant since = {(int64_t)page_word(&signal->since_us)};
-    bool is_critical = health_of(look, kind) == CRITICAL;
+    bool is_critical = health_of(look, kind) == HEALTH_CRITICAL;
     json_object_open(json, NULL);
     json_alert_head(json, is_critical ? "critical" : "warning", kind->message,
                     load_signal_name(kind->signal), since);
@@ -100,7 +96,7 @@ static void json_alert_of_silence(const struct look *look)
 static void json_health(const struct look *look)
 {
     bool is_known = load_is_known(look->page, look->now);
-    enum health worst = is_known ? HEALTHY : DEGRADED;
+    enum health worst = is_known ? HEALTH_HEALTHY : HEALTH_DEGRADED;
     json_array_open(look->json, "alerts");
     if (!is_known)
         json_alert_of_silence(look);
@@ -111,7 +107,7 @@ static void json_health(const struct look *look)
             json_alert(look, &alert_kinds[i]);
     }
     json_array_close(look->json);
-    json_put_string(look->json, "status", health_names[worst]);
+    json_put_string(look->json, "status", health_name(worst));
 }
 
 /* ---- /health/resources ---- */

@@ -29,6 +29,7 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
     breaker_init(&core->breaker, (uint64_t)now.us ^ (uint64_t)last_snapshot_id << 32);
     capacity_init(core);
     schedule_apply_options(core);
+    health_init(core);
     return core;
 }
 
@@ -55,6 +56,7 @@ void core_start(struct core *core, int64_t newest_snapshot)
         core->last_snapshot_id = newest_snapshot;
     schedule_look_ahead(core);
     jobs_init(core);
+    health_excuse(core);
 }
 
 void core_start_first(struct core *core)
@@ -186,6 +188,7 @@ static void on_options(struct core *core, const struct options *options)
 {
     core->options = *options;
     schedule_apply_options(core);
+    health_apply_options(core);
     /* Thresholds may have moved: look at everybody now and not in a minute. */
     jobs_want(core, JOB_ACTIVATION);
 }
@@ -225,6 +228,8 @@ static void change_pause(struct core *core, enum pause_state to)
     core_tell(core, TRANSITION_PAUSE, from, to, 0);
     if (to == PAUSE_ON)
         refuse_waiting(core);
+    else
+        health_excuse(core);
 }
 
 static void handle(struct core *core, const struct event *event)
@@ -251,7 +256,7 @@ static void handle(struct core *core, const struct event *event)
         jobs_want(core, event->job_wanted.job);
         return;
     case EVENT_JOB_DONE:
-        jobs_on_done(core, event->job_done.job, event->job_done.run);
+        jobs_on_done(core, event);
         return;
     case EVENT_SUSPECT:
         trust_on_suspect(core, event->suspect.id, event->suspect.lane);
@@ -270,6 +275,7 @@ static void handle(struct core *core, const struct event *event)
         return;
     case EVENT_LOAD:
         capacity_on_load(core, event->load.sample);
+        health_on_load(core, event);
         return;
     case EVENT_KIND_COUNT:
         break;
@@ -371,6 +377,7 @@ static void sample(struct core *core)
     schedule_cancel_overdue(core);
     schedule_look_ahead(core);
     core->stats.sampled_at = core->now;
+    health_judge(core);
 }
 
 static instant sample_due(const struct core *core)

@@ -18,9 +18,11 @@
 #include "base/histogram.h"
 #include "base/options.h"
 #include "core/breaker.h"
+#include "core/finding.h"
 #include "core/lane_kind.h"
 #include "core/load.h"
 #include "core/outcome.h"
+#include "core/surroundings.h"
 #include "core/token_table.h"
 #include "core/transition.h"
 #include "core/trust.h"
@@ -146,6 +148,7 @@ struct event {
         struct {
             enum job job;
             uint64_t run; /* of the action that began it */
+            bool has_failed;
         } job_done;
         struct {
             token_id id;
@@ -168,6 +171,7 @@ struct event {
         } pause;
         struct {
             const struct load_sample *sample;
+            const struct surroundings *around; /* NULL: nothing is known of them */
         } load;
     };
 };
@@ -313,8 +317,10 @@ struct breaker_stats {
 };
 
 struct job_stats {
-    uint64_t runs;         /* begun */
-    uint64_t overruns;     /* of these, cancelled at their deadline */
+    uint64_t runs;     /* begun */
+    uint64_t overruns; /* of these, cancelled at their deadline */
+    uint64_t failures; /* ended, but not well */
+    uint32_t overruns_in_a_row, failures_in_a_row;
     instant running_since; /* INSTANT_NEVER: not running */
     instant last_run_at;
     duration interval;
@@ -338,7 +344,10 @@ struct core_stats {
     uint64_t cleared;               /* suspects that became ordinary again */
     uint64_t suspects_forgotten;    /* of these, without an answer: there were too many */
     bool is_paused;
-    instant sampled_at; /* of what is a present state: once a second */
+    double tokens_last_minute; /* answered */
+    double errors_last_hour;   /* health.h says what counts as one */
+    struct findings findings;  /* what is wrong now */
+    instant sampled_at;        /* of what is a present state: once a second */
 };
 
 /* ---- the interface ---- */

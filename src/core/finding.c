@@ -237,10 +237,45 @@ void finding_advice(const struct finding *finding, char out[FINDING_TEXT_SIZE])
 
 /* ---- many of them ---- */
 
+static int order(const struct finding *a, const struct finding *b)
+{
+    int by_cause = (int)a->cause - (int)b->cause;
+    return by_cause != 0 ? by_cause : (int)a->subject - (int)b->subject;
+}
+
+static void drop_least_severe(struct findings *findings)
+{
+    uint32_t least = 0;
+    for (uint32_t i = 1; i < findings->count; i++)
+        if (findings->of[i].severity < findings->of[least].severity)
+            least = i;
+    findings->count--;
+    memmove(&findings->of[least], &findings->of[least + 1],
+            (findings->count - least) * sizeof findings->of[0]);
+    findings->left_out++;
+}
+
+void findings_add(struct findings *findings, const struct finding *finding)
+{
+    uint32_t at = 0;
+    assert(finding->cause < FINDING_CAUSE_COUNT);
+    if (findings->count == FINDINGS_MAX)
+        drop_least_severe(findings);
+    while (at < findings->count && order(&findings->of[at], finding) < 0)
+        at++;
+    bool is_there = at < findings->count && order(&findings->of[at], finding) == 0;
+    if (!is_there) {
+        memmove(&findings->of[at + 1], &findings->of[at],
+                (findings->count - at) * sizeof findings->of[0]);
+        findings->count++;
+    }
+    findings->of[at] = *finding;
+}
+
 const struct finding *findings_get(const struct findings *findings, enum finding_cause cause,
                                    unsigned subject)
 {
-    for (size_t i = 0; i < findings->count; i++)
+    for (uint32_t i = 0; i < findings->count; i++)
         if (findings->of[i].cause == cause && findings->of[i].subject == subject)
             return &findings->of[i];
     return NULL;
@@ -249,7 +284,7 @@ const struct finding *findings_get(const struct findings *findings, enum finding
 enum health findings_health(const struct findings *findings)
 {
     enum severity worst = SEVERITY_INFO;
-    for (size_t i = 0; i < findings->count; i++)
+    for (uint32_t i = 0; i < findings->count; i++)
         if (findings->of[i].severity > worst)
             worst = findings->of[i].severity;
     return worst == SEVERITY_CRITICAL ? HEALTH_CRITICAL

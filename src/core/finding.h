@@ -259,12 +259,44 @@ enum finding_cause {
         FINDING_CAUSE_COUNT
 };
 
+/* What follows from what: an upstream that is down makes tokens late, and a person who was told the
+ * first need not be told the second. Something follows from another that is there now, or was so
+ * many seconds ago: what is counted over a time stays for that time.
+ *
+ * X(the finding, what it follows from, seconds) */
+#define FINDING_BECAUSE_LIST(X)                                                                    \
+    X(FINDING_GROUP_LATE, FINDING_BREAKER_OPEN, 60)                                                \
+    X(FINDING_GROUP_LATE, FINDING_FEED_SILENT, 60)                                                 \
+    X(FINDING_GROUP_LATE, FINDING_REFUSED, 60)                                                     \
+    X(FINDING_GROUP_LATE, FINDING_STRAINED, 60)                                                    \
+    X(FINDING_GROUP_UNPUNCTUAL, FINDING_BREAKER_OPEN, 330)                                         \
+    X(FINDING_GROUP_UNPUNCTUAL, FINDING_FEED_SILENT, 330)                                          \
+    X(FINDING_GROUP_UNPUNCTUAL, FINDING_REFUSED, 330)                                              \
+    X(FINDING_GROUP_UNPUNCTUAL, FINDING_STRAINED, 330)                                             \
+    X(FINDING_GROUP_UNPUNCTUAL, FINDING_GROUP_LATE, 330)                                           \
+    X(FINDING_GROUP_SILENT, FINDING_BREAKER_OPEN, 60)                                              \
+    X(FINDING_GROUP_SILENT, FINDING_FEED_SILENT, 60)                                               \
+    X(FINDING_GROUP_OVERDUE, FINDING_BREAKER_OPEN, 60)                                             \
+    X(FINDING_GROUP_OVERDUE, FINDING_FEED_SILENT, 60)                                              \
+    X(FINDING_FEED_ERRORS, FINDING_BREAKER_OPEN, 330)                                              \
+    X(FINDING_FEED_SILENT, FINDING_BREAKER_OPEN, 60)                                               \
+    X(FINDING_ERRORS, FINDING_BREAKER_OPEN, 3600)                                                  \
+    X(FINDING_ERRORS, FINDING_FEED_ERRORS, 3600)                                                   \
+    X(FINDING_ERRORS, FINDING_STORE_DOWN, 3600)                                                    \
+    X(FINDING_STORE_LATE, FINDING_STORE_DOWN, 60)                                                  \
+    X(FINDING_STORE_BEHIND, FINDING_STORE_DOWN, 60)                                                \
+    X(FINDING_STORE_ERRORS, FINDING_STORE_DOWN, 3600)                                              \
+    X(FINDING_STORE_DROPPED, FINDING_STORE_DOWN, 3600)                                             \
+    X(FINDING_STORE_DROPPED, FINDING_STORE_BEHIND, 3600)                                           \
+    X(FINDING_STORE_DOWN, FINDING_DISK_SHORT, 60)
+
 struct finding {
     enum finding_cause cause;
     uint8_t subject; /* of what its cause's subject kind says */
     enum severity severity;
-    instant since;       /* that cause and subject are there */
-    double value, limit; /* in the cause's unit; NaN: none */
+    enum finding_cause because; /* what it follows from; FINDING_CAUSE_COUNT: it stands alone */
+    instant since;              /* that cause and subject are there */
+    double value, limit;        /* in the cause's unit; NaN: none */
 };
 
 /* More than there can be at once: each cause, for each of its subjects that rules look at. Beyond
@@ -272,9 +304,9 @@ struct finding {
 #define FINDINGS_MAX 64
 
 struct findings {
-    size_t count;
-    struct finding of[FINDINGS_MAX]; /* in the order of causes, then subjects */
+    uint32_t count;
     uint32_t left_out;
+    struct finding of[FINDINGS_MAX]; /* in the order of causes, then subjects */
 };
 
 /* Names and sentences; "unknown" for what is out of range: values may come from shared memory. */
@@ -298,6 +330,8 @@ const char *finding_unit_name(enum finding_unit unit);
 void finding_text(const struct finding *finding, char out[FINDING_TEXT_SIZE]);
 void finding_advice(const struct finding *finding, char out[FINDING_TEXT_SIZE]);
 
+/* At its place; in the stead of the one of this cause and subject that may be there. */
+void findings_add(struct findings *findings, const struct finding *finding);
 /* The one of this cause and subject; NULL: it is not found. */
 const struct finding *findings_get(const struct findings *findings, enum finding_cause cause,
                                    unsigned subject);

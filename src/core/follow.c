@@ -105,6 +105,17 @@ static void insert_discover(struct core *core, token_id id)
     (void)inserted;
 }
 
+/* Of one that is as old as it was. */
+static void set_group(struct core *core, token_id id, enum token_group group)
+{
+    enum token_group before = token_column_group(core->table, id);
+    if (before == group)
+        return;
+    token_set_group(core->table, id, group);
+    if (instant_before(token_slot(core->table, id)->state.status_since, core->now))
+        health_moved(core, before, group);
+}
+
 void follow_regroup(struct core *core, token_id id)
 {
     if (!lanes_holds(&core->price, id))
@@ -114,7 +125,7 @@ void follow_regroup(struct core *core, token_id id)
         return;
     /* Where its place is too far to look for, its next answer puts it right. */
     if (lanes_move(&core->price, id, group, price_weight(core, id, group)))
-        token_set_group(core->table, id, group_of(group));
+        set_group(core, id, group_of(group));
 }
 
 static void regroup_discover(struct core *core, token_id id)
@@ -142,7 +153,7 @@ void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
         return;
     }
     enum price_group group = price_group_of(core, id);
-    token_set_group(core->table, id, group_of(group));
+    set_group(core, id, group_of(group));
     lanes_put_back(&core->price, id, group, price_weight(core, id, group));
 }
 
@@ -422,12 +433,8 @@ static void count_on_time(struct core *core, token_id id, instant before)
     stats->last_answer_at = core->now;
     if (instant_is_never(before))
         return;
-    enum price_group lane_group = group == GROUP_HOT    ? PRICE_HOT
-                                  : group == GROUP_COLD ? PRICE_COLD
-                                                        : PRICE_ARCHIVED;
-    duration target = core->price.groups[lane_group].target;
     duration age = instant_diff(core->now, before);
-    bool is_on_time = (double)age.us <= ON_TIME_FACTOR * (double)target.us;
+    bool is_on_time = health_is_on_time(core, group, before);
     struct recent_slice *slice = present_slice(core, group);
     slice->refreshes++;
     slice->on_time += is_on_time;

@@ -87,8 +87,19 @@ static void change_state(struct core *core, enum job job, enum job_run_state to)
 
 static void end(struct core *core, enum job job)
 {
-    core->jobs[job].overruns_in_a_row = 0;
+    core->stats.jobs[job].overruns_in_a_row = 0;
+    core->stats.jobs[job].failures_in_a_row = 0;
     change_state(core, job, JOB_IDLE);
+}
+
+/* It is tried again at its next turn. */
+static void end_badly(struct core *core, enum job job)
+{
+    struct job_stats *stats = &core->stats.jobs[job];
+    uint32_t failures = stats->failures_in_a_row + 1;
+    end(core, job);
+    stats->failures++;
+    stats->failures_in_a_row = failures;
 }
 
 static void ask_for_restart(struct core *core)
@@ -108,16 +119,19 @@ static void cancel(struct core *core, enum job job)
     state->cursor = TOKEN_NONE;
     core->stats.jobs[job].overruns++;
     change_state(core, job, JOB_CANCELLED);
-    if (++state->overruns_in_a_row >= JOB_OVERRUNS_MAX)
+    if (++core->stats.jobs[job].overruns_in_a_row >= JOB_OVERRUNS_MAX)
         ask_for_restart(core);
 }
 
-void jobs_on_done(struct core *core, enum job job, uint64_t run)
+void jobs_on_done(struct core *core, const struct event *event)
 {
+    enum job job = event->job_done.job;
     assert(job < JOB_COUNT);
     const struct job_state *state = &core->jobs[job];
-    if (!is_outside(job) || state->state != JOB_RUNNING || state->run != run)
+    if (!is_outside(job) || state->state != JOB_RUNNING || state->run != event->job_done.run)
         core->stats.late_jobs++;
+    else if (event->job_done.has_failed)
+        end_badly(core, job);
     else
         end(core, job);
 }

@@ -118,6 +118,11 @@ static struct steps steps_of(enum load_signal_id signal, const struct options *o
     return steps_at(INFINITY, INFINITY, 0);
 }
 
+double load_limit(enum load_signal_id signal, enum load_level level, const struct options *options)
+{
+    return level == LOAD_NORMAL ? NAN : steps_of(signal, options).rise[level];
+}
+
 /* The level that one number calls for, seen from the present one. */
 static enum load_level vote(enum load_level present, double percent, const struct steps *steps)
 {

@@ -172,6 +172,9 @@ size_t load_judge(struct load *load, const struct load_sample *sample,
                   const struct options *options, instant now,
                   struct load_change changes[LOAD_SIGNAL_COUNT]);
 
+/* The percentage from which a signal has this level; NaN for normal. */
+double load_limit(enum load_signal_id signal, enum load_level level, const struct options *options);
+
 bool load_is_strained(const struct load *load);
 bool load_has(const struct load *load, enum load_feature feature);
 

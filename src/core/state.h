@@ -7,6 +7,7 @@
  *   jobs.c      archiver, activation sweep, export, retention
  *   capacity.c  what the load leaves of the work: the lanes' ceilings
  *   trust.c     tokens that may have killed us: alone, or not at all
+ *   health.c    what is wrong now; health_work.c, health_rules.c: a rule each
  */
 #ifndef MOONWATCH_CORE_STATE_H
 #define MOONWATCH_CORE_STATE_H
@@ -15,6 +16,7 @@
 #include "core/budget.h"
 #include "core/core.h"
 #include "core/cost.h"
+#include "core/health.h"
 #include "core/lane.h"
 #include "core/lifecycle.h"
 #include "core/score.h"
@@ -74,9 +76,8 @@ struct recent_slice {
 struct job_state {
     enum job_run_state state;
     bool is_wanted;
-    token_id cursor; /* the next to look at; TOKEN_NONE: not sweeping */
-    uint64_t run;    /* number of the newest */
-    uint32_t overruns_in_a_row;
+    token_id cursor;     /* the next to look at; TOKEN_NONE: not sweeping */
+    uint64_t run;        /* number of the newest */
     instant last_run_at; /* when the newest began */
 };
 
@@ -105,6 +106,7 @@ struct core {
     enum pause_state pause;
     struct load load;
     struct cpu_meter cpu;
+    struct health_state health;
     uint64_t tokens_answered;
     struct recent_slice recent[GROUP_COUNT][RECENT_SLICES];
     struct core_stats stats;
@@ -193,10 +195,33 @@ void trust_failed(struct core *core, token_id id, enum lane_kind lane);
 bool trust_passed(struct core *core, token_id id, enum lane_kind lane);
 void trust_cleared(struct core *core, token_id id);
 
+/* health.c */
+void health_init(struct core *core);
+/* Everybody has a full interval from now on: tokens were read, or fetching goes on after a pause.
+ */
+void health_excuse(struct core *core);
+void health_apply_options(struct core *core);
+void health_on_load(struct core *core, const struct event *event);
+/* A token that stays as old as it is, and keeps its status, stands in another group. */
+void health_moved(struct core *core, enum token_group from, enum token_group to);
+/* Was a token answered in time that had been answered at `before`? */
+bool health_is_on_time(const struct core *core, enum token_group group, instant before);
+void health_judge(struct core *core); /* once a second, when everything else is sampled */
+
+bool health_is_fetching(const struct core *core);
+
+/* health_rules.c and health_work.c: each rule adds what it finds */
+void health_apply_rules(struct core *core);
+void health_look_at_scheduler(struct core *core);
+void health_look_at_jobs(struct core *core);
+void health_find(struct core *core, struct finding finding);
+enum severity health_severity(bool is_worse, enum severity usual, enum severity worse);
+double health_percent(double part, double whole); /* 0 of nothing */
+
 /* jobs.c */
 void jobs_init(struct core *core);
 void jobs_want(struct core *core, enum job job);
-void jobs_on_done(struct core *core, enum job job, uint64_t run);
+void jobs_on_done(struct core *core, const struct event *event);
 void jobs_run(struct core *core);
 instant jobs_deadline(const struct core *core);
 duration jobs_interval(const struct core *core, enum job job);

@@ -74,7 +74,8 @@ void engine_step(struct engine *engine, struct event *event)
         return;
     step_once(engine, event);
     while (engine->export_done != 0) {
-        struct event done = {.kind = EVENT_JOB_DONE, .job_done = {JOB_EXPORT, engine->export_done}};
+        struct event done = {.kind = EVENT_JOB_DONE,
+                             .job_done = {JOB_EXPORT, engine->export_done, engine->export_failed}};
         engine->export_done = 0;
         step_once(engine, &done);
     }

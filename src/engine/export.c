@@ -27,7 +27,7 @@ static void on_written(void *context, uint64_t run, int error)
 {
     struct engine *engine = context;
     note_end(engine, error);
-    struct event event = {.kind = EVENT_JOB_DONE, .job_done = {JOB_EXPORT, run}};
+    struct event event = {.kind = EVENT_JOB_DONE, .job_done = {JOB_EXPORT, run, error != 0}};
     engine_step(engine, &event);
 }
 

@@ -16,24 +16,61 @@ static void test_sentences(void **state)
         struct finding finding;
         const char *text;
     } cases[] = {
-        {{FINDING_GROUP_LATE, GROUP_HOT, SEVERITY_WARNING, {1}, 47.123, 30},
+        {{.cause = FINDING_GROUP_LATE,
+          .subject = GROUP_HOT,
+          .severity = SEVERITY_WARNING,
+          .value = 47.123,
+          .limit = 30},
          "a hot token that is due was refreshed 47.1 s ago, over 30 s"},
-        {{FINDING_GROUP_LATE, GROUP_COLD, SEVERITY_ERROR, {1}, 599, 135},
+        {{.cause = FINDING_GROUP_LATE,
+          .subject = GROUP_COLD,
+          .severity = SEVERITY_ERROR,
+          .value = 599,
+          .limit = 135},
          "a cold token that is due was refreshed 9.98 min ago, over 2.25 min"},
-        {{FINDING_GROUP_UNPUNCTUAL, GROUP_HOT, SEVERITY_ERROR, {1}, 81.25, 90},
+        {{.cause = FINDING_GROUP_UNPUNCTUAL,
+          .subject = GROUP_HOT,
+          .severity = SEVERITY_ERROR,
+          .value = 81.25,
+          .limit = 90},
          "81.3 % of the refreshes of hot tokens in the last five minutes were on time, under 90 %"},
-        {{FINDING_JOB_LATE, JOB_ARCHIVER, SEVERITY_WARNING, {1}, 7300, 7200},
+        {{.cause = FINDING_JOB_LATE,
+          .subject = JOB_ARCHIVER,
+          .severity = SEVERITY_WARNING,
+          .value = 7300,
+          .limit = 7200},
          "the archiver job last began 2.03 h ago, over 2 h"},
-        {{FINDING_LIMIT_LEARNT, LANE_SCREEN, SEVERITY_INFO, {1}, 137.4, 294},
+        {{.cause = FINDING_LIMIT_LEARNT,
+          .subject = LANE_SCREEN,
+          .severity = SEVERITY_INFO,
+          .value = 137.4,
+          .limit = 294},
          "the upstream takes screen requests at about 137 a minute, under the 294 a minute "
          "configured"},
-        {{FINDING_RESTARTED, WATCHED_API, SEVERITY_WARNING, {1}, 2, NAN},
+        {{.cause = FINDING_RESTARTED,
+          .subject = WATCHED_API,
+          .severity = SEVERITY_WARNING,
+          .value = 2,
+          .limit = NAN},
          "the api died or hung 2 times in the last hour and was started again"},
-        {{FINDING_LOAD_UNKNOWN, SIGNAL_MEMORY, SEVERITY_WARNING, {1}, NAN, NAN},
+        {{.cause = FINDING_LOAD_UNKNOWN,
+          .subject = SIGNAL_MEMORY,
+          .severity = SEVERITY_WARNING,
+          .value = NAN,
+          .limit = NAN},
          "how much memory is in use cannot be known: nothing is shed for it"},
-        {{FINDING_FEED_SLOW, LANE_REFRESH, SEVERITY_WARNING, {1}, 0.0034567, NAN},
+        {{.cause = FINDING_FEED_SLOW,
+          .subject = LANE_REFRESH,
+          .severity = SEVERITY_WARNING,
+          .value = 0.0034567,
+          .limit = NAN},
          "refresh requests take 0.00346 s, over unknown"},
-        {{FINDING_CAUSE_COUNT, 0, SEVERITY_WARNING, {1}, 1, 2}, "unknown"},
+        {{.cause = FINDING_CAUSE_COUNT,
+          .subject = 0,
+          .severity = SEVERITY_WARNING,
+          .value = 1,
+          .limit = 2},
+         "unknown"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[FINDING_TEXT_SIZE];
@@ -47,7 +84,7 @@ static void test_every_row(void **state)
 {
     (void)state;
     for (int i = 0; i < FINDING_CAUSE_COUNT; i++) {
-        struct finding finding = {(enum finding_cause)i, 0, SEVERITY_ERROR, {1}, 123456, 0.001};
+        struct finding finding = {.cause = (enum finding_cause)i, .value = 123456, .limit = 0.001};
         char text[FINDING_TEXT_SIZE], advice[FINDING_TEXT_SIZE];
         finding_text(&finding, text);
         finding_advice(&finding, advice);
@@ -72,13 +109,72 @@ static void test_what_they_come_to(void **state)
     static const enum health worst[SEVERITY_COUNT] = {HEALTH_HEALTHY, HEALTH_DEGRADED,
                                                       HEALTH_DEGRADED, HEALTH_CRITICAL};
     for (int i = 0; i < SEVERITY_COUNT; i++) {
-        findings.of[findings.count++] =
-            (struct finding){FINDING_GROUP_LATE, (uint8_t)i, (enum severity)i, {1}, 1, 1};
+        struct finding finding = {
+            .cause = FINDING_GROUP_LATE, .subject = (uint8_t)i, .severity = (enum severity)i};
+        findings_add(&findings, &finding);
         assert_int_equal(findings_health(&findings), worst[i]);
     }
     assert_ptr_equal(findings_get(&findings, FINDING_GROUP_LATE, 2), &findings.of[2]);
     assert_null(findings_get(&findings, FINDING_GROUP_LATE, 4));
     assert_null(findings_get(&findings, FINDING_PAUSED, 2));
+}
+
+/* Causes in their order, then subjects; the same again takes the place of the one before. */
+static void test_order(void **state)
+{
+    (void)state;
+    static const struct finding added[] = {
+        {.cause = FINDING_STORE_DOWN, .value = 1},
+        {.cause = FINDING_GROUP_LATE, .subject = 1, .value = 2},
+        {.cause = FINDING_PAUSED, .value = 3},
+        {.cause = FINDING_GROUP_LATE, .subject = 0, .value = 4},
+        {.cause = FINDING_GROUP_LATE, .subject = 1, .value = 5},
+    };
+    static const double values[] = {3, 4, 5, 1};
+    struct findings findings = {0};
+    for (size_t i = 0; i < sizeof added / sizeof added[0]; i++)
+        findings_add(&findings, &added[i]);
+    assert_int_equal(findings.count, sizeof values / sizeof values[0]);
+    for (size_t i = 0; i < findings.count; i++)
+        assert_true(findings.of[i].value == values[i]);
+}
+
+static void test_overflow(void **state)
+{
+    (void)state;
+    struct findings findings = {0};
+    struct finding finding = {.cause = FINDING_GROUP_LATE, .severity = SEVERITY_ERROR};
+    for (unsigned i = 0; i < FINDINGS_MAX; i++) {
+        finding.subject = (uint8_t)i;
+        finding.severity = i == 7 ? SEVERITY_WARNING : SEVERITY_ERROR;
+        findings_add(&findings, &finding);
+    }
+    assert_int_equal(findings.left_out, 0);
+    finding.cause = FINDING_PAUSED;
+    findings_add(&findings, &finding);
+    assert_int_equal(findings.count, FINDINGS_MAX);
+    assert_int_equal(findings.left_out, 1);
+    assert_null(findings_get(&findings, FINDING_GROUP_LATE, 7));
+    assert_ptr_equal(findings_get(&findings, FINDING_PAUSED, finding.subject), &findings.of[0]);
+}
+
+/* Nothing follows from itself, and what follows is told after its reason. */
+static void test_reasons(void **state)
+{
+    (void)state;
+    static const struct {
+        enum finding_cause cause, because;
+    } reasons[] = {
+#define X(cause, because, seconds) {cause, because},
+        FINDING_BECAUSE_LIST(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        assert_int_not_equal(reasons[i].cause, reasons[i].because);
+        for (size_t k = 0; k < sizeof reasons / sizeof reasons[0]; k++)
+            assert_false(reasons[i].cause == reasons[k].because &&
+                         reasons[i].because == reasons[k].cause);
+    }
 }
 
 static void test_out_of_range(void **state)
@@ -98,9 +194,9 @@ static void test_out_of_range(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sentences),
-        cmocka_unit_test(test_every_row),
-        cmocka_unit_test(test_what_they_come_to),
+        cmocka_unit_test(test_sentences),         cmocka_unit_test(test_every_row),
+        cmocka_unit_test(test_what_they_come_to), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_overflow),          cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_out_of_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
