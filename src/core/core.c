@@ -24,8 +24,10 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
         core->free_requests[core->free_count++] = (uint16_t)(REQUESTS_MAX - 1 - i);
     lanes_init(&core->price, table, LINKS_PRICE, 0.02);
     lanes_init(&core->discover, table, LINKS_DISCOVER, 0.02);
-    for (int i = 0; i < LANE_KIND_COUNT; i++)
+    for (int i = 0; i < LANE_KIND_COUNT; i++) {
         budget_init(&core->lanes[i].budget, 60, now);
+        core->lanes[i].early_at = now;
+    }
     breaker_init(&core->breaker, (uint64_t)now.us ^ (uint64_t)last_snapshot_id << 32);
     capacity_init(core);
     schedule_apply_options(core);

@@ -349,7 +349,7 @@ size_t lanes_select(struct lanes *lanes, const struct lane_query *query, token_i
     while (left > 0 && contest.count > 0) {
         size_t best = winner(&contest);
         double key = contest.keys[best];
-        if (key == KEY_NOBODY || (selected == 0 && key <= 0))
+        if (key == KEY_NOBODY || (selected == 0 && key <= -query->early))
             break;
         unsigned fifo = contest.fifos[best];
         token_id id = lanes->fifos[fifo].head;
@@ -369,7 +369,15 @@ size_t lanes_select(struct lanes *lanes, const struct lane_query *query, token_i
     return selected;
 }
 
-instant lanes_next_due(const struct lanes *lanes, unsigned groups, duration lead)
+/* How old a group's tokens are when they may be sent: as lanes_select() sees it, to the
+ * microsecond, or a caller would come in vain. */
+static duration age_due(const struct lane_group *group, duration lead, double early)
+{
+    int64_t early_us = (int64_t)(early * (double)group->target.us) - 1;
+    return duration_us(group->target.us - (early_us > lead.us ? early_us : lead.us));
+}
+
+instant lanes_next_due(const struct lanes *lanes, unsigned groups, duration lead, double early)
 {
     instant next = INSTANT_FAR;
     for (unsigned word = 0; word < LANE_FIFOS / 64; word++) {
@@ -379,7 +387,7 @@ instant lanes_next_due(const struct lanes *lanes, unsigned groups, duration lead
             if (!(groups >> group & 1))
                 continue;
             instant stamp = lanes->links[lanes->fifos[fifo].head].stamp;
-            duration wait = {lanes->groups[group].target.us - lead.us};
+            duration wait = age_due(&lanes->groups[group], lead, early);
             next = instant_min(next, instant_add(stamp, wait));
         }
     }

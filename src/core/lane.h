@@ -25,6 +25,10 @@
  * times it go first then. In the mean this costs nothing, since the optimum is the target for
  * everybody.
  *
+ * Tokens of about the same age come due together, again and again. So a caller who has the budget
+ * may begin a request with those that are near their target, EARLY, when less is due than
+ * there is to do in the mean: with each round a clump is spread a little further.
+ *
  * A token that was selected is in no FIFO until it is inserted again: with a new stamp when it was
  * answered, with the old one when the request failed, which puts it back to the front.
  *
@@ -137,14 +141,16 @@ struct lane_query {
     uint32_t slots;       /* addresses the request takes, ≤ REQUEST_ADDRESSES_MAX */
     const uint8_t *costs; /* slots a token takes, by id; NULL: one each */
     double on_time_limit; /* × target; 0: the budget cannot keep every target */
+    double early;         /* share of its target that a token may be sent before it */
     lane_policy *policy;  /* NULL: the index */
 };
 
-/* Selects tokens for one request and takes them out. None, when nobody has reached its target. */
+/* Selects tokens for one request and takes them out. None, when nobody has reached its target, or
+ * come as near to it as `early` says. */
 size_t lanes_select(struct lanes *lanes, const struct lane_query *query, token_id *out);
 
 /* When lanes_select() will find somebody; INSTANT_FAR: never, as things are. */
-instant lanes_next_due(const struct lanes *lanes, unsigned groups, duration lead);
+instant lanes_next_due(const struct lanes *lanes, unsigned groups, duration lead, double early);
 
 uint32_t lanes_count(const struct lanes *lanes, unsigned group);
 /* Tokens a second of these groups (a bit each) for whoever weighs `on_time` or more to keep the

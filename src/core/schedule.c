@@ -82,17 +82,16 @@ static duration lead_of(const struct core *core, enum lane_kind lane)
     return duration_s(fmin(core->lanes[lane].latency_s + LEAD_MARGIN_S, shortest * LEAD_SHARE_MAX));
 }
 
-/* Can this lane's budget keep the target of everybody in it? */
-static bool is_feasible(const struct core *core, enum lane_kind lane)
+/* Requests a second that keep the target of everybody in this lane. */
+static double need_of(const struct core *core, enum lane_kind lane)
 {
     const struct lanes *lanes = lane == LANE_DISCOVER ? &core->discover : &core->price;
     double slots = lane == LANE_DISCOVER ? 1 : REQUEST_ADDRESSES_MAX;
     double cost = fmax(1, core->lanes[lane].token_cost);
-    double demand = lanes_need(lanes, follow_group_mask(lane), 0) * cost / slots;
-    return demand <= core->lanes[lane].budget.per_second * FEASIBLE_SHARE;
+    return lanes_need(lanes, follow_group_mask(lane), 0) * cost / slots;
 }
 
-static struct lane_query query_for(const struct core *core, enum lane_kind lane)
+static struct lane_query query_for(struct core *core, enum lane_kind lane)
 {
     return (struct lane_query){
         .now = core->now,
@@ -101,6 +100,7 @@ static struct lane_query query_for(const struct core *core, enum lane_kind lane)
         .slots = lane == LANE_DISCOVER ? 1 : REQUEST_ADDRESSES_MAX,
         .costs = lane == LANE_REFRESH ? token_table_costs(core->table) : NULL,
         .on_time_limit = core->lanes[lane].is_feasible ? ON_TIME_FACTOR : 0,
+        .early = early_share(core, lane),
     };
 }
 
@@ -215,6 +215,7 @@ static bool send_one(struct core *core, enum lane_kind lane)
     state->token_cost +=
         COST_ALPHA * ((double)request->address_count / (double)count - state->token_cost);
     budget_take(&state->budget, core->now);
+    early_sent(core, lane);
     count_used(state, core->now);
 
     struct lane_stats *stats = &core->stats.lanes[lane];
@@ -268,15 +269,24 @@ void schedule_send(struct core *core)
             ;
 }
 
+/* When somebody of this lane will be due, or may go early. */
+static instant due_of(struct core *core, enum lane_kind lane)
+{
+    const struct lanes *lanes = follow_lanes(core, lane);
+    unsigned groups = follow_group_mask(lane);
+    instant due = lanes_next_due(lanes, groups, lead_of(core, lane), 0);
+    instant early = instant_max(lanes_next_due(lanes, groups, duration_us(0), EARLY_SHARE),
+                                early_ready_at(core, lane));
+    return instant_min(instant_min(due, early), trust_next_due(core, lane));
+}
+
 instant schedule_deadline(struct core *core)
 {
     instant deadline = INSTANT_FAR;
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
         if (!may_send(core, lane))
             continue; /* an answer wakes us */
-        instant due =
-            lanes_next_due(follow_lanes(core, lane), follow_group_mask(lane), lead_of(core, lane));
-        due = instant_min(due, trust_next_due(core, lane));
+        instant due = due_of(core, lane);
         if (due.us == INSTANT_FAR.us)
             continue;
         instant ready = budget_ready_at(&core->lanes[lane].budget, core->now);
@@ -553,8 +563,11 @@ void schedule_on_limit_known(struct core *core, const struct event *event)
 
 void schedule_look_ahead(struct core *core)
 {
-    for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
-        core->lanes[lane].is_feasible = is_feasible(core, lane);
+    for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
+        struct lane_state *state = &core->lanes[lane];
+        state->need = need_of(core, lane);
+        state->is_feasible = state->need <= state->budget.per_second * FEASIBLE_SHARE;
+    }
 }
 
 bool schedule_is_silent(const struct core *core)

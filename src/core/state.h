@@ -3,6 +3,7 @@
  *
  *   core.c      one event in, actions out; the next deadline; the sample a second
  *   schedule.c  requests: what to send now, what an answer means, what overran
+ *   early.c     in a lull, those near their target go early
  *   follow.c    tokens: what an answer makes of one, and where it stands then
  *   jobs.c      archiver, activation sweep, export, retention
  *   capacity.c  what the load leaves of the work: the lanes' ceilings
@@ -60,7 +61,10 @@ struct lane_state {
     instant data_at;   /* the last answer that said anything about anybody */
     double latency_s;  /* smoothed */
     double token_cost; /* addresses a token, smoothed */
-    bool is_feasible;  /* the budget can keep every target of this lane */
+    double need;       /* requests a second that keep every target of this lane */
+    bool is_feasible;  /* the budget can keep them */
+    double early;      /* requests that may begin with tokens before their target; see early.c */
+    instant early_at;  /* as of when */
     struct {
         int64_t second;
         uint32_t count;
@@ -145,6 +149,13 @@ const struct request *schedule_find(const struct core *core, uint64_t handle);
 /* What is under way about this token is not listened to any more. */
 void schedule_withdraw(struct core *core, token_id id);
 bool schedule_is_silent(const struct core *core); /* no answer said anything of late */
+
+/* early.c */
+#define EARLY_SHARE 0.1 /* of its target, at most, that a token goes before it */
+/* When the next request of this lane may begin with tokens that are near their target. */
+instant early_ready_at(struct core *core, enum lane_kind lane);
+double early_share(struct core *core, enum lane_kind lane); /* by how much now; 0: not at all */
+void early_sent(struct core *core, enum lane_kind lane);    /* a request, early or not */
 
 /* capacity.c */
 void capacity_init(struct core *core);

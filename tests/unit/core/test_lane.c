@@ -129,6 +129,37 @@ static void largest_weight_times_age_squared_first(void **state)
     EXPECT(pick(3), 3, 2, 1);
 }
 
+/* Each group by its own target, 15 and 45 s; the nearest goes first, and who rides along may be any
+ * age. When it is said to be time, there is somebody. */
+static void those_near_their_target_may_begin_early(void **state)
+{
+    (void)state;
+    static const struct {
+        double hot_s, cold_s, early;
+        size_t selected;
+        token_id first;
+    } rows[] = {
+        {13.6, 30, 0, 0, 0},       {13.6, 30, 0.05, 0, 0}, {13.6, 30, 0.1, 2, 1},
+        {13.4, 30, 0.1, 0, 0},     {10, 40.6, 0.1, 2, 2},  {13.6, 44, 0.1, 2, 2},
+        {13.6, 45, 0.1, 2, 2},     {15, 44.9, 0.1, 2, 1},  {13.500001, 1, 0.1, 2, 1},
+        {13.499999, 1, 0.1, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        put(1, 0, 1, rows[i].hot_s);
+        put(2, 1, 1, rows[i].cold_s);
+        instant due = lanes_next_due(&lanes, 15, duration_us(0), rows[i].early);
+        struct lane_query query = ask(30);
+        query.early = rows[i].early;
+        assert_int_equal(lanes_select(&lanes, &query, chosen), rows[i].selected);
+        assert_int_equal(due.us <= NOW.us, rows[i].selected > 0);
+        if (rows[i].selected > 0)
+            assert_int_equal(chosen[0], rows[i].first);
+        for (token_id id = 1; id <= 2; id++)
+            if (lanes_holds(&lanes, id))
+                lanes_remove(&lanes, id);
+    }
+}
+
 static void nobody_due_sends_nothing(void **state)
 {
     (void)state;
@@ -136,8 +167,9 @@ static void nobody_due_sends_nothing(void **state)
     put(2, 1, 1, 44);
     assert_int_equal(pick(30), 0);
     assert_true(lanes_holds(&lanes, 1) && lanes_holds(&lanes, 2));
-    assert_int_equal(lanes_next_due(&lanes, 15, duration_us(0)).us, ago(14.999999).us + 15000000);
-    assert_int_equal(lanes_next_due(&lanes, 1 << 2, duration_us(0)).us, INSTANT_FAR.us);
+    assert_int_equal(lanes_next_due(&lanes, 15, duration_us(0), 0).us,
+                     ago(14.999999).us + 15000000);
+    assert_int_equal(lanes_next_due(&lanes, 1 << 2, duration_us(0), 0).us, INSTANT_FAR.us);
     struct lane_query early = ask(30);
     early.lead = duration_ms(1);
     assert_int_equal(lanes_select(&lanes, &early, chosen), 2); /* 1 is due, 2 rides along */
@@ -313,7 +345,7 @@ static void an_interval_changes_with_the_next_selection(void **state)
     assert_int_equal(lanes_count_due(&lanes, 1, NOW), 0);
     lanes_set_group(&lanes, 1, group_of(19, 3600, RANK_NORMAL));
     assert_int_equal(lanes_count_due(&lanes, 1, NOW), 1);
-    assert_true(lanes_next_due(&lanes, 15, duration_us(0)).us <= NOW.us);
+    assert_true(lanes_next_due(&lanes, 15, duration_us(0), 0).us <= NOW.us);
     lanes_set_group(&lanes, 1, group_of(60, 3600, RANK_NORMAL));
     assert_int_equal(lanes_count_due(&lanes, 1, NOW), 0);
     lanes_set_group(&lanes, 1, group_of(19, 3600, RANK_NORMAL));
@@ -673,7 +705,7 @@ static void compare_counts(const struct life *life)
         assert_int_equal(lanes_count_due(&lanes, group, life->now),
                          reference_due(group, life->now.us));
         int64_t due = oldest == INT64_MAX ? INT64_MAX : oldest + reference.target[group] - 7000;
-        assert_int_equal(lanes_next_due(&lanes, 1U << group, duration_ms(7)).us, due);
+        assert_int_equal(lanes_next_due(&lanes, 1U << group, duration_ms(7), 0).us, due);
     }
 }
 
@@ -747,6 +779,7 @@ int main(void)
         TEST(oldest_first_within_a_class),
         TEST(each_is_told_who_comes_some_turns_later),
         TEST(largest_weight_times_age_squared_first),
+        TEST(those_near_their_target_may_begin_early),
         TEST(nobody_due_sends_nothing),
         TEST(overdue_before_all_by_age_over_maximum),
         TEST(near_the_maximum_the_index_grows),

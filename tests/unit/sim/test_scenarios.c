@@ -243,6 +243,9 @@ static void a_busy_machine_makes_the_light_ones_wait(void **state)
 static struct start_watch {
     uint64_t refreshes, on_time;  /* until WARM_S */
     double dearest_s, cheapest_s; /* of a token, as measured since */
+    uint64_t before;              /* refreshes until the second before */
+    uint64_t first_peak;          /* the most in a second of the second round … */
+    uint64_t last_peak;           /* … and of the last two minutes */
 } start;
 
 static void watch_start(void *context, const struct sim_view *view)
@@ -253,6 +256,11 @@ static void watch_start(void *context, const struct sim_view *view)
         refreshes += view->stats->groups[group].refreshes;
         on_time += view->stats->groups[group].refreshes_on_time;
     }
+    uint64_t in_a_second = refreshes - start.before;
+    uint64_t *peak = view->at_s < 2 * WARM_S ? &start.first_peak : &start.last_peak;
+    start.before = refreshes;
+    if (view->at_s > WARM_S && (view->at_s < 2 * WARM_S || view->at_s > 480) && in_a_second > *peak)
+        *peak = in_a_second;
     if (view->at_s <= WARM_S) {
         start.refreshes = refreshes;
         start.on_time = on_time;
@@ -300,7 +308,12 @@ static void a_start_after_a_stop_makes_nobody_late_later(void **state)
     print_message("# on time since the first round: %.5f; a token seemed to cost %.2f to %.2f ms\n",
                   (double)on_time / (double)refreshes, start.cheapest_s * 1e3,
                   start.dearest_s * 1e3);
+    print_message(
+        "# at most %d refreshes a second in the second round, %d in the end, %.0f needed\n",
+        (int)start.first_peak, (int)start.last_peak, ACTIVE / 15.0 + MONITORING / 45.0);
     assert_true((double)on_time >= 0.9999 * (double)refreshes);
+    assert_true(start.last_peak < 2 * (ACTIVE / 15.0 + MONITORING / 45.0));
+    assert_true(start.first_peak > 2 * start.last_peak);
     assert_true(start.dearest_s < 1.5 * token_s && start.cheapest_s > 0.5 * token_s);
 }
 
