@@ -1,6 +1,7 @@
 /* See client.h. */
 #include "bench/client.h"
 
+#include "base/prompt.h"
 #include "bench/process.h"
 #include <arpa/inet.h>
 #include <math.h>
@@ -115,6 +116,7 @@ static void *run(void *argument)
 {
     struct client *client = argument;
     double due = now_ms();
+    prompt_thread();
     while (!atomic_load(&client->is_ending)) {
         double began = now_ms();
         bool is_good = ask(client);

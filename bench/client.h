@@ -3,6 +3,9 @@
  * thread of its own, over one connection that is kept or over a new one each time, and keeps how
  * long each answer took, from before the connection to the last byte.
  *
+ * The thread is a prompt one (base/prompt.h): how long a client waits for a CPU of its own machine,
+ * which is the daemon's here, is not what is asked.
+ *
  * The pace is kept by absolute times, and a late answer delays the next request: what was not
  * asked is not measured, so the pace is slow against what is expected of an answer.
  */

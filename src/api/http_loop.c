@@ -3,6 +3,7 @@
 
 #include "api/pulse.h"
 #include "base/clock.h"
+#include "base/prompt.h"
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -91,6 +92,7 @@ static void *run(void *argument)
     struct http_loop *loop = argument;
     int most_ms = pulse_turn_ms(loop->parts.options);
     pulse_begin(loop->parts.page, BEAT_API_HTTP, loop->parts.options);
+    prompt_thread(); /* somebody waits for each answer, and what takes long is done aside */
     while (!atomic_load_explicit(&loop->is_ending, memory_order_acquire))
         turn(loop, most_ms);
     drain(loop);
