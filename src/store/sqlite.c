@@ -283,7 +283,8 @@ static enum err migrate_step(struct sqlite_store *s, int64_t version)
 
 static enum err migrate(struct sqlite_store *s, int64_t version)
 {
-    enum err err = OK;
+    int result = sqlite_schema_add_functions(s->db);
+    enum err err = result == SQLITE_OK ? OK : sqlite_fail(s, result, "migrate");
     for (; err == OK && (size_t)version < sqlite_schema_version(); version++)
         err = migrate_step(s, version);
     return err;

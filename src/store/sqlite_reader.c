@@ -5,6 +5,7 @@
  */
 #include "base/text.h"
 #include "store/sqlite_store.h"
+#include "store/state.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,8 @@ static bool reader_connect(struct sqlite_reader *r)
     sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     snprintf(sql, sizeof sql, "PRAGMA cache_size=-%d; PRAGMA cell_size_check=ON", READER_CACHE_KB);
     sqlite3_exec(r->db, sql, NULL, NULL, NULL);
-    return prepare(r, &r->snapshot, "SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE id=?1") &&
+    return prepare(r, &r->snapshot,
+                   "SELECT id,previous,token_id,at,score,figures FROM snapshot WHERE id=?1") &&
            prepare(r, &r->events,
                    "SELECT token_id,at,kind,reason FROM event WHERE token_id=?1 AND token_id > 0"
                    " ORDER BY id DESC LIMIT ?2") &&
@@ -73,46 +75,11 @@ static bool reader_ready(struct sqlite_reader *r)
     return false;
 }
 
-static int read_components(sqlite3_stmt *row, int column, struct components *out)
+/* One that no token can have is nobody's. */
+static token_id read_token(sqlite3_stmt *row, int column)
 {
-    out->tx_accel = sqlite3_column_double(row, column++);
-    out->vol_momentum = sqlite3_column_double(row, column++);
-    out->token_freshness = sqlite3_column_double(row, column++);
-    out->orderflow_imbalance = sqlite3_column_double(row, column++);
-    return column;
-}
-
-static double read_double(sqlite3_stmt *row, int column)
-{
-    return sqlite3_column_type(row, column) == SQLITE_NULL ? (double)NAN
-                                                           : sqlite3_column_double(row, column);
-}
-
-static uint32_t read_count(sqlite3_stmt *row, int column, uint32_t most)
-{
-    int64_t value = sqlite3_column_int64(row, column);
-    return value < 0 ? 0 : value > most ? most : (uint32_t)value;
-}
-
-static int read_metrics(sqlite3_stmt *row, int column, struct metrics *out)
-{
-    double *const figures[] = {
-        &out->liquidity_usd,       &out->delta_p_5m,           &out->delta_p_15m,
-        &out->volume_5m_usd,       &out->volume_1h_usd,        &out->buys_volume_5m_usd,
-        &out->sells_volume_5m_usd, &out->hours_since_creation, &out->primary_liquidity_usd,
-        &out->price_usd,
-    };
-    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
-        *figures[i] = read_double(row, column++);
-    out->volume_24h_usd = (float)read_double(row, column++);
-    out->market_cap_usd = (float)read_double(row, column++);
-    out->tx_count_5m = read_count(row, column++, UINT32_MAX);
-    out->tx_count_1h = read_count(row, column++, UINT32_MAX);
-    out->buys_5m = read_count(row, column++, UINT32_MAX);
-    out->wsol_pairs = (uint8_t)read_count(row, column++, POOLS_MAX);
-    out->usdc_pairs = (uint8_t)read_count(row, column++, POOLS_MAX);
-    out->pools = (uint8_t)read_count(row, column++, POOLS_MAX);
-    return column;
+    int64_t id = sqlite3_column_int64(row, column);
+    return id < 0 || id > UINT32_MAX ? TOKEN_NONE : (token_id)id;
 }
 
 static void read_text(sqlite3_stmt *row, int column, char *out, size_t size)
@@ -124,18 +91,16 @@ static void read_text(sqlite3_stmt *row, int column, char *out, size_t size)
 
 static void read_snapshot(sqlite3_stmt *row, struct store_snapshot *out)
 {
-    int column = 0;
-    *out = (struct store_snapshot){0};
-    out->id = sqlite3_column_int64(row, column++);
-    out->previous = sqlite3_column_int64(row, column++);
-    out->token = read_count(row, column++, UINT32_MAX);
-    out->at.us = sqlite3_column_int64(row, column++);
-    out->score = read_double(row, column++);
-    out->score_raw = read_double(row, column++);
-    column = read_components(row, column, &out->raw);
-    column = read_components(row, column, &out->smoothed);
-    column = read_metrics(row, column, &out->metrics);
-    read_text(row, column, out->primary_dex, sizeof out->primary_dex);
+    *out = (struct store_snapshot){
+        .id = sqlite3_column_int64(row, 0),
+        .previous = sqlite3_column_int64(row, 1),
+        .token = read_token(row, 2),
+        .at = {sqlite3_column_int64(row, 3)},
+        .score = sqlite3_column_type(row, 4) == SQLITE_NULL ? (double)NAN
+                                                            : sqlite3_column_double(row, 4),
+    };
+    const uint8_t *figures = sqlite3_column_blob(row, 5);
+    snapshot_decode(figures, (size_t)sqlite3_column_bytes(row, 5), out);
 }
 
 /* A chain ends where a snapshot is missing (deleted as too old) or is another token's (damage);
@@ -176,7 +141,7 @@ static int events(struct store_reader *reader, token_id token, struct store_even
     sqlite3_bind_int(rows, 2, limit);
     while (count < limit && (result = sqlite3_step(rows)) == SQLITE_ROW) {
         struct store_event *event = &out[count++];
-        *event = (struct store_event){.token = read_count(rows, 0, UINT32_MAX)};
+        *event = (struct store_event){.token = read_token(rows, 0)};
         event->at.us = sqlite3_column_int64(rows, 1);
         read_text(rows, 2, event->kind, sizeof event->kind);
         read_text(rows, 3, event->reason, sizeof event->reason);

@@ -6,6 +6,7 @@
 #ifndef MOONWATCH_STORE_SQLITE_SCHEMA_H
 #define MOONWATCH_STORE_SQLITE_SCHEMA_H
 
+#include <sqlite3.h>
 #include <stddef.h>
 
 /* "MOON": says what a database file is (PRAGMA application_id). */
@@ -13,5 +14,7 @@
 
 size_t sqlite_schema_version(void);                  /* that this program writes */
 const char *sqlite_schema_migration(size_t version); /* from `version` to the next */
+/* What the migrations call; before the first of them. A result code of SQLite's. */
+int sqlite_schema_add_functions(sqlite3 *db);
 
 #endif

@@ -32,15 +32,6 @@
 /* Settings that are kept in memory for a new file; far more than there are options. */
 #define SETTINGS_KEPT_MAX 1024
 
-#define SNAPSHOT_COLUMNS                                                                           \
-    "id,previous,token_id,at,score,score_raw,"                                                     \
-    "raw_tx_accel,raw_vol_momentum,raw_token_freshness,raw_orderflow_imbalance,"                   \
-    "smoothed_tx_accel,smoothed_vol_momentum,smoothed_token_freshness,"                            \
-    "smoothed_orderflow_imbalance,liquidity_usd,delta_p_5m,delta_p_15m,volume_5m_usd,"             \
-    "volume_1h_usd,buys_volume_5m_usd,sells_volume_5m_usd,hours_since_creation,"                   \
-    "primary_liquidity_usd,price_usd,volume_24h_usd,market_cap_usd,tx_count_5m,tx_count_1h,"       \
-    "buys_5m,wsol_pairs,usdc_pairs,pools,primary_dex"
-
 #define STATEMENT_LIST(X)                                                                          \
     X(STATEMENT_BEGIN, "BEGIN IMMEDIATE")                                                          \
     X(STATEMENT_COMMIT, "COMMIT")                                                                  \
@@ -60,10 +51,7 @@
     X(STATEMENT_SET_POSITION, "UPDATE meta SET value=?1 WHERE name='log_position'")                \
     X(STATEMENT_DELETE_POOLS, "DELETE FROM pool WHERE token_id=?1")                                \
     X(STATEMENT_PUT_POOL, "INSERT OR REPLACE INTO pool VALUES(?1,?2,?3,?4,?5,?6,?7)")              \
-    X(STATEMENT_PUT_SNAPSHOT,                                                                      \
-      "INSERT OR REPLACE INTO snapshot(" SNAPSHOT_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,"   \
-      "?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,?30,?31,"   \
-      "?32,?33)")                                                                                  \
+    X(STATEMENT_PUT_SNAPSHOT, "INSERT OR REPLACE INTO snapshot VALUES(?1,?2,?3,?4,?5,?6,?7,?8)")   \
     X(STATEMENT_PUT_EVENT, "INSERT INTO event(token_id,at,kind,reason) VALUES(?1,?2,?3,?4)")       \
     X(STATEMENT_PUT_SETTING, "INSERT OR REPLACE INTO setting VALUES(?1,?2)")                       \
     X(STATEMENT_DELETE_SNAPSHOTS,                                                                  \

@@ -113,53 +113,20 @@ enum err sqlite_put_pools(struct store *store, const struct store_token *token)
     return err;
 }
 
-static int bind_components(sqlite3_stmt *statement, int column, const struct components *components)
-{
-    sqlite3_bind_double(statement, column++, components->tx_accel);
-    sqlite3_bind_double(statement, column++, components->vol_momentum);
-    sqlite3_bind_double(statement, column++, components->token_freshness);
-    sqlite3_bind_double(statement, column++, components->orderflow_imbalance);
-    return column;
-}
-
-static int bind_metrics(sqlite3_stmt *statement, int column, const struct metrics *metrics)
-{
-    sqlite3_bind_double(statement, column++, metrics->liquidity_usd);
-    sqlite3_bind_double(statement, column++, metrics->delta_p_5m);
-    sqlite3_bind_double(statement, column++, metrics->delta_p_15m);
-    sqlite3_bind_double(statement, column++, metrics->volume_5m_usd);
-    sqlite3_bind_double(statement, column++, metrics->volume_1h_usd);
-    sqlite3_bind_double(statement, column++, metrics->buys_volume_5m_usd);
-    sqlite3_bind_double(statement, column++, metrics->sells_volume_5m_usd);
-    sqlite3_bind_double(statement, column++, metrics->hours_since_creation);
-    sqlite3_bind_double(statement, column++, metrics->primary_liquidity_usd);
-    sqlite3_bind_double(statement, column++, metrics->price_usd);
-    sqlite3_bind_double(statement, column++, (double)metrics->volume_24h_usd);
-    sqlite3_bind_double(statement, column++, (double)metrics->market_cap_usd);
-    sqlite3_bind_int64(statement, column++, metrics->tx_count_5m);
-    sqlite3_bind_int64(statement, column++, metrics->tx_count_1h);
-    sqlite3_bind_int64(statement, column++, metrics->buys_5m);
-    sqlite3_bind_int(statement, column++, metrics->wsol_pairs);
-    sqlite3_bind_int(statement, column++, metrics->usdc_pairs);
-    sqlite3_bind_int(statement, column++, metrics->pools);
-    return column;
-}
-
 enum err sqlite_put_snapshot(struct store *store, const struct store_snapshot *snapshot)
 {
     struct sqlite_store *s = sqlite_of(store);
     sqlite3_stmt *statement = s->statements[STATEMENT_PUT_SNAPSHOT];
-    int column = 1;
-    sqlite3_bind_int64(statement, column++, snapshot->id);
-    sqlite3_bind_int64(statement, column++, snapshot->previous);
-    sqlite3_bind_int64(statement, column++, snapshot->token);
-    sqlite3_bind_int64(statement, column++, snapshot->at.us);
-    sqlite3_bind_double(statement, column++, snapshot->score);
-    sqlite3_bind_double(statement, column++, snapshot->score_raw);
-    column = bind_components(statement, column, &snapshot->raw);
-    column = bind_components(statement, column, &snapshot->smoothed);
-    column = bind_metrics(statement, column, &snapshot->metrics);
-    bind_text(statement, column, snapshot->primary_dex, sizeof snapshot->primary_dex);
+    uint8_t figures[SNAPSHOT_BLOB_MAX];
+    size_t length = snapshot_encode(snapshot, figures);
+    sqlite3_bind_int64(statement, 1, snapshot->id);
+    sqlite3_bind_int64(statement, 2, snapshot->previous);
+    sqlite3_bind_int64(statement, 3, snapshot->token);
+    sqlite3_bind_int64(statement, 4, snapshot->at.us);
+    sqlite3_bind_double(statement, 5, snapshot->score);
+    sqlite3_bind_double(statement, 6, snapshot->metrics.liquidity_usd);
+    sqlite3_bind_double(statement, 7, snapshot->metrics.price_usd);
+    sqlite3_bind_blob(statement, 8, figures, (int)length, SQLITE_STATIC);
     return sqlite_run(s, STATEMENT_PUT_SNAPSHOT);
 }
 

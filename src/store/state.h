@@ -20,14 +20,27 @@
  *           248  u8 × 3   wsol_pairs, usdc_pairs, pools
  *           251  u32      answers
  *           255  u8       length of the primary DEX's name, 0 to 15, and the name
+ *
+ * A snapshot's figures, the `figures` column of `snapshot`: with a column for each, a row takes
+ * nearly twice as long to write. Version 1, in the same way:
+ *
+ *     offset  0  u8       version, 1
+ *             1  f64      score_raw
+ *             9  f64 × 8  components, raw and smoothed
+ *            73  …        the metrics, as from 148 on above
+ *           176  u8       length of the primary DEX's name, and the name
  */
 #ifndef MOONWATCH_STORE_STATE_H
 #define MOONWATCH_STORE_STATE_H
 
-#include "core/token_table.h"
+#include "store/store.h"
 
 #define STATE_FIXED_SIZE 256
 #define STATE_BLOB_MAX   (STATE_FIXED_SIZE + DEX_NAME_SIZE - 1)
+
+#define SNAPSHOT_VERSION    1
+#define SNAPSHOT_FIXED_SIZE 177
+#define SNAPSHOT_BLOB_MAX   (SNAPSHOT_FIXED_SIZE + DEX_NAME_SIZE - 1)
 
 /* Returns the length. */
 size_t state_encode(const struct token *token, const char *primary_dex,
@@ -37,5 +50,11 @@ size_t state_encode(const struct token *token, const char *primary_dex,
  * storage); `token` and `primary_dex` are undefined then. */
 const char *state_decode(const uint8_t *bytes, size_t length, struct token *token,
                          char primary_dex[DEX_NAME_SIZE]);
+
+/* score_raw, raw, smoothed, metrics and primary_dex. Returns the length. */
+size_t snapshot_encode(const struct store_snapshot *snapshot, uint8_t out[SNAPSHOT_BLOB_MAX]);
+
+/* Sets the same. Of bytes that are no figures all are unknown: NaN, or 0 where there is none. */
+void snapshot_decode(const uint8_t *bytes, size_t length, struct store_snapshot *out);
 
 #endif

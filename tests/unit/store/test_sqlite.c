@@ -1,5 +1,6 @@
 /* What only SQLite's store has: its schema's version, foreign files, damaged rows and pages. */
 #include "engine.h"
+#include "store/sqlite_schema.h"
 #include "store/state.h"
 
 #include <fcntl.h>
@@ -99,8 +100,80 @@ static void the_file_says_what_it_is(void **state)
     struct place *place = *state;
     fill(place);
     assert_int_equal(ask(place->path, "PRAGMA application_id"), 0x4d4f4f4e);
-    assert_int_equal(ask(place->path, "PRAGMA user_version"), 1);
+    assert_int_equal(ask(place->path, "PRAGMA user_version"), (int)sqlite_schema_version());
     assert_true(is_intact(place->path));
+}
+
+/* As the first version wrote them. */
+static void wide_snapshots_become_narrow(void **state)
+{
+    struct place *place = *state;
+    struct store_snapshot found[3];
+    char why[512];
+    change(place, sqlite_schema_migration(0));
+    change(place, "PRAGMA application_id=0x4d4f4f4e; PRAGMA user_version=1;"
+                  "INSERT INTO snapshot VALUES(5,0,1,1000,0.5,0.75,1,2,3,4,5,6,7,8,9,10,11,12,13,"
+                  "14,15,16,17,NULL,19,NULL,21,22,23,24,25,26,'orca');"
+                  "INSERT INTO snapshot(id,previous,token_id,at,primary_dex,pools,buys_5m)"
+                  " VALUES(6,5,1,2000,'a name that is too long',1000,-1)");
+    store_close(open_or_fail(place->url));
+    struct store_reader *reader = store_reader_open(place->url, why);
+    assert_int_equal(store_reader_snapshots(reader, 1, 6, found, 3), 2);
+    const struct store_snapshot *bare = &found[0], *full = &found[1];
+    assert_true(full->at.us == 1000 && full->score == 0.5 && full->score_raw == 0.75);
+    assert_true(full->raw.tx_accel == 1 && full->smoothed.orderflow_imbalance == 8);
+    assert_true(full->metrics.liquidity_usd == 9 && full->metrics.primary_liquidity_usd == 17);
+    assert_true(isnan(full->metrics.price_usd) && isnan(full->metrics.market_cap_usd));
+    assert_true(full->metrics.volume_24h_usd == 19 && full->metrics.buys_5m == 23);
+    assert_int_equal(full->metrics.pools, 26);
+    assert_string_equal(full->primary_dex, "orca");
+    assert_true(isnan(bare->score) && isnan(bare->score_raw) && isnan(bare->metrics.price_usd));
+    assert_true(bare->metrics.pools == POOLS_MAX && bare->metrics.buys_5m == 0);
+    assert_string_equal(bare->primary_dex, "a name that is ");
+    store_reader_close(reader);
+    assert_true(is_intact(place->path));
+}
+
+/* What is no figures is unknown, and the chain goes on. */
+static void damaged_figures_cost_themselves(void **state)
+{
+    struct place *place = *state;
+    struct store_snapshot found[3];
+    char why[512];
+    struct store *store = open_or_fail(place->url);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    for (int64_t id = 1; id <= 3; id++) {
+        struct store_snapshot snapshot = {.id = id, .previous = id - 1, .token = 1, .score = 0.5};
+        snapshot.metrics.price_usd = 2;
+        assert_int_equal(store_put_snapshot(store, &snapshot), OK);
+    }
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    change(place, "UPDATE snapshot SET figures=x'01' WHERE id=2");
+    struct store_reader *reader = store_reader_open(place->url, why);
+    assert_int_equal(store_reader_snapshots(reader, 1, 3, found, 3), 3);
+    assert_true(found[0].metrics.price_usd == 2 && found[2].metrics.price_usd == 2);
+    assert_true(found[1].score == 0.5 && isnan(found[1].metrics.price_usd));
+    store_reader_close(reader);
+}
+
+static void any_bytes_of_figures_are_survived(void **state)
+{
+    const struct store_snapshot snapshot = {.score_raw = 1, .primary_dex = "raydium"};
+    struct store_snapshot read;
+    uint8_t bytes[SNAPSHOT_BLOB_MAX];
+    (void)state;
+    size_t length = snapshot_encode(&snapshot, bytes);
+    for (size_t cut = 0; cut < length; cut++) {
+        snapshot_decode(bytes, cut, &read);
+        assert_true(isnan(read.score_raw) && read.primary_dex[0] == '\0');
+    }
+    snapshot_decode(bytes, length, &read);
+    assert_true(read.score_raw == 1);
+    assert_string_equal(read.primary_dex, "raydium");
+    bytes[0]++;
+    snapshot_decode(bytes, length, &read);
+    assert_true(isnan(read.score_raw));
 }
 
 static void an_older_engine_may_not_write(void **state)
@@ -383,6 +456,9 @@ int main(void)
         ROW(a_missing_folder_is_told_so),
         ROW(a_missing_table_is_told_so),
         ROW(the_file_says_what_it_is),
+        ROW(wide_snapshots_become_narrow),
+        ROW(damaged_figures_cost_themselves),
+        ROW(any_bytes_of_figures_are_survived),
         ROW(an_older_engine_may_not_write),
         ROW(only_the_fence_stops_a_zombie),
         ROW(a_locked_file_is_started_on),
