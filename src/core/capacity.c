@@ -55,6 +55,10 @@ static void measure_cost(struct core *core, const struct load_sample *sample)
     double tokens = (double)(core->tokens_answered - cpu->tokens_before);
     cpu->tokens_before = core->tokens_answered;
     cpu->measured_at = core->now;
+    bool was_loading = cpu->was_loading;
+    cpu->was_loading = !core_has_all(core);
+    if (was_loading || cpu->was_loading) /* nobody's cost */
+        return;
     double used = sample->of[READING_ENGINE_CPU];
     if (isnan(used) || used < COST_FROM_CORES || tokens < 1 || span_s <= 0 || span_s > SPAN_MOST_S)
         return;

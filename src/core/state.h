@@ -91,6 +91,7 @@ struct cpu_meter {
     double usable_cores; /* for the engine; NaN: unknown */
     uint64_t tokens_before;
     instant measured_at;
+    bool was_loading; /* tokens, from the store, when it was measured last */
 };
 
 struct core {

@@ -340,6 +340,39 @@ static void what_a_token_costs_is_measured(void **state)
     assert_true(fabs(lane(LANE_SCREEN)->capacities[LIMIT_CPU] / screened - 1) < 0.2);
 }
 
+static void sort_all(void)
+{
+    core_sort(world.core, LINKS_PRICE, NULL);
+    core_sort(world.core, LINKS_DISCOVER, NULL);
+}
+
+/* With the first of the tokens at work, and the others still read. */
+static void what_reading_the_others_costs_is_nobodys(void **state)
+{
+    (void)state;
+    set_option("scheduler_enabled", "true");
+    set_option("cold_interval_sec", "5");
+    world.core = core_init(world.core, world.memory.table, &world.options, 0, START);
+    core_place(world.core, 1, token_table_count(world.memory.table));
+    sort_all();
+    core_start_first(world.core);
+    world.sample.of[READING_CORES] = 2;
+    world.sample.of[READING_ENGINE_CPU] = 0.9;
+    for (int i = 0; i < 3; i++) {
+        assert_true(one_request() > 0);
+        seconds(1);
+        assert_true(isnan(core_stats(world.core)->token_cost_s));
+    }
+    sort_all();
+    core_start_rest(world.core, 0);
+    seconds(1); /* of which a part went into reading */
+    assert_true(isnan(core_stats(world.core)->token_cost_s));
+    world.sample.of[READING_ENGINE_CPU] = 0.1;
+    assert_true(one_request() > 0);
+    seconds(1);
+    assert_true(core_stats(world.core)->token_cost_s < 0.1);
+}
+
 /* What an idle engine uses is not the price of tokens. */
 static void an_idle_engine_says_nothing_about_cost(void **state)
 {
@@ -425,6 +458,7 @@ int main(void)
         TEST_LIGHT(nobody_starves),
         TEST(high_priority_never_waits_for_the_load),
         TEST(what_a_token_costs_is_measured),
+        TEST(what_reading_the_others_costs_is_nobodys),
         TEST(an_idle_engine_says_nothing_about_cost),
         TEST(a_store_that_falls_behind_bounds_the_work),
         TEST(deferral_has_a_reason_and_an_age),
