@@ -23,6 +23,7 @@
 #define PENDING_MAX   1024
 #define TOKENS_AT_ALL 256
 #define HOUR_S        3600.0
+#define ALLOWED_MAX   256
 
 #define CHECKED_A_STEP 64 /* more in the world of a test take too long */
 
@@ -69,7 +70,10 @@ static struct {
     struct pending pending[PENDING_MAX];
     size_t pending_count;
     enum market markets[TOKENS_AT_ALL];
-    enum feed_outcome outcome; /* of what answer_all() answers */
+    enum feed_outcome outcome;     /* of what answer_all() answers */
+    unsigned allowed;              /* > 0: requests in any minute, of all kinds together */
+    instant accepted[ALLOWED_MAX]; /* the last ones, in turn */
+    uint64_t accepted_count, refused_count;
     bool jobs_hang, has_run[JOB_COUNT];
     uint64_t runs[JOB_COUNT]; /* the newest of each */
 } world;
@@ -460,12 +464,31 @@ static void fail_raw(uint64_t request, enum feed_outcome outcome, double retry_a
                                    .retry_after = duration_s(retry_after_s)}});
 }
 
+/* An upstream that counts the last minute exactly. */
+static bool is_admitted(void)
+{
+    if (world.allowed == 0)
+        return true;
+    instant oldest = world.accepted_count < world.allowed
+                         ? INSTANT_NEVER
+                         : world.accepted[(world.accepted_count - world.allowed) % ALLOWED_MAX];
+    bool is_full =
+        !instant_is_never(oldest) && instant_diff(world.now, oldest).us < 60 * INT64_C(1000000);
+    if (is_full)
+        world.refused_count++;
+    else
+        world.accepted[world.accepted_count++ % ALLOWED_MAX] = world.now;
+    return !is_full;
+}
+
 static void answer_first(void)
 {
     struct pair pairs[REQUEST_ADDRESSES_MAX * 2];
     struct pending first = world.pending[0];
     drop_pending(0);
-    if (world.outcome == FEED_OK)
+    if (world.outcome == FEED_OK && !is_admitted())
+        fail_raw(first.request, FEED_RATE_LIMITED, 0);
+    else if (world.outcome == FEED_OK)
         answer_raw(first.request, pairs, market_answer(&first, pairs));
     else
         fail_raw(first.request, world.outcome, 0);
@@ -893,6 +916,115 @@ static void rests_after_429(void **state)
     assert_int_equal(lane(LANE_SCREEN)->outcomes[FEED_RATE_LIMITED], 5);
     /* The others never rested. */
     assert_true(instant_is_never(lane(LANE_REFRESH)->rest_until));
+}
+
+/* ---- limits ---- */
+
+/* More is due all the time than may be sent, of `active` tokens with two pools and 150 without. */
+static void start_crowd(unsigned active)
+{
+    set_option("cold_interval_sec", "1");
+    set_option("hot_interval_sec", "1");
+    set_option("discover_active_interval_sec", "86400");
+    set_option("discover_monitoring_interval_sec", "86400");
+    set_option("budget_headroom_percent", "0");
+    set_process_option("screen_requests_per_minute", "300");
+    set_process_option("refresh_requests_per_minute", "300");
+    for (unsigned n = token_table_count(world.memory.table) + 1; n <= 150 + active; n++)
+        preload(n, n <= 150 ? TOKEN_MONITORING : TOKEN_ACTIVE, 1, 1);
+    start();
+    world.show = SHOW_LIMITS;
+}
+
+static void know(enum lane_kind kind, double per_minute, double configured, double age_s)
+{
+    step((struct event){.kind = EVENT_LIMIT_KNOWN,
+                        .limit_known = {.lane = kind,
+                                        .per_minute = per_minute,
+                                        .configured = configured,
+                                        .at = instant_add(world.now, duration_s(-age_s))}});
+}
+
+/* What is used of a limit, and what share of the requests is refused. */
+static void expect_used(double from_s, double to_s, double per_minute, double used, double refused)
+{
+    run_until(from_s);
+    uint64_t accepted_before = world.accepted_count, refused_before = world.refused_count;
+    run_until(to_s);
+    double accepted_count = (double)(world.accepted_count - accepted_before);
+    double refused_count = (double)(world.refused_count - refused_before);
+    double share = accepted_count / (per_minute * (to_s - from_s) / 60);
+    if (share < used || refused_count > refused * (accepted_count + refused_count))
+        fail_msg("from %.0f to %.0f s: used %.3f, %.0f of %.0f refused", from_s, to_s, share,
+                 refused_count, accepted_count + refused_count);
+}
+
+static void a_limit_is_learnt_and_told_of(void **state)
+{
+    (void)state;
+    world.allowed = 100;
+    start_crowd(0);
+    expect_used(300, 900, 100, 0.95, 0.01);
+    expect_trace("   21.00  limit of screen: 300 → 240 of 300\n"
+                 "   28.00  limit of screen: 240 → 100 of 300\n");
+    world.allowed = 200;
+    expect_used(1200, 1800, 200, 0.95, 0.01);
+    expect_trace(" 1045.00  limit of screen: 100 → 120 of 300\n"
+                 " 1066.00  limit of screen: 120 → 146 of 300\n"
+                 " 1090.00  limit of screen: 146 → 176 of 300\n"
+                 " 1113.00  limit of screen: 176 → 211 of 300\n"
+                 " 1158.00  limit of screen: 211 → 200 of 300\n");
+    world.allowed = 0;
+    run_until(3600);
+    expect_trace(" 1883.00  limit of screen: 200 → 241 of 300\n"
+                 " 1900.00  limit of screen: 241 → 291 of 300\n"
+                 " 1905.00  limit of screen: 291 → 300 of 300\n");
+}
+
+static void a_limit_that_was_known_is_kept_from_the_start(void **state)
+{
+    (void)state;
+    world.allowed = 100;
+    start_crowd(0);
+    know(LANE_SCREEN, 100, 300, 60);
+    expect_used(0, 300, 100, 0.95, 0.01);
+    expect_trace("");
+}
+
+/* Nothing of it when another limit was configured then; less of it the longer ago. */
+static void what_was_known_fits_or_is_old(void **state)
+{
+    (void)state;
+    static const struct {
+        double configured, age_s, least, most;
+    } rows[] = {
+        {300, 0, 95, 100},
+        {300, 86400, 150, 250},
+        {300, 30 * 86400, 280, 300},
+        {250, 0, 300, 300},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        start_crowd(0);
+        know(LANE_SCREEN, 100, rows[i].configured, rows[i].age_s);
+        run_until(seconds(world.now) + 2);
+        double allowed = lane(LANE_SCREEN)->allowed_per_minute;
+        if (!(allowed >= rows[i].least && allowed <= rows[i].most))
+            fail_msg("row %d: %g a minute", (int)i, allowed);
+        assert_true(lane(LANE_REFRESH)->allowed_per_minute == 300);
+    }
+    expect_trace("");
+}
+
+static void a_limit_of_all_kinds_together_is_shared(void **state)
+{
+    (void)state;
+    world.allowed = 100;
+    start_crowd(75);
+    expect_used(300, 1200, 100, 0.95, 0.01);
+    expect_trace("   11.00  limit of refresh: 300 → 240 of 300\n"
+                 "   11.00  limit of screen: 300 → 240 of 300\n"
+                 "   18.00  limit of refresh: 240 → 50 of 300\n"
+                 "   18.00  limit of screen: 240 → 50 of 300\n");
 }
 
 static void one_trouble_is_one_strike(void **state)
@@ -2392,6 +2524,10 @@ int main(void)
         TEST(a_failure_puts_tokens_back_as_old_as_they_were),
         TEST(a_failed_wish_stays_a_wish),
         TEST(rests_after_429),
+        TEST(a_limit_is_learnt_and_told_of),
+        TEST(a_limit_that_was_known_is_kept_from_the_start),
+        TEST(what_was_known_fits_or_is_old),
+        TEST(a_limit_of_all_kinds_together_is_shared),
         TEST(one_trouble_is_one_strike),
         TEST(an_upstream_in_trouble_gets_one_probe_at_a_time),
         TEST(an_upstream_that_asks_to_wait_is_left_alone),
