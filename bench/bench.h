@@ -17,6 +17,7 @@ struct bench {
     double minutes; /* of those that run for as long as they are told to */
     struct report report;
     char folder[PATH_MAX];    /* for the benchmark's files: its own, empty at its start */
+    char pictures[PATH_MAX];  /* folder for what is drawn: that of the report */
     char moonwatch[PATH_MAX]; /* programs */
     char market[PATH_MAX];
     char worker[PATH_MAX];

@@ -106,6 +106,17 @@ static void find_programs(struct bench *bench)
     snprintf(bench->folder, PATH_MAX, "%s", path_in(folder, "run"));
 }
 
+/* Beside the report, else here. */
+static void find_pictures(struct bench *bench, const char *out)
+{
+    snprintf(bench->pictures, PATH_MAX, "%s", out == NULL ? "." : out);
+    char *slash = strrchr(bench->pictures, '/');
+    if (slash == NULL)
+        snprintf(bench->pictures, PATH_MAX, ".");
+    else
+        *slash = '\0';
+}
+
 struct cpu_time {
     unsigned long long busy, idle; /* ticks of all CPUs */
 };
@@ -173,6 +184,7 @@ int main(int argc, char *argv[])
     struct wishes wishes = {0};
     find_programs(&bench);
     parse(argc, argv, &bench, &wishes);
+    find_pictures(&bench, wishes.out);
     signal(SIGPIPE, SIG_IGN);
     process_adopt_orphans();
     for (size_t i = 0; i < BENCHMARKS; i++)

@@ -107,13 +107,14 @@ static int write_script(FILE *file, const struct report *report, const char *svg
     return sum;
 }
 
-static bool draw(const char *script)
+bool plot_draw(const char *script)
 {
     int status = 0;
     pid_t pid;
     char program[] = GNUPLOT;
     char *const argv[] = {program, (char *)script, NULL};
-    if (posix_spawnp(&pid, GNUPLOT, NULL, NULL, argv, environ) != 0)
+    if (!process_has_program(GNUPLOT) ||
+        posix_spawnp(&pid, GNUPLOT, NULL, NULL, argv, environ) != 0)
         return false;
     /* Reaped by the driver's handler when that is faster. */
     return waitpid(pid, &status, 0) != pid || status == 0;
@@ -132,7 +133,7 @@ bool plot_write(const struct report *report, const char *json_path)
     bool written = file != NULL && fclose(file) == 0;
     if (written && points == 0)
         return unlink(script) == 0;
-    if (written && process_has_program(GNUPLOT) && draw(script))
+    if (written && plot_draw(script))
         return true;
     fprintf(stderr, "bench: no plot in %s: it takes " GNUPLOT "\n", svg);
     return false;

@@ -11,4 +11,7 @@
  * when none of its figures was measured. False with a sentence on stderr. */
 bool plot_write(const struct report *report, const char *json_path);
 
+/* Runs gnuplot on a script. */
+bool plot_draw(const char *script);
+
 #endif
