@@ -2,11 +2,11 @@
 #include "api/engine_link.h"
 
 #include "api/answer.h"
-#include "api/engine_state.h"
 #include "api/http_loop.h"
 #include "api/pulse.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "page/engine_state.h"
 #include <errno.h>
 #include <math.h>
 #include <poll.h>

@@ -68,6 +68,16 @@ const char *dimension_name(enum dimension dimension, unsigned i)
         return expression;                                                                         \
     }
 
+/* 0: not found. */
+static double severity_of(const struct findings *findings, enum finding_cause cause)
+{
+    double worst = 0;
+    for (uint32_t i = 0; i < findings->count; i++)
+        if (findings->of[i].cause == cause)
+            worst = fmax(worst, findings->of[i].severity + 1);
+    return worst;
+}
+
 static double seconds(const _Atomic uint64_t *us)
 {
     return (double)page_word(us) / 1e6;
@@ -150,6 +160,9 @@ VALUE(feature_off, (double)(page_word(&view->page->load.features_off) >> i & 1))
 
 /* The engine. */
 VALUE(is_paused, number(&view->page->is_paused))
+VALUE(health, view->health->health)
+VALUE(component_health, health_of(view->health, 1U << i).health)
+VALUE(finding_severity, severity_of(&view->health->findings, (enum finding_cause)i))
 VALUE(job_runs, number(&view->page->jobs[i].runs))
 VALUE(job_last_run, last_run_of(&view->page->jobs[i]))
 VALUE(job_interval, seconds(&view->page->jobs[i].interval_us))

@@ -23,7 +23,9 @@ enum statistic { STATISTIC_MEDIAN, STATISTIC_P95, STATISTIC_P99, STATISTIC_MAX, 
     X(BY_FRAME, "kind", SOURCE_COUNT_COUNT, frame_names[i])                                        \
     X(BY_SIGNAL, "signal", LOAD_SIGNAL_COUNT, load_signal_name((enum load_signal_id)i))            \
     X(BY_FEATURE, "feature", LOAD_FEATURE_COUNT, load_feature_name((enum load_feature)i))          \
-    X(BY_JOB, "job_name", JOB_COUNT, job_name((enum job)i))                                             \
+    X(BY_JOB, "job_name", JOB_COUNT, job_name((enum job)i))                                        \
+    X(BY_COMPONENT, "component", COMPONENT_COUNT, component_name((enum component)i))               \
+    X(BY_CAUSE, "cause", FINDING_CAUSE_COUNT, finding_name((enum finding_cause)i))                 \
     X(BY_PROCESS, "process", PROCESS_COUNT, process_name((enum page_process_id)i))                 \
     X(BY_THREAD, "thread", BEAT_COUNT, beat_name((enum beat)i))                                    \
     X(BY_VERSION, "version", 1, version_names[i])

@@ -8,13 +8,14 @@
 #define MOONWATCH_API_METRICS_H
 
 #include "api/freshness.h"
-#include "page/status_page.h"
+#include "page/health_view.h"
 #include <stdio.h>
 
 /* What the numbers are read from. */
 struct metric_view {
     const struct status_page *page;
     const struct freshness_scan *scan;
+    const struct health_view *health;
     instant now;
 };
 

@@ -2,10 +2,10 @@
  * engine has accepted it. */
 #include "api/answer.h"
 #include "api/engine_link.h"
-#include "api/engine_state.h"
 #include "api/handlers.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "page/engine_state.h"
 
 #define JOB_PATIENCE_SEC 5
 

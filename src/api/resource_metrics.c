@@ -11,7 +11,8 @@
 static void show_metrics(struct request *request)
 {
     struct api *api = request->api;
-    struct metric_view view = {.page = api->world.page, .now = clock_now()};
+    struct health_view health;
+    struct metric_view view = {.page = api->world.page, .health = &health, .now = clock_now()};
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
@@ -20,6 +21,7 @@ static void show_metrics(struct request *request)
         return;
     }
     view.scan = freshness_look(api->freshness, api->world.table, view.page, view.now);
+    health_look(view.page, view.now, &health);
     metrics_write(out, &view);
     if (fclose(out) == 0)
         answer_text(request, MHD_HTTP_OK, CONTENT_METRICS, text, length);

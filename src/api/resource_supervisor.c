@@ -1,7 +1,6 @@
 /* GET /health/supervisor: the processes, what was healed, and whom it left with a suspicion. */
 #include "api/answer.h"
 #include "api/aside.h"
-#include "api/engine_state.h"
 #include "api/handlers.h"
 #include "api/incidents.h"
 #include "api/page_view.h"
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "core/breaker.h"
 #include "core/lane_kind.h"
+#include "page/engine_state.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,7 +170,7 @@ static void judge_past(const struct status_page *page, struct readiness *out)
     if (page_get(page, GAUGE_BREAKER) > 0)
         readiness_add(out, "the circuit breaker of the upstream is not closed");
     if (page_word(&page->is_paused) != 0)
-        readiness_add(out, PAUSED_SENTENCE);
+        readiness_add(out, "%s", finding_sentence(FINDING_PAUSED));
 }
 
 /* Critical is what keeps tokens from being refreshed and nobody asked for. */

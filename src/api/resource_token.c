@@ -25,7 +25,7 @@ static bool find_token(struct request *request, struct token *token, struct pool
             return true;
     }
     if (is_loading)
-        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, LOADING_SENTENCE);
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%s", finding_sentence(FINDING_LOADING));
     else
         refuse(request, MHD_HTTP_NOT_FOUND, "token not found");
     return false;

@@ -3,6 +3,7 @@
 
 #include "cli/terminal.h"
 #include "core/core.h"
+#include "page/health_view.h"
 #include "page/load_view.h"
 #include <math.h>
 
@@ -222,8 +223,38 @@ static void print_notes(FILE *out, const struct status_page *page, instant now)
     print_suspects(out, page, now);
 }
 
+/* What is wrong, the worst first, and what to do about it. */
+static void print_findings(FILE *out, const struct findings *findings, enum severity severity)
+{
+    struct terminal_style style = terminal_style(out);
+    for (uint32_t i = 0; i < findings->count; i++) {
+        char text[FINDING_TEXT_SIZE], advice[FINDING_TEXT_SIZE];
+        if (findings->of[i].severity != severity)
+            continue;
+        finding_text(&findings->of[i], text);
+        finding_advice(&findings->of[i], advice);
+        fprintf(out, "  %-*s%s%s%s\n", NAME_WIDTH - 2, severity_name(severity),
+                severity > SEVERITY_INFO ? style.yellow : "", text, style.end);
+        if (severity > SEVERITY_INFO)
+            fprintf(out, "  %-*s%s%s%s\n", NAME_WIDTH - 2, "", style.dim, advice, style.end);
+    }
+}
+
+static void print_health(FILE *out, const struct status_page *page, instant now)
+{
+    struct terminal_style style = terminal_style(out);
+    struct health_view view;
+    health_look(page, now, &view);
+    fprintf(out, "\n%s%-*s%s%s%s%s\n", style.bold, NAME_WIDTH, "Health", style.end,
+            view.health == HEALTH_HEALTHY ? style.green : style.yellow, health_name(view.health),
+            style.end);
+    for (int severity = SEVERITY_CRITICAL; severity >= SEVERITY_INFO; severity--)
+        print_findings(out, &view.findings, (enum severity)severity);
+}
+
 void status_print(FILE *out, const struct status_page *page, instant now)
 {
+    print_health(out, page, now);
     print_processes(out, page, now);
     print_groups(out, page, now);
     print_lanes(out, page, now);
@@ -353,9 +384,38 @@ static void json_suspects(struct json *json, const struct status_page *page)
     json_array_close(json);
 }
 
+static void json_finding(struct json *json, const struct finding *finding)
+{
+    char text[FINDING_TEXT_SIZE], advice[FINDING_TEXT_SIZE];
+    finding_text(finding, text);
+    finding_advice(finding, advice);
+    json_object_open(json, NULL);
+    json_put_string(json, "cause", finding_name(finding->cause));
+    json_put_string(json, "subject", finding_subject_name(finding->cause, finding->subject));
+    json_put_string(json, "level", severity_name(finding->severity));
+    json_put_string(json, "component", component_name(finding_component(finding->cause)));
+    json_put_string(json, "message", text);
+    json_put_string(json, "what_to_do", advice);
+    json_object_close(json);
+}
+
+static void json_health_of(struct json *json, const struct status_page *page, instant now)
+{
+    struct health_view view;
+    health_look(page, now, &view);
+    json_object_open(json, "health");
+    json_put_string(json, "status", health_name(view.health));
+    json_array_open(json, "findings");
+    for (uint32_t i = 0; i < view.findings.count; i++)
+        json_finding(json, &view.findings.of[i]);
+    json_array_close(json);
+    json_object_close(json);
+}
+
 void status_json(struct json *json, const struct status_page *page, instant now)
 {
     json_object_open(json, NULL);
+    json_health_of(json, page, now);
     json_processes(json, page, now);
     json_groups_of(json, page);
     json_budgets_of(json, page);

@@ -281,6 +281,22 @@ const struct finding *findings_get(const struct findings *findings, enum finding
     return NULL;
 }
 
+bool finding_is_unready(enum finding_cause cause)
+{
+    switch (cause) {
+    case FINDING_SCHEDULER_OFF:
+    case FINDING_PAUSED:
+    case FINDING_LOADING:
+    case FINDING_GROUP_SILENT:
+    case FINDING_GROUP_OVERDUE:
+    case FINDING_STORE_DOWN:
+    case FINDING_ENGINE_DOWN:
+        return true;
+    default:
+        return false;
+    }
+}
+
 enum health findings_health(const struct findings *findings)
 {
     enum severity worst = SEVERITY_INFO;

@@ -205,9 +205,6 @@ enum finding_unit {
     X(FINDING_STORE_DROPPED, "store_dropped", COMPONENT_STORE, SUBJECT_NONE, UNIT_COUNT,           \
       "{value} rows of history were dropped in the last hour because the store could not keep up", \
       "As for store_behind. Scores and states are whole; the history has gaps.")                   \
-    X(FINDING_DISK_SHORT, "disk_short", COMPONENT_STORE, SUBJECT_NONE, UNIT_PERCENT,               \
-      "the disk of the database is {value} full, over {limit}: history is shortened",              \
-      "Make room, or lower snapshot_retention_days and event_retention_days.")                     \
     /* source */                                                                                   \
     X(FINDING_SOURCE_DOWN, "source_down", COMPONENT_SOURCE, SUBJECT_NONE, UNIT_SECONDS,            \
       "the source of new tokens does not speak to us for {value}, over {limit}: new ones are "     \
@@ -241,6 +238,9 @@ enum finding_unit {
       "{who} is at {value}, over {limit}",                                                         \
       "GET /health/resources says how much of it is ours. CPU: nothing is wrong while tokens are " \
       "on time. Memory: free some, or the kernel ends somebody. Descriptors: raise the limit.")    \
+    X(FINDING_DISK_SHORT, "disk_short", COMPONENT_RESOURCES, SUBJECT_NONE, UNIT_PERCENT,           \
+      "the disk of the database is {value} full, over {limit}: history is shortened",              \
+      "Make room, or lower snapshot_retention_days and event_retention_days.")                     \
     X(FINDING_LOAD_UNKNOWN, "load_unknown", COMPONENT_RESOURCES, SUBJECT_LOAD, UNIT_NONE,          \
       "how much {who} is in use cannot be known: nothing is shed for it",                          \
       "/proc and the cgroup's files must be readable.")                                            \
@@ -335,6 +335,8 @@ void findings_add(struct findings *findings, const struct finding *finding);
 /* The one of this cause and subject; NULL: it is not found. */
 const struct finding *findings_get(const struct findings *findings, enum finding_cause cause,
                                    unsigned subject);
+/* Tokens are not kept fresh while this is there: /ready says no. */
+bool finding_is_unready(enum finding_cause cause);
 /* What they come to: the worst of them. */
 enum health findings_health(const struct findings *findings);
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 _Static_assert((int)LOAD_READING_COUNT <= PAGE_READINGS, "the page has room for all readings");
@@ -94,6 +95,41 @@ static void look_at_upstream(struct engine *engine)
     of[READING_REFUSED] = refused_share(&engine->load, ended, refused);
 }
 
+/* ---- what else the core cannot see ---- */
+
+/* Only a WebSocket is expected to speak: a file has said what it says. */
+static void look_at_source(const struct engine *engine, instant now, struct surroundings *around)
+{
+    struct source_stats stats;
+    around->source_down_s = around->source_silent_s = NAN;
+    if (engine->source == NULL)
+        return; /* it starts when all tokens are there */
+    source_stats(engine->source, &stats);
+    double lasts_s = duration_to_s(instant_diff(now, stats.state_since));
+    bool is_down = stats.state == SOURCE_WAITING || stats.state == SOURCE_CONNECTING;
+    if (stats.state == SOURCE_LIVE || is_down)
+        around->source_down_s = is_down ? lasts_s : 0;
+    if (stats.state == SOURCE_LIVE && strncmp(engine->options.source, "ws", 2) == 0)
+        around->source_silent_s =
+            fmin(lasts_s, duration_to_s(instant_diff(now, stats.last_token_at)));
+}
+
+static struct surroundings look_around(const struct engine *engine, instant now)
+{
+    struct surroundings around;
+    struct writer_stats writer;
+    writer_stats(engine->writer, &writer);
+    around.store_commits = (double)writer.commits;
+    around.store_failures = (double)writer.failures;
+    around.store_dropped = (double)(writer.snapshots_dropped + writer.events_dropped);
+    around.store_waiting = writer.queue_depth + (double)writer.dirty_tokens;
+    look_at_source(engine, now, &around);
+    for (int i = 0; i < WATCHED_PROCESS_COUNT; i++)
+        around.deaths_last_hour[i] =
+            (double)page_word(&engine->page->processes[i].deaths_last_hour);
+    return around;
+}
+
 void engine_look_at_load(struct engine *engine)
 {
     struct load_watch *watch = &engine->load;
@@ -104,7 +140,8 @@ void engine_look_at_load(struct engine *engine)
     watch->sample.of[READING_LAG] = watch->lag_s;
     watch->lag_s = 0;
     watch->looks++;
-    struct event event = {.kind = EVENT_LOAD, .load = {&watch->sample}};
+    struct surroundings around = look_around(engine, now);
+    struct event event = {.kind = EVENT_LOAD, .load = {&watch->sample, &around}};
     engine_step(engine, &event);
 }
 

@@ -2,6 +2,7 @@
 #include "engine/parts.h"
 
 #include "base/clock.h"
+#include "page/health_view.h"
 #include <math.h>
 #include <string.h>
 
@@ -70,6 +71,10 @@ static void publish_jobs(struct engine *engine, const struct core_stats *stats)
         page_put_word(&engine->page->jobs[i].runs, stats->jobs[i].runs);
         page_put_word(&engine->page->jobs[i].last_run_us, (uint64_t)stats->jobs[i].last_run_at.us);
         page_put_word(&engine->page->jobs[i].interval_us, (uint64_t)stats->jobs[i].interval.us);
+        page_put_word(&engine->page->jobs[i].running_since_us,
+                      (uint64_t)stats->jobs[i].running_since.us);
+        page_put_word(&engine->page->jobs[i].overruns_in_a_row, stats->jobs[i].overruns_in_a_row);
+        page_put_word(&engine->page->jobs[i].failures_in_a_row, stats->jobs[i].failures_in_a_row);
     }
 }
 
@@ -108,6 +113,9 @@ static void publish_core(struct engine *engine)
     put_counter(engine, COUNTER_REACTIVATED, stats->reactivated);
     put_counter(engine, COUNTER_TOKENS_WITHOUT_DATA, stats->without_data);
     publish_healing(engine, stats);
+    health_publish(engine->page, &stats->findings);
+    page_set(engine->page, GAUGE_ERRORS_LAST_HOUR, stats->errors_last_hour);
+    page_set(engine->page, GAUGE_TOKENS_LAST_MINUTE, stats->tokens_last_minute);
 }
 
 static void publish_feed(struct engine *engine)

@@ -16,6 +16,7 @@
 #include "base/histogram.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "core/finding.h"
 #include "page/crash.h"
 #include "page/flight.h"
 #include "page/suspects.h"
@@ -24,7 +25,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 8
+#define STATUS_PAGE_LAYOUT 9
 
 /* X(code, name) */
 #define PROCESS_LIST(X)                                                                            \
@@ -158,6 +159,15 @@ struct page_job {
     _Atomic uint64_t runs;
     _Atomic uint64_t last_run_us;
     _Atomic uint64_t interval_us;
+    _Atomic uint64_t running_since_us; /* 0: not running */
+    _Atomic uint64_t overruns_in_a_row;
+    _Atomic uint64_t failures_in_a_row;
+};
+
+/* What is wrong (health_view.h): twice, changed by turns, as the texts. */
+struct page_health {
+    _Atomic uint64_t turn; /* 0: nothing was ever said */
+    struct findings findings[2];
 };
 
 struct page_signal {
@@ -223,6 +233,7 @@ struct status_page {
     struct page_lane lanes[PAGE_LANES];
     struct page_job jobs[PAGE_JOBS];
     struct page_load load;
+    struct page_health health;
     _Atomic uint64_t pair_issues[PAGE_PAIR_ISSUES];
     _Atomic uint64_t source_counts[PAGE_SOURCE_COUNT];
     _Atomic uint64_t newest_snapshot; /* id, durable */

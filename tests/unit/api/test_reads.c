@@ -1,6 +1,7 @@
 /* Every read of the API over a socket: shapes, types, nulls, limits, errors. */
 #include "base/clock.h"
 #include "core/core.h"
+#include "page/health_view.h"
 #include "world.h"
 
 #include <jansson.h> /* and so not base/json.h */
@@ -488,6 +489,20 @@ static const json_t *at_path(const json_t *json, const char *outer, const char *
     return json_object_get(json_object_get(json, outer), inner);
 }
 
+/* What the engine found; nothing before the first call. */
+static void find(const struct finding *finding)
+{
+    static struct findings findings;
+    findings.count = finding == NULL ? 0 : findings.count;
+    if (finding != NULL) {
+        struct finding found = *finding;
+        found.because = FINDING_CAUSE_COUNT;
+        found.since = instant_add(clock_now(), duration_s(-30));
+        findings_add(&findings, &found);
+    }
+    health_publish(world.page, &findings);
+}
+
 static void test_resources_unknown(void **state)
 {
     (void)state;
@@ -512,7 +527,8 @@ static void test_resources_unknown(void **state)
     assert_true(json_is_null(at_path(json, "disk", "usage_percent")));
     const json_t *alert = json_array_get(json_object_get(json, "alerts"), 0);
     assert_keys(alert, "level message component timestamp correlation_id context");
-    assert_non_null(strstr(string(alert, "message"), "the engine has not looked for 20 s"));
+    assert_string_equal(string(alert, "message"),
+                        "how much cpu is in use cannot be known: nothing is shed for it");
     json_decref(json);
 }
 
@@ -526,6 +542,16 @@ static void test_resources(void **state)
     put_reading(READING_DISK, 0.985);
     put_signal(SIGNAL_MEMORY, LOAD_REDUCED, 81.5);
     put_signal(SIGNAL_CPU, LOAD_MINIMAL, 99);
+    find(&(struct finding){.cause = FINDING_LOAD_HIGH,
+                           .subject = SIGNAL_MEMORY,
+                           .severity = SEVERITY_WARNING,
+                           .value = 81.5,
+                           .limit = 75});
+    find(&(struct finding){.cause = FINDING_LOAD_HIGH,
+                           .subject = SIGNAL_CPU,
+                           .severity = SEVERITY_INFO,
+                           .value = 99,
+                           .limit = 85});
     json_t *json = get("/health/resources");
     assert_true(number(json_object_get(json, "memory"), "usage_mb") == 64);
     assert_true(number(json_object_get(json, "memory"), "usage_percent") == 81.5);
@@ -536,14 +562,137 @@ static void test_resources(void **state)
     assert_string_equal(string(json, "status"), "degraded"); /* a busy CPU alone is no harm */
     assert_int_equal(json_array_size(json_object_get(json, "alerts")), 2);
     json_decref(json);
-    put_signal(SIGNAL_DISK, LOAD_MINIMAL, 98.5);
+    find(&(struct finding){
+        .cause = FINDING_DISK_SHORT, .severity = SEVERITY_CRITICAL, .value = 98.5, .limit = 97});
     json = get("/health/resources");
     assert_string_equal(string(json, "status"), "critical");
     const json_t *alert = json_array_get(json_object_get(json, "alerts"), 2);
     assert_string_equal(string(alert, "level"), "critical");
-    assert_string_equal(string(alert, "component"), "disk");
-    assert_true(number(json_object_get(alert, "context"), "percent") == 98.5);
+    assert_string_equal(string(alert, "component"), "resources");
+    assert_string_equal(string(alert, "message"),
+                        "the disk of the database is 98.5 % full, over 97 %: history is shortened");
+    const json_t *context = json_object_get(alert, "context");
+    assert_keys(context, "cause subject value limit unit because what_to_do");
+    assert_string_equal(string(context, "cause"), "disk_short");
+    assert_true(number(context, "value") == 98.5);
+    assert_true(json_is_null(json_object_get(context, "because")));
+    char *correlation = strdup(string(alert, "correlation_id"));
     json_decref(json);
+    json = get("/health/store"); /* the same one, wherever it is shown */
+    alert = json_array_get(json_object_get(json, "alerts"), 2);
+    assert_string_equal(string(alert, "correlation_id"), correlation);
+    json_decref(json);
+    free(correlation);
+    find(NULL);
+}
+
+#define ALERT_KEYS "level message component timestamp correlation_id context"
+
+/* A finding of each component, and which resources show it. */
+static void test_alerts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *status, *causes; /* in the order of FINDING_LIST */
+    } shown[] = {
+        {"/health/scheduler", "degraded", "group_late job_stuck"},
+        {"/health/resources", "degraded", "strained"},
+        {"/health/priority", "degraded", "group_late strained"},
+        {"/health/performance", "degraded", "group_late breaker_open strained"},
+        {"/health/feeds", "degraded", "breaker_open source_down"},
+        {"/health/store", "critical", "store_down strained"},
+        {"/health/comprehensive", "critical",
+         "group_late job_stuck breaker_open store_down source_down restarted strained"},
+        {"/health/detailed", "critical",
+         "group_late job_stuck breaker_open store_down source_down restarted strained"},
+    };
+    static const struct finding findings[] = {
+        {.cause = FINDING_GROUP_LATE, .subject = GROUP_COLD, .severity = SEVERITY_WARNING},
+        {.cause = FINDING_JOB_STUCK, .subject = JOB_EXPORT, .severity = SEVERITY_ERROR},
+        {.cause = FINDING_BREAKER_OPEN, .severity = SEVERITY_ERROR, .value = NAN},
+        {.cause = FINDING_STORE_DOWN, .severity = SEVERITY_CRITICAL, .value = NAN},
+        {.cause = FINDING_SOURCE_DOWN, .severity = SEVERITY_WARNING, .value = 40},
+        {.cause = FINDING_RESTARTED, .subject = WATCHED_API, .severity = SEVERITY_WARNING},
+        {.cause = FINDING_STRAINED, .severity = SEVERITY_WARNING, .value = 120},
+    };
+    begin_load();
+    for (size_t i = 0; i < sizeof findings / sizeof findings[0]; i++)
+        find(&findings[i]);
+    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
+        char causes[256] = "";
+        json_t *json = get(shown[i].path);
+        const json_t *alerts = json_object_get(json, "alerts");
+        assert_string_equal(string(json, "status"), shown[i].status);
+        assert_true(json_is_string(json_object_get(json, "last_check")));
+        for (size_t k = 0; k < json_array_size(alerts); k++) {
+            const json_t *alert = json_array_get(alerts, k);
+            assert_keys(alert, ALERT_KEYS);
+            strcat(strcat(causes, k > 0 ? " " : ""),
+                   string(json_object_get(alert, "context"), "cause"));
+        }
+        assert_string_equal(causes, shown[i].causes);
+        json_decref(json);
+    }
+    find(NULL);
+}
+
+/* The members that existing clients read. */
+static void test_scheduler_health(void **state)
+{
+    (void)state;
+    static const char *const groups[] = {"hot_group", "cold_group"};
+    begin_load();
+    atomic_store(&world.page->jobs[JOB_EXPORT].running_since_us, (uint64_t)clock_now().us);
+    page_set(world.page, GAUGE_TOKENS_LAST_MINUTE, 1234);
+    page_set(world.page, GAUGE_ERRORS_LAST_HOUR, 3);
+    find(&(struct finding){.cause = FINDING_JOB_STUCK,
+                           .subject = JOB_EXPORT,
+                           .severity = SEVERITY_ERROR,
+                           .value = 1,
+                           .limit = 3});
+    json_t *json = get("/health/scheduler");
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *group = json_object_get(json, groups[i]);
+        assert_true(number(group, "interval_seconds") == (i == 0 ? 15 : 45));
+        assert_non_null(json_object_get(group, "last_run"));
+        assert_non_null(json_object_get(group, "average_processing_time"));
+        assert_true(json_is_integer(json_object_get(group, "executions_count")));
+    }
+    const json_t *performance = json_object_get(json, "performance");
+    assert_true(number(performance, "tokens_per_minute") == 1234);
+    assert_true(number(performance, "total_errors_last_hour") == 3);
+    assert_int_equal(number(performance, "active_jobs"), 1);
+    assert_int_equal(number(performance, "stuck_jobs"), 1);
+    assert_true(json_is_string(at_path(json_object_get(json, "jobs"), "export", "running_since")));
+    json_decref(json);
+    atomic_store(&world.page->jobs[JOB_EXPORT].running_since_us, 0);
+    json = get("/health/comprehensive");
+    assert_string_equal(string(json_object_get(json, "components"), "jobs"), "degraded");
+    assert_string_equal(string(json_object_get(json, "components"), "store"), "healthy");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(json, "reasons"), 0)),
+                        "the export job did not end within job_deadline_sec, 1 times in a row; it "
+                        "is run again");
+    json_decref(json);
+    find(NULL);
+}
+
+/* What a dead engine found last is old; that it is dead is told everywhere. */
+static void test_health_of_a_dead_engine(void **state)
+{
+    (void)state;
+    begin_load();
+    find(&(struct finding){.cause = FINDING_PAUSED, .severity = SEVERITY_WARNING, .value = NAN});
+    page_beat(world.page, BEAT_ENGINE_LOOP, instant_add(clock_now(), duration_s(-60)),
+              duration_s(3600));
+    json_t *json = get("/health/feeds");
+    const json_t *alerts = json_object_get(json, "alerts");
+    assert_string_equal(string(json, "status"), "critical");
+    assert_int_equal(json_array_size(alerts), 1);
+    const json_t *context = json_object_get(json_array_get(alerts, 0), "context");
+    assert_string_equal(string(context, "cause"), "engine_down");
+    json_decref(json);
+    world_fill_page(&world);
+    find(NULL);
 }
 
 /* What is unknown has no sample: a 0 would be a lie. */
@@ -586,7 +735,7 @@ static void test_priority(void **state)
     atomic_store(&world.page->groups[GROUP_COLD].oldest_deferred_us, 61500000);
 
     json_t *json = get("/health/priority");
-    assert_string_equal(string(json, "status"), "degraded");
+    assert_string_equal(string(json, "status"), "healthy"); /* nothing was found */
     const json_t *load = json_object_get(json, "load");
     assert_string_equal(string(load, "level"), "minimal");
     assert_true(number(load, "scale") == 0.3);
@@ -628,12 +777,15 @@ static void test_ready(void **state)
     json_decref(json);
     instant long_ago = instant_add(clock_now(), duration_s(-200));
 
-    atomic_store(&world.page->groups[GROUP_HOT].tokens, 3);
-    atomic_store(&world.page->groups[GROUP_HOT].last_answer_us, (uint64_t)long_ago.us);
-    atomic_store(&world.page->groups[GROUP_HOT].oldest_age_us, 14000000);
-    json_decref(get("/ready")); /* they have only just become hot: nobody waits */
-    atomic_store(&world.page->groups[GROUP_HOT].oldest_age_us, 200000000);
-    assert_not_ready("no hot token was refreshed for 200 s (target 15 s)");
+    find(&(struct finding){
+        .cause = FINDING_GROUP_LATE, .severity = SEVERITY_ERROR, .value = 47, .limit = 30});
+    json_decref(get("/ready")); /* late, but refreshed */
+    find(&(struct finding){
+        .cause = FINDING_GROUP_SILENT, .severity = SEVERITY_CRITICAL, .value = 200, .limit = 45});
+    strcpy(page_text_begin(world.page)->feed_message, "no route to the host");
+    page_text_end(world.page);
+    assert_not_ready("no hot token was refreshed for 3.33 min, over 45 s: no route to the host");
+    find(NULL);
     world_fill_page(&world);
     page_set(world.page, GAUGE_STORE_OK, 0);
     assert_not_ready("the store takes no writes");
@@ -852,19 +1004,35 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_health),        cmocka_unit_test(test_version),
-        cmocka_unit_test(test_list_shape),    cmocka_unit_test(test_list_unknown),
-        cmocka_unit_test(test_list_queries),  cmocka_unit_test(test_list_refusals),
-        cmocka_unit_test(test_token),         cmocka_unit_test(test_token_history),
-        cmocka_unit_test(test_token_unknown), cmocka_unit_test(test_token_without_data),
-        cmocka_unit_test(test_pools),         cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_settings),      cmocka_unit_test(test_notarb),
-        cmocka_unit_test(test_freshness),     cmocka_unit_test(test_ready),
-        cmocka_unit_test(test_resources),     cmocka_unit_test(test_resources_unknown),
-        cmocka_unit_test(test_priority),      cmocka_unit_test(test_unknown_readings_are_left_out),
-        cmocka_unit_test(test_metrics),       cmocka_unit_test(test_live),
-        cmocka_unit_test(test_not_found),     cmocka_unit_test(test_method),
-        cmocka_unit_test(test_page),          cmocka_unit_test(test_head),
+        cmocka_unit_test(test_health),
+        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_list_shape),
+        cmocka_unit_test(test_list_unknown),
+        cmocka_unit_test(test_list_queries),
+        cmocka_unit_test(test_list_refusals),
+        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_token_history),
+        cmocka_unit_test(test_token_unknown),
+        cmocka_unit_test(test_token_without_data),
+        cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_notarb),
+        cmocka_unit_test(test_freshness),
+        cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_resources),
+        cmocka_unit_test(test_resources_unknown),
+        cmocka_unit_test(test_priority),
+        cmocka_unit_test(test_unknown_readings_are_left_out),
+        cmocka_unit_test(test_alerts),
+        cmocka_unit_test(test_scheduler_health),
+        cmocka_unit_test(test_health_of_a_dead_engine),
+        cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_live),
+        cmocka_unit_test(test_not_found),
+        cmocka_unit_test(test_method),
+        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_head),
     };
     return cmocka_run_group_tests_name("reads", tests, start, stop);
 }

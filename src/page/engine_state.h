@@ -1,6 +1,6 @@
 /* Whether there is an engine to take commands, as the supervisor tells on the status page. */
-#ifndef MOONWATCH_API_ENGINE_STATE_H
-#define MOONWATCH_API_ENGINE_STATE_H
+#ifndef MOONWATCH_PAGE_ENGINE_STATE_H
+#define MOONWATCH_PAGE_ENGINE_STATE_H
 
 #include "base/time.h"
 #include "page/status_page.h"

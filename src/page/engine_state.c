@@ -1,7 +1,6 @@
 /* See engine_state.h. */
-#include "api/engine_state.h"
+#include "page/engine_state.h"
 
-#include "api/page_view.h"
 #include <stdio.h>
 
 static bool is_supervised(const struct status_page *page)
