@@ -1,5 +1,5 @@
 /* Lanes: FIFOs sorted by age, and the choice among their heads. See the header. */
-#include "core/lane.h"
+#include "core/lane_parts.h"
 
 #include <assert.h>
 #include <math.h>
@@ -13,14 +13,6 @@
 #define KEY_SPARE   1e-60
 #define KEY_NOBODY  (-1e300)
 
-/* Of the sort at a start. 2^11 places at once still lie in a first-level cache. */
-#define RADIX_BITS     11
-#define RADIX_SIZE     (1U << RADIX_BITS)
-#define PREFETCH_AHEAD 16
-
-/* Before every stamp: nobody has been counted as due yet. */
-#define NOT_COUNTED ((instant){INT64_MIN})
-
 void lanes_init(struct lanes *lanes, struct token_table *table, enum link_family family,
                 double weight_min)
 {
@@ -33,7 +25,7 @@ void lanes_init(struct lanes *lanes, struct token_table *table, enum link_family
     for (int i = 0; i < LANE_CLASSES; i++)
         lanes->class_weights[i] = weight_min * exp2((double)i / 3);
     for (int i = 0; i < LANE_FIFOS; i++)
-        lanes->fifos[i].due_before = NOT_COUNTED;
+        lanes->fifos[i].due_before = LANE_NOT_COUNTED;
 }
 
 void lanes_set_group(struct lanes *lanes, unsigned group, struct lane_group settings)
@@ -44,7 +36,7 @@ void lanes_set_group(struct lanes *lanes, unsigned group, struct lane_group sett
     lanes->groups[group] = settings;
     for (unsigned i = 0; i < LANE_CLASSES; i++) {
         struct lane_fifo *fifo = &lanes->fifos[group * LANE_CLASSES + i];
-        fifo->due_before = NOT_COUNTED;
+        fifo->due_before = LANE_NOT_COUNTED;
         fifo->due_count = 0;
         fifo->due_cursor = fifo->head;
     }
@@ -70,12 +62,6 @@ static struct lane_fifo *fifo_holding(struct lanes *lanes, token_id id)
 {
     assert(lanes->links[id].fifo != 0);
     return &lanes->fifos[lanes->links[id].fifo - 1];
-}
-
-/* Readers show ages from stamps while we run: one atomic word. */
-static void set_stamp(struct lane_link *link, instant stamp)
-{
-    atomic_store_explicit((_Atomic int64_t *)&link->stamp.us, stamp.us, memory_order_relaxed);
 }
 
 /* It stands at the end: the one that stands LANE_AHEAD turns before it is told. */
@@ -128,7 +114,7 @@ static bool find_place(const struct lanes *lanes, unsigned index, instant stamp,
     return false;
 }
 
-static unsigned fifo_index(const struct lanes *lanes, unsigned group, double weight)
+unsigned lane_fifo_index(const struct lanes *lanes, unsigned group, double weight)
 {
     assert(group < LANE_GROUPS_MAX);
     return group * LANE_CLASSES + class_for(lanes, weight);
@@ -137,11 +123,11 @@ static unsigned fifo_index(const struct lanes *lanes, unsigned group, double wei
 bool lanes_insert(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp)
 {
     assert(lanes->links[id].fifo == 0);
-    unsigned index = fifo_index(lanes, group, weight);
+    unsigned index = lane_fifo_index(lanes, group, weight);
     token_id before;
     if (!find_place(lanes, index, stamp, LANE_WALK_MAX, &before))
         return false;
-    set_stamp(&lanes->links[id], stamp);
+    lane_set_stamp(&lanes->links[id], stamp);
     link_before(lanes, index, id, before);
     return true;
 }
@@ -149,7 +135,7 @@ bool lanes_insert(struct lanes *lanes, token_id id, unsigned group, double weigh
 void lanes_put_back(struct lanes *lanes, token_id id, unsigned group, double weight)
 {
     assert(lanes->links[id].fifo == 0);
-    unsigned index = fifo_index(lanes, group, weight);
+    unsigned index = lane_fifo_index(lanes, group, weight);
     token_id before = TOKEN_NONE;
     /* Before its equals: it stood at the head. */
     instant just_before = {lanes->links[id].stamp.us - 1};
@@ -161,7 +147,7 @@ void lanes_put_back(struct lanes *lanes, token_id id, unsigned group, double wei
 
 bool lanes_move(struct lanes *lanes, token_id id, unsigned group, double weight)
 {
-    unsigned index = fifo_index(lanes, group, weight);
+    unsigned index = lane_fifo_index(lanes, group, weight);
     token_id before;
     if (index + 1U == lanes->links[id].fifo)
         return true;
@@ -423,8 +409,7 @@ double lanes_need(const struct lanes *lanes, unsigned groups, double on_time)
     return need;
 }
 
-/* The latest stamp that has reached its target. */
-static instant due_before(const struct lanes *lanes, unsigned group, instant now)
+instant lane_due_before(const struct lanes *lanes, unsigned group, instant now)
 {
     return (instant){now.us - lanes->groups[group].target.us - 1};
 }
@@ -443,7 +428,7 @@ static void advance_due(const struct lanes *lanes, struct lane_fifo *fifo, insta
 uint32_t lanes_count_due(struct lanes *lanes, unsigned group, instant now)
 {
     uint32_t count = 0;
-    instant latest = due_before(lanes, group, now);
+    instant latest = lane_due_before(lanes, group, now);
     for (unsigned i = 0; i < LANE_CLASSES; i++) {
         struct lane_fifo *fifo = &lanes->fifos[group * LANE_CLASSES + i];
         advance_due(lanes, fifo, latest);
@@ -474,193 +459,4 @@ instant lanes_oldest(const struct lanes *lanes, unsigned group)
             oldest = instant_min(oldest, lanes->links[head].stamp);
     }
     return oldest;
-}
-
-/* ---- building at a start ---- */
-
-void lanes_place(struct lanes *lanes, token_id id, unsigned group, double weight, instant stamp)
-{
-    lanes->links[id].fifo = (uint8_t)(fifo_index(lanes, group, weight) + 1);
-    set_stamp(&lanes->links[id], stamp);
-}
-
-void lanes_place_nowhere(struct lanes *lanes, token_id id)
-{
-    lanes->links[id].fifo = 0;
-}
-
-/* Nobody stands anywhere, nobody is counted as due; those that append() brings are, up to `now`. */
-static void begin_anew(struct lanes *lanes, instant now)
-{
-    for (unsigned i = 0; i < LANE_FIFOS; i++)
-        lanes->fifos[i] =
-            (struct lane_fifo){.due_before = due_before(lanes, i / LANE_CLASSES, now)};
-    memset(lanes->occupied, 0, sizeof lanes->occupied);
-}
-
-/* Behind all others. Who is due is counted on the way: for a million, another walk through their
- * links would keep the first request waiting. */
-static void append(struct lanes *lanes, token_id id)
-{
-    unsigned index = lanes->links[id].fifo - 1U;
-    struct lane_fifo *fifo = &lanes->fifos[index];
-    if (lanes->links[id].stamp.us <= fifo->due_before.us)
-        fifo->due_count++;
-    else if (fifo->due_cursor == TOKEN_NONE)
-        fifo->due_cursor = id;
-    lanes->links[id].prev = fifo->tail;
-    lanes->links[id].next = TOKEN_NONE;
-    *(fifo->tail == TOKEN_NONE ? &fifo->head : &lanes->links[fifo->tail].next) = id;
-    fifo->tail = id;
-    fifo->count++;
-    lanes->occupied[index / 64] |= 1ULL << (index % 64);
-}
-
-/* Merges two sorted chains of `next` links; equal stamps keep their order. */
-static token_id merge(struct lane_link *links, token_id a, token_id b)
-{
-    token_id first = TOKEN_NONE, *end = &first;
-    while (a != TOKEN_NONE && b != TOKEN_NONE) {
-        token_id *smaller = links[b].stamp.us < links[a].stamp.us ? &b : &a;
-        *end = *smaller;
-        end = &links[*smaller].next;
-        *smaller = *end;
-    }
-    *end = a != TOKEN_NONE ? a : b;
-    return first;
-}
-
-/* Merge sort from the bottom up: sorted[i] is TOKEN_NONE or a chain of 2^i. No recursion, no
- * memory. */
-static token_id sort_chain(struct lane_link *links, token_id chain)
-{
-    token_id sorted[32] = {TOKEN_NONE};
-    while (chain != TOKEN_NONE) {
-        token_id one = chain;
-        chain = links[one].next;
-        links[one].next = TOKEN_NONE;
-        int i = 0;
-        for (; i < 31 && sorted[i] != TOKEN_NONE; i++) {
-            one = merge(links, sorted[i], one);
-            sorted[i] = TOKEN_NONE;
-        }
-        sorted[i] = merge(links, sorted[i], one);
-    }
-    token_id all = TOKEN_NONE;
-    for (int i = 0; i < 32; i++)
-        all = merge(links, sorted[i], all);
-    return all;
-}
-
-/* Who is due is counted later, when somebody asks. */
-static void sort_chains(struct lanes *lanes, token_id last)
-{
-    for (token_id id = 1; id <= last; id++)
-        if (lanes->links[id].fifo != 0)
-            append(lanes, id);
-    for (unsigned i = 0; i < LANE_FIFOS; i++) {
-        struct lane_fifo *fifo = &lanes->fifos[i];
-        fifo->head = sort_chain(lanes->links, fifo->head);
-        token_id prev = TOKEN_NONE;
-        for (token_id id = fifo->head; id != TOKEN_NONE; id = lanes->links[id].next) {
-            lanes->links[id].prev = prev;
-            prev = id;
-        }
-        fifo->tail = prev;
-        fifo->due_before = NOT_COUNTED;
-        fifo->due_count = 0;
-        fifo->due_cursor = fifo->head;
-    }
-}
-
-/* Everybody's stamp and id in one word: LSD radix sort of an array, which a cache likes better than
- * chains through everywhere. */
-struct radix {
-    uint64_t *entries, *other;
-    size_t count;
-    instant oldest;
-    unsigned id_bits, stamp_bits;
-};
-
-static unsigned bits_of(uint64_t number)
-{
-    return number == 0 ? 0 : 64 - (unsigned)__builtin_clzll(number);
-}
-
-/* False when stamps are too far apart for one word. */
-static bool radix_init(struct radix *radix, const struct lanes *lanes, token_id last)
-{
-    int64_t oldest = INT64_MAX, newest = INT64_MIN;
-    for (token_id id = 1; id <= last; id++) {
-        if (lanes->links[id].fifo == 0)
-            continue;
-        int64_t stamp = lanes->links[id].stamp.us;
-        oldest = stamp < oldest ? stamp : oldest;
-        newest = stamp > newest ? stamp : newest;
-    }
-    radix->oldest.us = oldest;
-    radix->id_bits = bits_of(last);
-    radix->stamp_bits = newest < oldest ? 0 : bits_of((uint64_t)newest - (uint64_t)oldest);
-    return radix->id_bits + radix->stamp_bits <= 64;
-}
-
-static void radix_fill(struct radix *radix, const struct lanes *lanes, token_id last)
-{
-    for (token_id id = 1; id <= last; id++) {
-        if (lanes->links[id].fifo == 0)
-            continue;
-        uint64_t stamp = (uint64_t)lanes->links[id].stamp.us - (uint64_t)radix->oldest.us;
-        radix->entries[radix->count++] = stamp << radix->id_bits | id;
-    }
-}
-
-static void radix_pass(struct radix *radix, unsigned shift)
-{
-    uint32_t places[RADIX_SIZE] = {0}, place = 0;
-    for (size_t i = 0; i < radix->count; i++)
-        places[radix->entries[i] >> shift & (RADIX_SIZE - 1)]++;
-    for (size_t i = 0; i < RADIX_SIZE; i++) {
-        uint32_t count = places[i];
-        places[i] = place;
-        place += count;
-    }
-    for (size_t i = 0; i < radix->count; i++)
-        radix->other[places[radix->entries[i] >> shift & (RADIX_SIZE - 1)]++] = radix->entries[i];
-    uint64_t *entries = radix->entries;
-    radix->entries = radix->other;
-    radix->other = entries;
-}
-
-static void append_sorted(const struct radix *radix, struct lanes *lanes)
-{
-    uint64_t mask = (UINT64_C(1) << radix->id_bits) - 1;
-    for (size_t i = 0; i < radix->count; i++) {
-        if (i + PREFETCH_AHEAD < radix->count)
-            __builtin_prefetch(&lanes->links[radix->entries[i + PREFETCH_AHEAD] & mask], 1);
-        append(lanes, (token_id)(radix->entries[i] & mask));
-    }
-}
-
-static bool sort_array(struct lanes *lanes, token_id last, void *scratch)
-{
-    struct radix radix = {.entries = scratch, .other = (uint64_t *)scratch + last};
-    if (scratch == NULL || !radix_init(&radix, lanes, last))
-        return false;
-    radix_fill(&radix, lanes, last);
-    for (unsigned done = 0; done < radix.stamp_bits; done += RADIX_BITS)
-        radix_pass(&radix, radix.id_bits + done);
-    append_sorted(&radix, lanes);
-    return true;
-}
-
-size_t lanes_scratch_size(token_id last)
-{
-    return 2 * sizeof(uint64_t) * (size_t)last;
-}
-
-void lanes_sort(struct lanes *lanes, token_id last, instant now, void *scratch)
-{
-    begin_anew(lanes, now);
-    if (!sort_array(lanes, last, scratch))
-        sort_chains(lanes, last);
 }
