@@ -125,8 +125,10 @@ static void start_once(int fd, double figures[FIGURE_COUNT])
     require(store != NULL, why);
     figures[FIGURE_OPEN] = ms_since(began);
     bool is_warm = token_table_count(engine->memory.table) > 0;
-    enum err err = is_warm ? engine_restore_warm(engine, store, &restore)
+    enum err err = is_warm ? engine_restore_warm_first(engine, store, &restore, UINT32_MAX)
                            : engine_restore_cold(engine, store, &restore);
+    if (is_warm && err == OK)
+        err = engine_restore_warm_rest(engine, store, &restore);
     require(err == OK, restore.report.why_cold != NULL ? restore.report.why_cold : err_text(err));
     figures[FIGURE_ALL] = ms_since(began);
     memcpy(&figures[FIGURE_FIRST_STAGE], restore.report.stage_ms, sizeof restore.report.stage_ms);

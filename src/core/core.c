@@ -6,6 +6,10 @@
 
 #define PAUSED "paused"
 
+/* Requests are counted from the time on, in milliseconds: what comes back for a core that was given
+ * up in the same process (a warm start that had to go cold) is for no request of the next one's. */
+#define GENERATION_SHIFT 10
+
 size_t core_size(void)
 {
     return sizeof(struct core);
@@ -20,8 +24,10 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
     core->table = table;
     core->now = now;
     core->last_snapshot_id = last_snapshot_id;
-    for (uint32_t i = 0; i < REQUESTS_MAX; i++)
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
+        core->requests[i].generation = (uint32_t)(now.us >> GENERATION_SHIFT);
         core->free_requests[core->free_count++] = (uint16_t)(REQUESTS_MAX - 1 - i);
+    }
     lanes_init(&core->price, table, LINKS_PRICE, 0.02);
     lanes_init(&core->discover, table, LINKS_DISCOVER, 0.02);
     for (int i = 0; i < LANE_KIND_COUNT; i++) {
@@ -50,6 +56,24 @@ void core_sort(struct core *core, enum link_family family, void *scratch)
 {
     lanes_sort(family == LINKS_PRICE ? &core->price : &core->discover,
                token_table_count(core->table), core->now, scratch);
+}
+
+size_t core_recall(const struct core *core, token_id *out, size_t most, void *scratch)
+{
+    struct lane_recalled *recalled = scratch;
+    token_id last = token_table_count(core->table);
+    most = most < last ? most : last;
+    assert(most * sizeof *recalled <= core_scratch_size(core->table));
+    size_t count = lanes_recall(&core->price, last, core->now, recalled, most);
+    for (size_t i = 0; i < count; i++)
+        out[i] = recalled[i].id;
+    return count;
+}
+
+void core_sort_some(struct core *core, const token_id *ids, size_t count)
+{
+    lanes_sort_some(&core->price, ids, count, core->now);
+    lanes_sort_some(&core->discover, ids, count, core->now);
 }
 
 void core_start(struct core *core, int64_t newest_snapshot)

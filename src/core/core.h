@@ -373,14 +373,20 @@ void core_place(struct core *core, token_id first, token_id last);
 void core_sort(struct core *core, enum link_family family, void *scratch);
 void core_start(struct core *core, int64_t newest_snapshot); /* of a token; 0: not looked for */
 size_t core_scratch_size(const struct token_table *table);
-/* A start with the first of the tokens, those that were placed, while the others are still put into
- * the table: these are sent for, the others are none of the core's yet. Until core_start_rest() no
- * job runs and no snapshot is made, and the shell lets nobody in who may be among the others: no
- * token is seen, no client's wish is told. */
+/* A start with the first of the tokens, those that were placed and sorted, while the others are
+ * still put into the table, or looked at: these are sent for, the others are none of the core's
+ * yet. Until core_start_rest() no job runs and no snapshot is made, and the shell lets nobody in
+ * who may be among the others: no token is seen, no client's wish is told. */
 void core_start_first(struct core *core);
 /* The others are there and placed, both families are to be sorted anew (core_sort() once more): the
  * rest of core_start(). */
 void core_start_rest(struct core *core, int64_t newest_snapshot);
+/* Who is to be the first, of a table that another engine left and nobody has looked at yet: whoever
+ * seems to wait longest, at most `most` of them, and of the table's tokens (`scratch`:
+ * core_scratch_size() bytes). What the caller finds sound of them is placed, and sorted without the
+ * others. */
+size_t core_recall(const struct core *core, token_id *out, size_t most, void *scratch);
+void core_sort_some(struct core *core, const token_id *ids, size_t count);
 /* All of that, by one thread. */
 void core_start_alone(struct core *core, void *scratch);
 

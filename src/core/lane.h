@@ -122,6 +122,19 @@ void lanes_place_nowhere(struct lanes *lanes, token_id id);
 void lanes_sort(struct lanes *lanes, token_id last, instant now, void *scratch);
 size_t lanes_scratch_size(token_id last);
 
+/* A start that cannot look at everybody before somebody is sent for. lanes_recall(): who has waited
+ * longest, by what a set before this one left in the links, of which nothing is believed but that
+ * it may be so: whoever it names is to be looked at, and placed. At most `most`, in no order;
+ * groups are set. lanes_sort_some(): these stand in their FIFOs; the others' links are not touched,
+ * until all are placed and sorted. */
+struct lane_recalled {
+    double index; /* for comparisons only */
+    token_id id;
+};
+size_t lanes_recall(const struct lanes *lanes, token_id last, instant now,
+                    struct lane_recalled *out, size_t most);
+void lanes_sort_some(struct lanes *lanes, const token_id *ids, size_t count, instant now);
+
 void lanes_remove(struct lanes *lanes, token_id id);
 /* This token is about to be inserted: asks for its memory, which in a large table has long left the
  * caches. */

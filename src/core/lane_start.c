@@ -85,11 +85,8 @@ static token_id sort_chain(struct lane_link *links, token_id chain)
 }
 
 /* Who is due is counted later, when somebody asks. */
-static void sort_chains(struct lanes *lanes, token_id last)
+static void sort_fifos(struct lanes *lanes)
 {
-    for (token_id id = 1; id <= last; id++)
-        if (lanes->links[id].fifo != 0)
-            append(lanes, id);
     for (unsigned i = 0; i < LANE_FIFOS; i++) {
         struct lane_fifo *fifo = &lanes->fifos[i];
         fifo->head = sort_chain(lanes->links, fifo->head);
@@ -193,6 +190,77 @@ size_t lanes_scratch_size(token_id last)
 void lanes_sort(struct lanes *lanes, token_id last, instant now, void *scratch)
 {
     begin_anew(lanes, now);
-    if (!sort_array(lanes, last, scratch))
-        sort_chains(lanes, last);
+    if (sort_array(lanes, last, scratch))
+        return;
+    for (token_id id = 1; id <= last; id++)
+        if (lanes->links[id].fifo != 0)
+            append(lanes, id);
+    sort_fifos(lanes);
+}
+
+/* ---- a start with some of them ---- */
+
+void lanes_sort_some(struct lanes *lanes, const token_id *ids, size_t count, instant now)
+{
+    begin_anew(lanes, now);
+    for (size_t i = 0; i < count; i++)
+        if (lanes->links[ids[i]].fifo != 0)
+            append(lanes, ids[i]);
+    sort_fifos(lanes);
+}
+
+/* By the same index as a selection; who was selected when the set before ended had the largest. A
+ * negative one: not due, or no link that was ever used. */
+static double recalled_index(const struct lanes *lanes, const struct lane_link *link, instant now)
+{
+    if (link->stamp.us <= 0 || link->stamp.us > now.us)
+        return -1;
+    double age_s = duration_to_s(instant_diff(now, link->stamp));
+    if (link->fifo == 0)
+        return 1e30 * age_s;
+    if (link->fifo > LANE_FIFOS)
+        return -1;
+    unsigned group = (link->fifo - 1U) / LANE_CLASSES;
+    if (link->stamp.us > lane_due_before(lanes, group, now).us)
+        return -1;
+    return lanes->class_weights[(link->fifo - 1U) % LANE_CLASSES] * age_s * age_s;
+}
+
+/* A heap whose root has the smallest index: it is the one that goes when a larger one comes. */
+static void sift_down(struct lane_recalled *heap, size_t count, size_t at)
+{
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= count)
+            return;
+        if (child + 1 < count && heap[child + 1].index < heap[child].index)
+            child++;
+        if (heap[at].index <= heap[child].index)
+            return;
+        struct lane_recalled swapped = heap[at];
+        heap[at] = heap[child];
+        heap[child] = swapped;
+        at = child;
+    }
+}
+
+size_t lanes_recall(const struct lanes *lanes, token_id last, instant now,
+                    struct lane_recalled *heap, size_t most)
+{
+    size_t count = 0;
+    for (token_id id = 1; id <= last && most > 0; id++) {
+        struct lane_recalled one = {recalled_index(lanes, &lanes->links[id], now), id};
+        if (one.index < 0 || (count == most && one.index <= heap[0].index))
+            continue;
+        if (count < most) {
+            heap[count++] = one;
+            if (count == most)
+                for (size_t at = most / 2; at-- > 0;)
+                    sift_down(heap, most, at);
+            continue;
+        }
+        heap[0] = one;
+        sift_down(heap, most, 0);
+    }
+    return count;
 }

@@ -231,14 +231,26 @@ static void prefetch(const void *from, size_t bytes)
         __builtin_prefetch((const char *)from + i);
 }
 
-/* Wherever a bad slot says its pools are: asking for them does no harm. */
-static void prefetch_ahead(const struct token_table *table, token_id id, token_id last)
+static void prefetch_slot(const struct token_table *table, token_id id)
 {
-    if (last - id >= SLOTS_AHEAD)
-        prefetch(slot_of(table, id + SLOTS_AHEAD), sizeof(struct slot));
-    if (last - id >= POOLS_AHEAD)
-        prefetch(pool_at(table, slot_of(table, id + POOLS_AHEAD)->token.pool_first),
-                 4 * sizeof(struct pool));
+    prefetch(slot_of(table, id), sizeof(struct slot));
+}
+
+/* Wherever a bad slot says its pools are: asking for them does no harm. */
+static void prefetch_pools(const struct token_table *table, token_id id)
+{
+    prefetch(pool_at(table, slot_of(table, id)->token.pool_first), 4 * sizeof(struct pool));
+}
+
+static bool check_slot(struct table_check *check, uint32_t worker, token_id id, struct tally *tally)
+{
+    if (!is_slot_sound(check->table, id)) {
+        take_bad(check, id);
+        return false;
+    }
+    claim_run(check, worker, &slot_of(check->table, id)->token);
+    take_sound(check, id, tally);
+    return true;
 }
 
 bool table_check_slots(struct table_check *check, uint32_t worker, token_id first, token_id last)
@@ -248,17 +260,30 @@ bool table_check_slots(struct table_check *check, uint32_t worker, token_id firs
     assert(first > TOKEN_NONE && last <= token_table_count(check->table));
     assert(worker < CHECK_WORKERS_MAX);
     for (token_id id = first; id <= last; id++) {
-        prefetch_ahead(check->table, id, last);
-        if (is_slot_sound(check->table, id)) {
-            claim_run(check, worker, &slot_of(check->table, id)->token);
-            take_sound(check, id, &tally);
-        } else {
-            take_bad(check, id);
-            is_sound = false;
-        }
+        if (last - id >= SLOTS_AHEAD)
+            prefetch_slot(check->table, id + SLOTS_AHEAD);
+        if (last - id >= POOLS_AHEAD)
+            prefetch_pools(check->table, id + POOLS_AHEAD);
+        is_sound &= check_slot(check, worker, id, &tally);
     }
     add_tally(check, &tally);
     return is_sound;
+}
+
+size_t table_check_some(struct table_check *check, token_id *ids, size_t count)
+{
+    struct tally tally = {0};
+    size_t sound = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (count - i > SLOTS_AHEAD)
+            prefetch_slot(check->table, ids[i + SLOTS_AHEAD]);
+        if (count - i > POOLS_AHEAD)
+            prefetch_pools(check->table, ids[i + POOLS_AHEAD]);
+        if (check_slot(check, 0, ids[i], &tally))
+            ids[sound++] = ids[i];
+    }
+    add_tally(check, &tally);
+    return sound;
 }
 
 bool table_check_is_bad(const struct table_check *check, token_id id)

@@ -241,10 +241,20 @@ static enum err resume(struct engine *engine, struct store *store, struct restor
     return err;
 }
 
-enum err engine_restore_warm(struct engine *engine, struct store *store, struct restore *restore)
+/* Tokens that may have killed us are sent alone, or not at all; which they are is told later. */
+static bool is_under_suspicion(void *context, token_id id)
+{
+    struct engine *engine = context;
+    return engine->page != NULL &&
+           suspects_find(&engine->page->suspects, &token_slot(engine->memory.table, id)->mint) !=
+               NULL;
+}
+
+enum err engine_restore_warm_first(struct engine *engine, struct store *store,
+                                   struct restore *restore, uint32_t at_once)
 {
     struct stopwatch watch = stopwatch_start(restore);
-    *restore = (struct restore){.report.kind = RESTORE_WARM};
+    *restore = (struct restore){.store = store, .report.kind = RESTORE_WARM};
     enum err err = resume(engine, store, restore);
     stopwatch_lap(&watch, RESTORE_SETTINGS);
     if (err != OK)
@@ -256,9 +266,19 @@ enum err engine_restore_warm(struct engine *engine, struct store *store, struct 
     err = warm_begin(&restore->warm, engine->memory.table, engine->core);
     if (err != OK)
         return err;
+    if (token_table_count(engine->memory.table) > at_once)
+        restore->report.first = (uint32_t)warm_first(&restore->warm, is_under_suspicion, engine);
+    stopwatch_lap(&watch, RESTORE_FIRST);
+    return OK;
+}
+
+enum err engine_restore_warm_rest(struct engine *engine, struct store *store,
+                                  struct restore *restore)
+{
+    struct stopwatch watch = stopwatch_start(restore);
     warm_check(&restore->warm);
     stopwatch_lap(&watch, RESTORE_SLOTS);
-    err = repair_slots(engine, store, restore);
+    enum err err = repair_slots(engine, store, restore);
     stopwatch_lap(&watch, RESTORE_REPAIR);
     if (err != OK)
         return err;
@@ -288,7 +308,8 @@ void restore_log(const struct restore_report *report)
              LOG_INT("slots_checked", report->slots_checked),
              LOG_INT("slots_restored", report->slots_restored),
              LOG_INT("holes_made", report->holes_made), LOG_INT("behind", report->behind),
-             LOG_DOUBLE("settings_ms", ms[RESTORE_SETTINGS]),
-             LOG_DOUBLE("slots_ms", ms[RESTORE_SLOTS]), LOG_DOUBLE("repair_ms", ms[RESTORE_REPAIR]),
+             LOG_DOUBLE("settings_ms", ms[RESTORE_SETTINGS]), LOG_INT("first", report->first),
+             LOG_DOUBLE("first_ms", ms[RESTORE_FIRST]), LOG_DOUBLE("slots_ms", ms[RESTORE_SLOTS]),
+             LOG_DOUBLE("repair_ms", ms[RESTORE_REPAIR]),
              LOG_DOUBLE("lanes_ms", ms[RESTORE_LANES]));
 }

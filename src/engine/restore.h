@@ -1,12 +1,14 @@
 /*
  * What an engine starts from: the table that its predecessor left (WARM), or the store (COLD).
  *
- *     engine_restore_warm()   checks every slot of an attached table, takes bad ones from the
- * store, settings always; ERR_CORRUPT with `why_cold`: go cold engine_restore_cold()   empties the
- * table where it was inherited, and loads everything engine_catch_up()       after writer_start():
- * what the store does not have yet is written
+ *     engine_restore_warm_first()   an attached table: settings from the store, its header, and in
+ * a large one the tokens that have waited longest engine_restore_warm_rest()    every other slot;
+ * bad ones are taken from the store engine_restore_cold()         empties the table where it was
+ * inherited, and loads everything engine_catch_up()             after writer_begin(): what the
+ * store does not have yet is written
  *
- * Both leave engine->core ready to step. The report is for the log and for the incident.
+ * ERR_CORRUPT of the first two, with `why_cold`: go cold. All leave engine->core ready to step. The
+ * report is for the log and for the incident.
  *
  * A table is believed when its header and all but BAD_SLOTS_MAX of its slots are sound, and when
  * the store is the one it was written to. Where that store is empty now (its file was deleted), or
@@ -25,6 +27,7 @@ enum restore_kind { RESTORE_COLD, RESTORE_WARM };
 
 #define RESTORE_STAGE_LIST(X)                                                                      \
     X(RESTORE_SETTINGS, "settings")                                                                \
+    X(RESTORE_FIRST, "first")   /* warm: those that have waited longest */                         \
     X(RESTORE_SLOTS, "slots")   /* warm: checked and placed */                                     \
     X(RESTORE_REPAIR, "repair") /* warm: bad slots taken from the store */                         \
     X(RESTORE_LOAD, "load")     /* cold: rows, log and settings */                                 \
@@ -42,6 +45,7 @@ const char *restore_stage_name(enum restore_stage stage);
 struct restore_report {
     enum restore_kind kind;
     const char *why_cold; /* static; NULL: warm, or nothing was inherited */
+    uint32_t first;       /* warm: tokens that could be sent for before the others were checked */
     uint32_t slots_checked;
     uint32_t slots_restored; /* from the store */
     uint32_t holes_made;     /* bad slots without a row: never durable, never acknowledged */
@@ -52,13 +56,21 @@ struct restore_report {
 };
 
 struct restore {
+    struct store *store; /* whoever started this keeps it open */
     struct restore_report report;
     struct store_load_report load;
     struct warm warm;
 };
 
-enum err engine_restore_warm(struct engine *engine, struct store *store,
-                             struct restore *restore) MUST_CHECK;
+/* Of so many tokens everybody is looked at within the time that the first ones would take. */
+#define RESTORE_AT_ONCE_MAX 50000
+
+/* With more than `at_once` tokens, requests for the first may be sent before the rest is called. No
+ * answer may be taken meanwhile, nobody told who is suspect: none of the first is. */
+enum err engine_restore_warm_first(struct engine *engine, struct store *store,
+                                   struct restore *restore, uint32_t at_once) MUST_CHECK;
+enum err engine_restore_warm_rest(struct engine *engine, struct store *store,
+                                  struct restore *restore) MUST_CHECK;
 /* Keeps `why_cold`. ERR_CORRUPT after all that could be read: the core is ready all the same. */
 enum err engine_restore_cold(struct engine *engine, struct store *store,
                              struct restore *restore) MUST_CHECK;

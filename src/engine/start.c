@@ -46,26 +46,37 @@ static bool is_warm_possible(const struct engine *engine, struct restore *restor
     return false;
 }
 
-/* From the table that is there, or else from the store. */
-static enum err restore_tokens(struct engine *engine, struct store *store, struct restore *restore)
+static enum err restore_cold(struct engine *engine, struct store *store, struct restore *restore)
 {
-    enum err err = ERR_CORRUPT;
-    if (is_warm_possible(engine, restore))
-        err = engine_restore_warm(engine, store, restore);
-    if (err != ERR_CORRUPT)
-        return err;
     if (restore->report.why_cold != NULL)
         engine_report(REPORT_COLD, restore->report.why_cold);
     page_set(engine->page, GAUGE_LOADING, 1);
     const struct restore_news news = {
         .on_news = on_news, .context = engine, .first_tokens = FIRST_TOKENS};
-    err = engine_restore_first(engine, store, restore, &news, &engine->cold);
+    enum err err = engine_restore_first(engine, store, restore, &news, &engine->cold);
     if (err != ERR_CORRUPT)
         return err;
     /* Everything readable is loaded; the writer replaces the file when it meets the damage. */
     log_error("store", "the database is damaged; going on with what could be read",
               LOG_STRING("cause", store_message(store)));
     return OK;
+}
+
+/* Paused, nobody is sent for before the others are known. */
+static uint32_t most_at_once(const struct engine *engine)
+{
+    return atomic_load(&engine->page->is_paused) == 0 ? RESTORE_AT_ONCE_MAX : UINT32_MAX;
+}
+
+/* From the table that is there, or else from the store. */
+static enum err restore_tokens(struct engine *engine, struct store *store, struct restore *restore)
+{
+    enum err err = ERR_CORRUPT;
+    if (is_warm_possible(engine, restore))
+        err = engine_restore_warm_first(engine, store, restore, most_at_once(engine));
+    if (err == OK && restore->report.first == 0)
+        err = engine_restore_warm_rest(engine, store, restore);
+    return err == ERR_CORRUPT ? restore_cold(engine, store, restore) : err;
 }
 
 /* What a person and /metrics want to know of a start that was well. */
@@ -108,6 +119,7 @@ static bool open_store(struct engine *engine)
         return false;
     struct store *store =
         store_open_after(engine->options.db, (pid_t)engine->page->unawaited_pid, why);
+    engine->restore->store = store;
     if (store == NULL) {
         log_error("store", why, LOG_STRING("db", engine->options.db));
         return false;
@@ -118,10 +130,8 @@ static bool open_store(struct engine *engine)
         log_error("store", "cannot load the tokens", LOG_STRING("error", err_text(err)),
                   LOG_STRING("cause", store_message(store)));
     engine_note_stage(engine, STAGE_FIRST);
-    if (err == OK && prepare_writer(engine, store)) {
-        count_start(engine);
+    if (err == OK && prepare_writer(engine, store))
         return true;
-    }
     engine_start_give_up(engine);
     store_close(store);
     return false;
@@ -203,6 +213,25 @@ static bool let_in(struct engine *engine)
     return true;
 }
 
+/* Those that have waited longest are sent for, and the others looked at while the requests are
+ * under way; their answers must not be taken before. */
+static bool take_up_rest(struct engine *engine)
+{
+    struct restore *restore = engine->restore;
+    struct event event = {.kind = EVENT_TIME};
+    if (restore->report.kind == RESTORE_COLD || restore->report.first == 0)
+        return true;
+    engine_step(engine, &event);
+    feed_workers_wake(engine->workers);
+    enum err err = engine_restore_warm_rest(engine, restore->store, restore);
+    if (err == ERR_CORRUPT)
+        err = restore_cold(engine, restore->store, restore);
+    if (err != OK)
+        log_error("store", "cannot load the tokens", LOG_STRING("error", err_text(err)),
+                  LOG_STRING("cause", store_message(restore->store)));
+    return err == OK;
+}
+
 static bool begin_work(struct engine *engine)
 {
     engine_publish_options(engine);
@@ -217,9 +246,12 @@ static bool begin_work(struct engine *engine)
         abort();
     engine_note_stage(engine, STAGE_UPSTREAMS);
     engine_publish(engine);
+    engine_recall_limits(engine);
+    if (!take_up_rest(engine))
+        return false;
+    count_start(engine);
     engine_start_timers(engine);
     tell_core(engine);
-    engine_recall_limits(engine);
     engine_arm(engine);
     return true;
 }

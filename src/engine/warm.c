@@ -2,6 +2,8 @@
 #include "engine/warm.h"
 
 #include "base/parallel.h"
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define SLOTS_A_PIECE   1024  /* they and their pools fit a second-level cache */
@@ -55,16 +57,64 @@ static void in_pieces(struct warm *warm, parallel_work *work)
     parallel_do((uint32_t)((count + SLOTS_A_PIECE - 1) / SLOTS_A_PIECE), work, warm);
 }
 
-static void check_piece(void *context, uint32_t worker, uint32_t piece)
+static void check_range(struct warm *warm, uint32_t worker, token_id first, token_id last)
 {
-    struct warm *warm = context;
-    token_id first = piece * SLOTS_A_PIECE + 1, last = last_of_piece(warm, first);
-    if (atomic_load(&warm->check.bad_count) > BAD_SLOTS_MAX)
+    if (first > last || atomic_load(&warm->check.bad_count) > BAD_SLOTS_MAX)
         return; /* it will not be believed anyway */
     if (table_check_slots(&warm->check, worker, first, last))
         core_place(warm->core, first, last);
     else
         place_sound_ones(warm, first, last);
+}
+
+/* The first of the first that is not before `id`. */
+static size_t first_from(const struct warm *warm, token_id id)
+{
+    size_t low = 0, high = warm->first_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (warm->first[middle] < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* All of the piece but those that were the first. */
+static void check_piece(void *context, uint32_t worker, uint32_t piece)
+{
+    struct warm *warm = context;
+    token_id from = piece * SLOTS_A_PIECE + 1, last = last_of_piece(warm, from);
+    for (size_t i = first_from(warm, from); i < warm->first_count && warm->first[i] <= last; i++) {
+        check_range(warm, worker, from, warm->first[i] - 1);
+        from = warm->first[i] + 1;
+    }
+    check_range(warm, worker, from, last);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const token_id *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+size_t warm_first(struct warm *warm, bool (*is_kept_out)(void *context, token_id id), void *context)
+{
+    token_id *ids = warm->first, sound[WARM_FIRST_MAX];
+    size_t count = core_recall(warm->core, ids, WARM_FIRST_MAX, warm->sort_memory[LINKS_PRICE]);
+    for (size_t i = 0; i < count; i++)
+        if (!is_kept_out(context, ids[i]))
+            ids[warm->first_count++] = ids[i];
+    qsort(ids, warm->first_count, sizeof *ids, compare_ids);
+    memcpy(sound, ids, warm->first_count * sizeof *ids);
+    size_t sound_count = table_check_some(&warm->check, sound, warm->first_count);
+    for (size_t i = 0; i < sound_count; i++)
+        core_place(warm->core, sound[i], sound[i]);
+    core_sort_some(warm->core, sound, sound_count);
+    if (sound_count > 0)
+        core_start_first(warm->core);
+    return sound_count;
 }
 
 void warm_check(struct warm *warm)
@@ -117,7 +167,7 @@ void warm_link(struct warm *warm)
     uint32_t index_pieces = token_table_count(warm->table) / BUCKETS_A_PIECE + 1;
     parallel_do(PIECE_FIRST_OF_INDEX + index_pieces, link_piece, warm);
     warm->is_index_rebuilt = table_repair_index(&warm->check);
-    core_start(warm->core, atomic_load(&warm->check.newest_snapshot));
+    core_start_rest(warm->core, atomic_load(&warm->check.newest_snapshot));
 }
 
 static void place_piece(void *context, uint32_t worker, uint32_t piece)

@@ -4,9 +4,10 @@
  * many threads as there are cores.
  *
  *     warm_begin()     the memory for it
- *     warm_check()     every slot; `check.bad` lists those that are to be replaced
- *       … warm_repair(), and each bad slot replaced and given to warm_take() …
- *     warm_link()      lanes sorted, index sound: the core can step
+ *     warm_first()     in a large table: those that have waited longest, so that they can be sent
+ * for while the others are checked; their answers must wait until all are linked warm_check() every
+ * other slot; `check.bad` lists those that are to be replaced … warm_repair(), and each bad slot
+ * replaced and given to warm_take() … warm_link()      lanes sorted, index sound: the core can step
  *     warm_finish()
  *
  * It touches no store; restore.c does.
@@ -17,6 +18,9 @@
 #include "core/core.h"
 #include "core/token_check.h"
 
+/* As many as are under way at once; they are checked within a millisecond or two. */
+#define WARM_FIRST_MAX 2048
+
 struct warm {
     struct token_table *table;
     struct core *core;
@@ -25,6 +29,8 @@ struct warm {
     size_t memory_size;
     void *sort_memory[LINK_FAMILY_COUNT];
     token_id place_from;
+    token_id first[WARM_FIRST_MAX]; /* rising; checked and, if sound, placed */
+    size_t first_count;
     bool is_repaired;
     enum table_fault fault; /* TABLE_SOUND, or why the table is not to be believed */
     bool is_index_rebuilt;
@@ -32,6 +38,10 @@ struct warm {
 
 /* The table's header is sound; the core is initialised and knows of no token. */
 enum err warm_begin(struct warm *warm, struct token_table *table, struct core *core) MUST_CHECK;
+/* Whoever `is_kept_out` is checked with the others. The core can send, and nothing else, if this is
+ * more than none; nobody may write to the table yet. */
+size_t warm_first(struct warm *warm, bool (*is_kept_out)(void *context, token_id id),
+                  void *context);
 void warm_check(struct warm *warm);
 void warm_repair(struct warm *warm); /* unless `fault`: the table can be written to from here on */
 /* A slot that was bad and has been replaced. False: it is bad still. */

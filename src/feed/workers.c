@@ -28,7 +28,7 @@ struct feed_workers {
 
 /* ---- waking ---- */
 
-static void wake_workers(struct feed_workers *workers)
+void feed_workers_wake(struct feed_workers *workers)
 {
     for (unsigned i = 0; i < workers->count; i++) {
         struct worker *worker = &workers->workers[i];
@@ -40,7 +40,7 @@ static void wake_workers(struct feed_workers *workers)
 
 static void on_before_waiting(uv_prepare_t *handle)
 {
-    wake_workers(handle->data);
+    feed_workers_wake(handle->data);
 }
 
 /* ---- sending ---- */
@@ -154,7 +154,7 @@ static bool take_round(struct feed_workers *workers, unsigned *taken)
         tell(workers, errand);
         put_away(workers, errand);
         if (++*taken % ANSWERS_A_WAKE == 0)
-            wake_workers(workers);
+            feed_workers_wake(workers);
     }
     return found;
 }

@@ -72,6 +72,9 @@ bool feed_workers_await(struct feed_workers *workers, char why[OPTION_MESSAGE_SI
  * ERR_UNAVAILABLE: it ends. With OK exactly one answer comes, unless it is destroyed before. */
 enum err feed_workers_send(struct feed_workers *workers, const struct feed_order *order) MUST_CHECK;
 
+/* What was sent in this turn of the loop goes out when the turn ends, or now. */
+void feed_workers_wake(struct feed_workers *workers);
+
 /* As feed_cancel(). */
 void feed_workers_cancel(struct feed_workers *workers, uint64_t request);
 

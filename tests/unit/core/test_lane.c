@@ -429,6 +429,71 @@ static void nobody_is_sorted_too(void **state)
     EXPECT(pick(30), 1);
 }
 
+static int by_index(const void *a, const void *b)
+{
+    const struct lane_recalled *x = a, *y = b;
+    return x->index > y->index ? -1 : x->index < y->index;
+}
+
+static void recalls_who_has_waited_longest(void **state)
+{
+    struct lane_recalled all[TOKENS_FEW], some[20];
+    struct prng prng;
+    (void)state;
+    prng_seed(&prng, 3);
+    for (token_id id = 1; id <= TOKENS_FEW; id++)
+        lanes_place(&lanes, id, id % 2, exp(prng_unit(&prng) * 5), ago(prng_unit(&prng) * 100));
+    size_t due = lanes_recall(&lanes, TOKENS_FEW, NOW, all, TOKENS_FEW);
+    for (size_t i = 0; i < due; i++) {
+        const struct lane_link *link = &lanes.links[all[i].id];
+        assert_true(link->stamp.us < ago(all[i].id % 2 == 0 ? 15 : 45).us);
+    }
+    qsort(all, due, sizeof *all, by_index);
+    assert_int_equal(lanes_recall(&lanes, TOKENS_FEW, NOW, some, 20), 20);
+    qsort(some, 20, sizeof *some, by_index);
+    for (size_t i = 0; i < 20; i++)
+        assert_true(some[i].index == all[i].index);
+    lanes_sort(&lanes, TOKENS_FEW, NOW, NULL);
+    assert_int_equal(due, lanes_count_due(&lanes, 0, NOW) + lanes_count_due(&lanes, 1, NOW));
+}
+
+/* What was under way when the set before died goes first; what cannot be is left alone. */
+static void recalls_from_whatever_lies_there(void **state)
+{
+    struct lane_recalled some[3];
+    (void)state;
+    for (token_id id = 1; id <= 5; id++)
+        lanes_place(&lanes, id, 0, 50, ago(100 - id));
+    lanes_place(&lanes, 6, 0, 1, ago(16));
+    lanes_place_nowhere(&lanes, 6);
+    lanes.links[1].fifo = 255;
+    lanes.links[2].stamp = ago(-100);
+    lanes.links[3].stamp.us = INT64_MIN;
+    assert_int_equal(lanes_recall(&lanes, 6, NOW, some, 3), 3);
+    qsort(some, 3, sizeof *some, by_index);
+    assert_int_equal(some[0].id, 6);
+    assert_int_equal(some[1].id, 4);
+    assert_int_equal(some[2].id, 5);
+    assert_int_equal(lanes_recall(&lanes, 0, NOW, some, 3), 0);
+    assert_int_equal(lanes_recall(&lanes, 6, NOW, some, 0), 0);
+}
+
+static void some_stand_while_the_others_links_are_left_alone(void **state)
+{
+    static const token_id some[] = {9, 4, 7};
+    (void)state;
+    for (token_id id = 1; id <= 10; id++)
+        lanes_place(&lanes, id, 0, 1, ago(20 + id));
+    lanes_place_nowhere(&lanes, 7);
+    lanes_sort_some(&lanes, some, 3, NOW);
+    assert_int_equal(lanes_count(&lanes, 0), 2);
+    assert_int_equal(lanes_count_due(&lanes, 0, NOW), 2);
+    EXPECT(pick(1), 9);
+    lanes_sort(&lanes, 10, NOW, NULL);
+    assert_false(lanes_holds(&lanes, 9)); /* selected, it stays out */
+    EXPECT(pick(30), 10, 8, 6, 5, 4, 3, 2, 1);
+}
+
 static void a_place_too_far_to_look_for_is_refused(void **state)
 {
     (void)state;
@@ -797,6 +862,9 @@ int main(void)
         TEST(sorts_faster_with_memory),
         TEST(sorts_stamps_that_are_ages_apart),
         TEST(nobody_is_sorted_too),
+        TEST(recalls_who_has_waited_longest),
+        TEST(recalls_from_whatever_lies_there),
+        TEST(some_stand_while_the_others_links_are_left_alone),
         cmocka_unit_test_setup_teardown(a_place_too_far_to_look_for_is_refused, set_up_many,
                                         tear_down),
         TEST(agrees_with_the_reference),

@@ -27,6 +27,9 @@ static int table_fd; /* the supervisor's */
 static struct engine *engine;
 static struct restore restore;
 static uint32_t acknowledged; /* to whoever started this engine */
+static uint32_t at_once;      /* tokens; of more, some are placed before the others are looked at */
+static void (*while_waiting)(void); /* for the others; NULL: nothing happens */
+static struct status_page *page;    /* NULL: nobody is suspect */
 
 /* ---- an engine ---- */
 
@@ -56,7 +59,11 @@ static void restore_any(struct store *store)
     else
         assert_int_equal(err, OK);
     if (err == OK)
-        err = engine_restore_warm(engine, store, &restore);
+        err = engine_restore_warm_first(engine, store, &restore, at_once);
+    if (err == OK && while_waiting != NULL)
+        while_waiting();
+    if (err == OK)
+        err = engine_restore_warm_rest(engine, store, &restore);
     if (err == ERR_CORRUPT)
         err = engine_restore_cold(engine, store, &restore);
     assert_int_equal(err, OK);
@@ -71,6 +78,7 @@ static void start_engine(void)
     callbacks.context = engine;
     options_init(&engine->options);
     engine->options.store_commit_sec = 0.005;
+    engine->page = page;
     engine->core_memory = malloc(core_size());
     struct store *store = open_or_fail(place.url);
     restore_any(store);
@@ -247,6 +255,10 @@ static int tear_down(void **state)
         stop_engine();
     close(table_fd);
     place_finish(&place);
+    at_once = 0;
+    while_waiting = NULL;
+    free(page);
+    page = NULL;
     return 0;
 }
 
@@ -508,6 +520,103 @@ static void torn_slots_come_from_the_store(void **state)
     assert_history_hangs_together();
 }
 
+/* ---- those that have waited longest go first ---- */
+
+#define MANY (WARM_FIRST_MAX + 100)
+
+static struct actions sent;
+static token_id sent_ids[MANY];
+static size_t sent_count;
+
+static void send_for_the_first(void)
+{
+    struct event event = {.kind = EVENT_TIME, .now = clock_now()};
+    core_step(engine->core, &event, &sent);
+    sent_count = 0;
+    for (size_t i = 0; i < sent.count; i++)
+        if (sent.items[i].kind == ACTION_FETCH)
+            sent_count += core_request_tokens(engine->core, sent.items[i].fetch.request,
+                                              &sent_ids[sent_count]);
+}
+
+static void live_with_many(void)
+{
+    start_engine();
+    add_and_refresh(MANY);
+    stop_engine();
+    start_engine(); /* they stand in lanes */
+    stop_engine();
+    while_waiting = send_for_the_first;
+}
+
+static void the_longest_waiting_are_sent_for_before_all_are_checked(void **state)
+{
+    (void)state;
+    live_with_many();
+    spoil(1); /* it has waited longest of all */
+    spoil(MANY);
+    start_engine();
+    assert_int_equal(restore.report.kind, RESTORE_WARM);
+    assert_int_equal(restore.report.first, WARM_FIRST_MAX - 1);
+    assert_int_equal(restore.report.slots_restored, 2);
+    assert_in_range(sent_count, 1, MANY);
+    for (size_t i = 0; i < sent_count; i++)
+        assert_in_range(sent_ids[i], 2, WARM_FIRST_MAX);
+    assert_held(1, MANY);
+    stop_engine();
+    assert_store_is_the_table();
+}
+
+static void few_are_checked_at_once(void **state)
+{
+    (void)state;
+    live_with_many();
+    at_once = MANY;
+    start_engine();
+    assert_int_equal(restore.report.first, 0);
+    assert_held(1, MANY);
+}
+
+static void no_suspect_is_among_the_first(void **state)
+{
+    struct in_hand in_hand = {.count = IN_HAND_MAX};
+    (void)state;
+    live_with_many();
+    page = calloc(1, sizeof *page);
+    assert_non_null(page);
+    for (token_id id = 1; id <= IN_HAND_MAX; id++)
+        in_hand.mints[id - 1] = address_of(id);
+    suspects_on_death(&page->suspects, &in_hand, clock_now(), duration_s(60));
+    start_engine();
+    assert_in_range(sent_count, 1, MANY);
+    for (size_t i = 0; i < sent_count; i++)
+        assert_true(sent_ids[i] > IN_HAND_MAX);
+    assert_held(1, MANY);
+}
+
+/* Requests are under way when the table turns out not to be believed; what comes back for them is
+ * taken for nobody else's. */
+static void answers_for_a_start_that_went_cold_are_late(void **state)
+{
+    (void)state;
+    live_with_many();
+    for (token_id id = 0; id < SLOTS_BAD; id++)
+        spoil(MANY - id); /* not among the first */
+    start_engine();
+    assert_int_equal(restore.report.kind, RESTORE_COLD);
+    assert_string_equal(restore.report.why_cold, table_fault_text(TABLE_BAD_SLOTS));
+    uint64_t before = sent.items[0].fetch.request;
+    assert_int_equal(sent.items[0].kind, ACTION_FETCH);
+    send_for_the_first();
+    assert_in_range(sent_count, 1, MANY);
+    struct event event = {.kind = EVENT_ANSWER,
+                          .now = clock_now(),
+                          .answer = {.request = before, .outcome = FEED_OK}};
+    core_step(engine->core, &event, &sent);
+    assert_int_equal(core_stats(engine->core)->late_answers, 1);
+    assert_held(1, MANY);
+}
+
 /* It was in memory only, and its slot is torn: nobody was told of it, and it may come again. */
 static void a_torn_slot_without_a_row_is_a_hole(void **state)
 {
@@ -717,6 +826,10 @@ int main(void)
         CASE(a_start_can_be_given_up_while_tokens_come),
         CASE(nothing_is_lost_by_kill_9),
         CASE(torn_slots_come_from_the_store),
+        CASE(the_longest_waiting_are_sent_for_before_all_are_checked),
+        CASE(few_are_checked_at_once),
+        CASE(no_suspect_is_among_the_first),
+        CASE(answers_for_a_start_that_went_cold_are_late),
         CASE(a_torn_slot_without_a_row_is_a_hole),
         CASE(a_token_that_was_not_written_is),
         CASE(too_many_torn_slots_mean_a_cold_start),
