@@ -12,7 +12,7 @@
 
 #include "sim/sim.h"
 
-/* X(code, name) */
+/* X(code, name); what is counted of the log are its rows, of many refreshes each */
 #define DAY_TABLE_LIST(X)                                                                          \
     X(DAY_TOKEN, "token")                                                                          \
     X(DAY_POOL, "pool")                                                                            \

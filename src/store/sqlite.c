@@ -237,6 +237,7 @@ static void disconnect(struct sqlite_store *s)
     sqlite3_close_v2(s->db);
     s->db = NULL;
     s->in_transaction = s->is_other_cleared = false;
+    s->log_row.length = 0;
     s->log_position = s->log_committed;
     s->head = (struct file_head){0};
 }
@@ -518,6 +519,7 @@ static void rollback(struct store *store)
     if (s->db != NULL && !sqlite3_get_autocommit(s->db))
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     s->in_transaction = s->is_other_cleared = false;
+    s->log_row.length = 0;
     s->log_position = s->log_committed;
 }
 
@@ -580,7 +582,9 @@ static enum err begin(struct store *store, enum store_durability durability)
 static enum err commit(struct store *store)
 {
     struct sqlite_store *s = sqlite_of(store);
-    enum err err = sqlite_run(s, STATEMENT_COMMIT);
+    enum err err = sqlite_flush_log(s);
+    if (err == OK)
+        err = sqlite_run(s, STATEMENT_COMMIT);
     if (err != OK)
         return err;
     s->in_transaction = s->is_generation_owed = false;

@@ -2,9 +2,9 @@
  * Rows in. Nothing read is believed before it was checked: whoever can write the file, and a disk
  * that rots, can put anything there.
  *
- * Three passes, each in the order the rows lie in: the log (which row of each token is the newest
- * that is sound), then tokens and pools side by side. Where a page of the file can't be read, the
- * scan goes on behind it, in steps that double.
+ * Three passes, each in the order the rows lie in: the log (which record of each token is the
+ * newest that is sound), then tokens and pools side by side. Where a page of the file can't be
+ * read, the scan goes on behind it, in steps that double.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -24,13 +24,13 @@
 /* Positions in the log and ids of snapshots beyond this are damage; it leaves room to count on. */
 #define POSITION_LIMIT "4611686018427387904"
 
-#define LOG_COLUMNS "seq,token_id,name,symbol,status,state"
+#define LOG_COLUMNS "seq,first,records"
 
 /* An id may be this far beyond twice the rows seen: more holes than that are no holes, but a
  * damaged id that would make the token table allocate for nothing. */
 #define HOLES_MAX (1 << 20)
 
-/* Newest sound log row of each token: open addressing, at most half full. */
+/* Newest sound record in the log of each token: open addressing, at most half full. */
 struct log_entry {
     token_id id;
     int64_t seq;
@@ -67,7 +67,7 @@ struct load {
     struct log_index log;
     struct mint_set mints;
     struct scan pools;
-    sqlite3_stmt *log_row[2]; /* one row of either part of the log */
+    sqlite3_stmt *log_row[2]; /* of either part of the log, the row that a position is in */
     const token_id *only;     /* rising; NULL: everybody */
     size_t only_count;
     struct store_token token;
@@ -240,14 +240,13 @@ static bool log_note(struct log_index *index, token_id id, int64_t seq)
     return true;
 }
 
-/* Of LOG_COLUMNS. */
-static const char *read_log_row(sqlite3_stmt *statement, struct store_token *row)
+/* Of LOG_COLUMNS, until the next step. */
+static struct log_walk walk_row(sqlite3_stmt *statement)
 {
-    int64_t id = sqlite3_column_int64(statement, 1);
-    if (id < 1 || id > UINT32_MAX)
-        return "no id of a token";
-    const char *complaint = read_names(statement, 2, &row->token);
-    return complaint != NULL ? complaint : read_state(statement, 5, row);
+    const void *bytes = sqlite3_column_blob(statement, 2);
+    size_t length = (size_t)sqlite3_column_bytes(statement, 2);
+    return log_walk_begin(bytes, length, sqlite3_column_int64(statement, 1),
+                          sqlite3_column_int64(statement, 0));
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -263,18 +262,30 @@ static bool is_wanted(const struct load *load, int64_t id)
                                                        sizeof key, compare_ids) != NULL);
 }
 
-static enum err note_log_row(struct load *load, const struct scan *scan)
+static enum err note_log_record(struct load *load, const struct scan *scan,
+                                const struct log_record *record)
 {
     struct store_token row = {0};
-    int64_t id = sqlite3_column_int64(scan->statement, 1);
-    if (!is_wanted(load, id))
+    if (!is_wanted(load, log_record_token(record)))
         return OK;
-    const char *complaint = read_log_row(scan->statement, &row);
+    const char *complaint = log_record_decode(record, &row);
     if (complaint != NULL) {
-        refuse(load, scan->table, scan->position, complaint);
+        refuse(load, scan->table, record->position, complaint);
         return OK;
     }
-    return log_note(&load->log, (token_id)id, scan->position) ? OK : ERR_NO_MEMORY;
+    return log_note(&load->log, row.id, record->position) ? OK : ERR_NO_MEMORY;
+}
+
+static enum err note_log_row(struct load *load, const struct scan *scan)
+{
+    struct log_walk walk = walk_row(scan->statement);
+    struct log_record record;
+    enum err err = OK;
+    while (err == OK && log_walk_next(&walk, &record))
+        err = note_log_record(load, scan, &record);
+    if (err == OK && !log_walk_is_whole(&walk))
+        refuse(load, scan->table, scan->position, "records that are cut off");
+    return err;
 }
 
 static enum err index_log(struct load *load, const char *table)
@@ -313,15 +324,25 @@ static bool note_replayed(struct load *load, token_id id)
     return true;
 }
 
-static bool fetch_log_row(sqlite3_stmt *statement, int64_t seq, struct store_token *out)
+static bool find_record(sqlite3_stmt *statement, int64_t position, struct store_token *out)
 {
-    sqlite3_bind_int64(statement, 1, seq);
-    bool is_sound = sqlite3_step(statement) == SQLITE_ROW && read_log_row(statement, out) == NULL;
+    struct log_walk walk = walk_row(statement);
+    struct log_record record;
+    while (log_walk_next(&walk, &record))
+        if (record.position == position)
+            return log_record_decode(&record, out) == NULL;
+    return false;
+}
+
+static bool fetch_log_record(sqlite3_stmt *statement, int64_t position, struct store_token *out)
+{
+    sqlite3_bind_int64(statement, 1, position);
+    bool is_sound = sqlite3_step(statement) == SQLITE_ROW && find_record(statement, position, out);
     sqlite3_reset(statement);
     return is_sound;
 }
 
-/* Puts the newest sound log row over the token's, when it is ahead of it. */
+/* Puts the newest sound record of the log over the token's, when it is ahead of it. */
 static enum err replay(struct load *load)
 {
     struct store_token *row = &load->token;
@@ -336,8 +357,8 @@ static enum err replay(struct load *load)
     if (entry == NULL || entry->id == TOKEN_NONE || entry->seq <= load->log_seq)
         return OK;
     struct store_token newer = {0};
-    if (!fetch_log_row(load->log_row[0], entry->seq, &newer) &&
-        !fetch_log_row(load->log_row[1], entry->seq, &newer))
+    if (!fetch_log_record(load->log_row[0], entry->seq, &newer) &&
+        !fetch_log_record(load->log_row[1], entry->seq, &newer))
         return OK;
     memcpy(row->token.name, newer.token.name, sizeof row->token.name);
     memcpy(row->token.symbol, newer.token.symbol, sizeof row->token.symbol);
@@ -536,10 +557,12 @@ static enum err start_scans(struct load *load, struct scan *tokens)
     load->pools.rise = 0;
     if (err == OK)
         err = prepare_log_row(load, &load->log_row[0],
-                              "SELECT " LOG_COLUMNS " FROM refresh_log_a WHERE seq = ?1");
+                              "SELECT " LOG_COLUMNS
+                              " FROM refresh_log_a WHERE seq >= ?1 ORDER BY seq LIMIT 1");
     if (err == OK)
         err = prepare_log_row(load, &load->log_row[1],
-                              "SELECT " LOG_COLUMNS " FROM refresh_log_b WHERE seq = ?1");
+                              "SELECT " LOG_COLUMNS
+                              " FROM refresh_log_b WHERE seq >= ?1 ORDER BY seq LIMIT 1");
     return err;
 }
 
@@ -755,21 +778,26 @@ enum err sqlite_load_some(struct store *store, const token_id *ids, size_t count
 
 /* The next id in the log; 0 when all was read. What can't be read the writer will meet, and mend.
  */
-static int64_t next_in_log(struct sqlite_store *s)
+static token_id next_in_log(struct sqlite_store *s)
 {
-    if (s->replaying == NULL && sqlite3_prepare_v2(s->db,
-                                                   "SELECT token_id FROM refresh_log_a UNION ALL"
-                                                   " SELECT token_id FROM refresh_log_b",
-                                                   -1, &s->replaying, NULL) != SQLITE_OK)
-        return 0;
-    while (sqlite3_step(s->replaying) == SQLITE_ROW) {
-        int64_t id = sqlite3_column_int64(s->replaying, 0);
-        if (id >= 1 && id <= UINT32_MAX)
-            return id;
+    struct log_record record;
+    if (s->replaying == NULL) {
+        s->replaying_row = (struct log_walk){0};
+        if (sqlite3_prepare_v2(s->db, "SELECT " LOG_COLUMNS " FROM refresh_log", -1, &s->replaying,
+                               NULL) != SQLITE_OK)
+            return TOKEN_NONE;
     }
+    do {
+        while (log_walk_next(&s->replaying_row, &record))
+            if (log_record_token(&record) != TOKEN_NONE)
+                return log_record_token(&record);
+        if (sqlite3_step(s->replaying) != SQLITE_ROW)
+            break;
+        s->replaying_row = walk_row(s->replaying);
+    } while (true);
     sqlite3_finalize(s->replaying);
     s->replaying = NULL;
-    return 0;
+    return TOKEN_NONE;
 }
 
 token_id sqlite_next_replayed(struct store *store)
@@ -780,7 +808,7 @@ token_id sqlite_next_replayed(struct store *store)
     free(s->replayed);
     s->replayed = NULL;
     s->replayed_count = s->replayed_next = 0;
-    int64_t id = s->is_log_unread ? next_in_log(s) : 0;
-    s->is_log_unread = id != 0;
-    return (token_id)id;
+    token_id id = s->is_log_unread ? next_in_log(s) : TOKEN_NONE;
+    s->is_log_unread = id != TOKEN_NONE;
+    return id;
 }

@@ -1,5 +1,6 @@
 #include "store/sqlite_schema.h"
-#include "store/state.h"
+#include "base/text.h"
+#include "store/log_record.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -123,11 +124,35 @@ static const char *const MIGRATIONS[] = {
     "  primary_liquidity_usd,price_usd,volume_24h_usd,market_cap_usd,tx_count_5m,tx_count_1h,"
     "  buys_5m,wsol_pairs,usdc_pairs,pools,primary_dex) FROM wide_snapshot;"
     "DROP TABLE wide_snapshot;",
+    /* Many refreshes as a row of the log (log_record.h). `seq` is the position of the last of them,
+     * so that the largest is the newest. */
+    "DROP VIEW refresh_log;"
+    "ALTER TABLE refresh_log_a RENAME TO single_log_a;"
+    "ALTER TABLE refresh_log_b RENAME TO single_log_b;"
+    "CREATE TABLE refresh_log_a("
+    "  seq INTEGER PRIMARY KEY,"
+    "  first INTEGER NOT NULL,"
+    "  records BLOB NOT NULL"
+    ");"
+    "CREATE TABLE refresh_log_b("
+    "  seq INTEGER PRIMARY KEY,"
+    "  first INTEGER NOT NULL,"
+    "  records BLOB NOT NULL"
+    ");"
+    "INSERT INTO refresh_log_a"
+    "  SELECT seq,seq,log_record(token_id,status,name,symbol,state) FROM single_log_a;"
+    "INSERT INTO refresh_log_b"
+    "  SELECT seq,seq,log_record(token_id,status,name,symbol,state) FROM single_log_b;"
+    "DROP TABLE single_log_a;"
+    "DROP TABLE single_log_b;"
+    "CREATE VIEW refresh_log AS"
+    "  SELECT * FROM refresh_log_a UNION ALL SELECT * FROM refresh_log_b;",
 };
 
 /* ---- what migrations call ---- */
 
 #define FIGURES_ARGUMENTS 28
+#define RECORD_ARGUMENTS  5
 
 static double figure_of(sqlite3_value *value)
 {
@@ -179,10 +204,46 @@ static void snapshot_figures(sqlite3_context *context, int count, sqlite3_value 
     sqlite3_result_blob(context, figures, (int)length, SQLITE_TRANSIENT);
 }
 
+static void read_name(sqlite3_value *value, char *out, size_t size)
+{
+    const char *text = (const char *)sqlite3_value_text(value);
+    size_t length = (size_t)sqlite3_value_bytes(value);
+    text_copy(out, size, text == NULL ? "" : text, text == NULL ? 0 : length);
+}
+
+/* What can't be right makes a record that the next start refuses: one of no token. */
+static void log_record(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    struct store_token row = {0};
+    uint8_t bytes[LOG_RECORD_MAX];
+    enum token_status status;
+    (void)count;
+    int64_t id = sqlite3_value_int64(values[0]);
+    const char *text = (const char *)sqlite3_value_text(values[1]);
+    size_t length = (size_t)sqlite3_value_bytes(values[1]);
+    const uint8_t *state = sqlite3_value_blob(values[4]);
+    size_t size = (size_t)sqlite3_value_bytes(values[4]);
+    bool is_sound = id >= 1 && id <= UINT32_MAX && text != NULL &&
+                    token_status_parse(text, length, &status) &&
+                    state_decode(state, size, &row.token, row.primary_dex) == NULL;
+    if (is_sound) {
+        row.id = (token_id)id;
+        row.token.status = (uint8_t)status;
+    }
+    read_name(values[2], row.token.name, sizeof row.token.name);
+    read_name(values[3], row.token.symbol, sizeof row.token.symbol);
+    size_t written = log_record_encode(&row, bytes);
+    sqlite3_result_blob(context, bytes, (int)written, SQLITE_TRANSIENT);
+}
+
 int sqlite_schema_add_functions(sqlite3 *db)
 {
-    return sqlite3_create_function_v2(db, "snapshot_figures", FIGURES_ARGUMENTS,
-                                      SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, snapshot_figures,
+    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+    int result = sqlite3_create_function_v2(db, "snapshot_figures", FIGURES_ARGUMENTS, flags, NULL,
+                                            snapshot_figures, NULL, NULL, NULL);
+    if (result != SQLITE_OK)
+        return result;
+    return sqlite3_create_function_v2(db, "log_record", RECORD_ARGUMENTS, flags, NULL, log_record,
                                       NULL, NULL, NULL);
 }
 

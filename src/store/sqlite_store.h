@@ -9,6 +9,7 @@
 #ifndef MOONWATCH_STORE_SQLITE_STORE_H
 #define MOONWATCH_STORE_SQLITE_STORE_H
 
+#include "store/log_record.h"
 #include "store/store_impl.h"
 #include <limits.h>
 #include <sqlite3.h>
@@ -20,6 +21,9 @@
 /* Large pages: rows are appended or written in order, so a page is written for dozens of rows, and
  * costs its system calls once. Appending takes half the time that it does with 4 KiB. */
 #define SQLITE_PAGE_BYTES 16384
+
+/* A row of the log: with its header what fits a page, as long as it is the page's only one. */
+#define LOG_ROW_MAX (SQLITE_PAGE_BYTES - 64)
 
 /* Page cache of the writer; random access is rare, so a larger one gains nothing. */
 #define SQLITE_CACHE_KB 1024
@@ -44,8 +48,8 @@
     X(STATEMENT_CHECKPOINT,                                                                        \
       "UPDATE token SET name=?1,symbol=?2,status=?3,log_seq=?4,state=?5,checked_at=?6,"            \
       "fetched_at=?7,score=?8,liquidity_usd=?9,price_usd=?10 WHERE id=?11")                        \
-    X(STATEMENT_APPEND_A, "INSERT OR REPLACE INTO refresh_log_a VALUES(?1,?2,?3,?4,?5,?6,?7)")     \
-    X(STATEMENT_APPEND_B, "INSERT OR REPLACE INTO refresh_log_b VALUES(?1,?2,?3,?4,?5,?6,?7)")     \
+    X(STATEMENT_APPEND_A, "INSERT OR REPLACE INTO refresh_log_a VALUES(?1,?2,?3)")                 \
+    X(STATEMENT_APPEND_B, "INSERT OR REPLACE INTO refresh_log_b VALUES(?1,?2,?3)")                 \
     X(STATEMENT_CLEAR_A, "DELETE FROM refresh_log_a")                                              \
     X(STATEMENT_CLEAR_B, "DELETE FROM refresh_log_b")                                              \
     X(STATEMENT_SET_POSITION, "UPDATE meta SET value=?1 WHERE name='log_position'")                \
@@ -81,6 +85,13 @@ struct file_head {
     int64_t size;
 };
 
+/* A row of the log that is being filled: of the transaction under way, not yet in the file. */
+struct log_row {
+    int64_t first; /* position of the first record; the last one's is log_position */
+    size_t length; /* 0: empty */
+    uint8_t bytes[LOG_ROW_MAX];
+};
+
 struct sqlite_setting {
     char *name;
     char *value;
@@ -99,9 +110,10 @@ struct sqlite_store {
     bool is_generation_owed; /* the file could not be written at the start: it has the one before */
     int64_t log_position;    /* newest row, committed or not */
     int64_t log_committed;   /* newest committed row */
-    int log_part;            /* appends go to: 0 refresh_log_a, 1 refresh_log_b */
-    bool is_other_empty;     /* the other part, as committed */
-    bool is_other_cleared;   /* in this transaction */
+    struct log_row log_row;
+    int log_part;          /* appends go to: 0 refresh_log_a, 1 refresh_log_b */
+    bool is_other_empty;   /* the other part, as committed */
+    bool is_other_cleared; /* in this transaction */
     bool in_transaction;
     bool is_new_wanted; /* the old file was given up, the new one is not complete yet */
     bool is_synchronous_full;
@@ -113,7 +125,8 @@ struct sqlite_store {
     token_id *replayed; /* by the load, in order of ids */
     size_t replayed_count, replayed_next;
     sqlite3_stmt *replaying; /* the log being read by sqlite_next_replayed() */
-    bool is_log_unread;      /* the start was a resumption */
+    struct log_walk replaying_row;
+    bool is_log_unread; /* the start was a resumption */
     char message[STORE_MESSAGE_SIZE];
     char healing[STORE_MESSAGE_SIZE]; /* what the reopening under way has done so far */
 };
@@ -138,6 +151,7 @@ void sqlite_keep_setting(struct sqlite_store *s, const char *name, const char *v
 
 enum err sqlite_put_token(struct store *store, const struct store_token *token);
 enum err sqlite_append_refresh(struct store *store, const struct store_token *token);
+enum err sqlite_flush_log(struct sqlite_store *s); /* before a commit */
 enum err sqlite_put_pools(struct store *store, const struct store_token *token);
 enum err sqlite_checkpoint_token(struct store *store, const struct store_token *token);
 enum err sqlite_put_snapshot(struct store *store, const struct store_snapshot *snapshot);

@@ -68,24 +68,36 @@ enum err sqlite_checkpoint_token(struct store *store, const struct store_token *
     return err;
 }
 
+enum err sqlite_flush_log(struct sqlite_store *s)
+{
+    struct log_row *row = &s->log_row;
+    enum statement id = s->log_part == 0 ? STATEMENT_APPEND_A : STATEMENT_APPEND_B;
+    sqlite3_stmt *statement = s->statements[id];
+    if (row->length == 0)
+        return OK;
+    sqlite3_bind_int64(statement, 1, s->log_position);
+    sqlite3_bind_int64(statement, 2, row->first);
+    sqlite3_bind_blob(statement, 3, row->bytes, (int)row->length, SQLITE_STATIC);
+    row->length = 0;
+    enum err err = sqlite_run(s, id);
+    /* That would be said of one token's row, which could be left out; this is of many. */
+    return err == ERR_INVALID ? ERR_IO : err;
+}
+
 enum err sqlite_append_refresh(struct store *store, const struct store_token *token)
 {
     struct sqlite_store *s = sqlite_of(store);
-    enum statement id = s->log_part == 0 ? STATEMENT_APPEND_A : STATEMENT_APPEND_B;
-    sqlite3_stmt *statement = s->statements[id];
-    uint8_t blob[STATE_BLOB_MAX];
-    size_t length = state_encode(&token->token, token->primary_dex, blob);
-    sqlite3_bind_int64(statement, 1, s->log_position + 1);
-    sqlite3_bind_int64(statement, 2, token->id);
-    sqlite3_bind_int64(statement, 3, token->token.state.checked_at.us);
-    bind_text(statement, 4, token->token.name, sizeof token->token.name);
-    bind_text(statement, 5, token->token.symbol, sizeof token->token.symbol);
-    sqlite3_bind_text(statement, 6, status_text(token->token.status), -1, SQLITE_STATIC);
-    sqlite3_bind_blob(statement, 7, blob, (int)length, SQLITE_STATIC);
-    enum err err = sqlite_run(s, id);
-    if (err == OK)
-        s->log_position++;
-    return err;
+    struct log_row *row = &s->log_row;
+    enum err err = OK;
+    if (row->length + LOG_RECORD_MAX > LOG_ROW_MAX)
+        err = sqlite_flush_log(s);
+    if (err != OK)
+        return err;
+    s->log_position++;
+    if (row->length == 0)
+        row->first = s->log_position;
+    row->length += log_record_encode(token, row->bytes + row->length);
+    return OK;
 }
 
 static enum err put_pool(struct sqlite_store *s, token_id id, int n, const struct store_pool *pool)

@@ -3,10 +3,11 @@
  * will, and a conformance suite (tests/unit/store/test_store.c) runs against each.
  *
  * It is written as a log. A refresh that changed something is APPENDED to refresh_log (sequential,
- * 1 to 2 µs a row); the token rows are CHECKPOINTED in the order of their ids, a slice at a time,
- * so that no row is more than store_checkpoint_sec behind, and the log behind the checkpoint is
- * dropped. A start reads the rows, then replays the log's tail. Snapshots are appended too:
- * each names the one before of the same token, so history needs no index, only newest ids.
+ * many to a row: half a microsecond each); the token rows are CHECKPOINTED in the order of their
+ * ids, a slice at a time, so that no row is more than store_checkpoint_sec behind, and the log
+ * behind the checkpoint is dropped. A start reads the rows, then replays the log's tail. Snapshots
+ * are appended too: each names the one before of the same token, so history needs no index, only
+ * newest ids.
  *
  * Writes happen between store_begin() and store_commit(), from one thread (writer.h). Any write may
  * fail: then store_rollback(), and the caller writes the batch again later. store_begin() with

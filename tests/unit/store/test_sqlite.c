@@ -1,7 +1,7 @@
 /* What only SQLite's store has: its schema's version, foreign files, damaged rows and pages. */
 #include "engine.h"
 #include "store/sqlite_schema.h"
-#include "store/state.h"
+#include "store/sqlite_store.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -104,15 +104,19 @@ static void the_file_says_what_it_is(void **state)
     assert_true(is_intact(place->path));
 }
 
-/* As the first version wrote them. */
+static void make_first_version(struct place *place)
+{
+    change(place, sqlite_schema_migration(0));
+    change(place, "PRAGMA application_id=0x4d4f4f4e; PRAGMA user_version=1");
+}
+
 static void wide_snapshots_become_narrow(void **state)
 {
     struct place *place = *state;
     struct store_snapshot found[3];
     char why[512];
-    change(place, sqlite_schema_migration(0));
-    change(place, "PRAGMA application_id=0x4d4f4f4e; PRAGMA user_version=1;"
-                  "INSERT INTO snapshot VALUES(5,0,1,1000,0.5,0.75,1,2,3,4,5,6,7,8,9,10,11,12,13,"
+    make_first_version(place);
+    change(place, "INSERT INTO snapshot VALUES(5,0,1,1000,0.5,0.75,1,2,3,4,5,6,7,8,9,10,11,12,13,"
                   "14,15,16,17,NULL,19,NULL,21,22,23,24,25,26,'orca');"
                   "INSERT INTO snapshot(id,previous,token_id,at,primary_dex,pools,buys_5m)"
                   " VALUES(6,5,1,2000,'a name that is too long',1000,-1)");
@@ -132,6 +136,58 @@ static void wide_snapshots_become_narrow(void **state)
     assert_string_equal(bare->primary_dex, "a name that is ");
     store_reader_close(reader);
     assert_true(is_intact(place->path));
+}
+
+static void put_single_row(struct place *place, const char *table, int64_t seq,
+                           const struct store_token *row)
+{
+    sqlite3 *db;
+    char *sql, hex[2 * STATE_BLOB_MAX + 1];
+    uint8_t bytes[STATE_BLOB_MAX];
+    size_t length = state_encode(&row->token, row->primary_dex, bytes);
+    for (size_t i = 0; i < length; i++)
+        sprintf(hex + 2 * i, "%02x", bytes[i]);
+    assert_int_equal(sqlite3_open(place->path, &db), SQLITE_OK);
+    sql = sqlite3_mprintf("INSERT INTO %s VALUES(%lld,%u,0,%Q,%Q,%Q,x'%s')", table, seq, row->id,
+                          row->token.name, row->token.symbol,
+                          token_status_name((enum token_status)row->token.status), hex);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_free(sql);
+    sqlite3_close(db);
+}
+
+/* Both parts of the log, and a row in it that can't be right. */
+static void a_log_of_single_rows_is_replayed(void **state)
+{
+    struct place *place = *state;
+    struct store_token row;
+    struct kept kept;
+    char sql[256];
+    make_first_version(place);
+    for (token_id id = 1; id <= 3; id++) {
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO token(id,mint,name,symbol,status,created_at,log_seq,state)"
+                 " VALUES(%u,'So1111111111111111111111111111111111111111%u','','','monitoring',1,0,"
+                 "x'00')",
+                 id, id + 1);
+        change(place, sql);
+        token_make(&row, id, 5);
+        put_single_row(place, id == 2 ? "refresh_log_b" : "refresh_log_a", id, &row);
+    }
+    change(place, "UPDATE refresh_log_a SET status='x' WHERE token_id=3");
+    struct store *store = open_or_fail(place->url);
+    assert_int_equal(kept_load(store, &kept), OK);
+    assert_int_equal(kept.report.replayed, 2);
+    assert_int_equal(kept.report.states_refused, 1);
+    for (token_id id = 1; id <= 2; id++) {
+        token_make(&row, id, 5);
+        assert_string_equal(kept.tokens[id].token.symbol, row.token.symbol);
+        assert_int_equal(kept.tokens[id].token.status, row.token.status);
+        assert_int_equal(kept.tokens[id].token.state.low_score_us, 5);
+    }
+    assert_int_equal(kept.tokens[3].token.state.answers, 0);
+    kept_finish(&kept);
+    store_close(store);
 }
 
 /* What is no figures is unknown, and the chain goes on. */
@@ -348,20 +404,87 @@ static void a_time_in_the_future_is_set_to_now(void **state)
     store_close(store);
 }
 
-static void damaged_log_rows_fall_back(void **state)
+/* Where in a record. */
+enum record_byte { LENGTH_BYTE /* the high one */, ID_BYTE, STATUS_BYTE, STATE_VERSION_BYTE };
+
+/* In the row whose records are `bytes`; 0: it has none of the token. */
+static size_t find_byte(const uint8_t *bytes, size_t length, token_id id, enum record_byte which)
+{
+    struct log_walk walk = log_walk_begin(bytes, length, 1, (int64_t)length);
+    struct log_record record;
+    while (log_walk_next(&walk, &record)) {
+        size_t at = (size_t)(record.bytes - bytes);
+        size_t name = record.bytes[5], symbol = record.bytes[6 + name];
+        const size_t places[] = {at - 1, at, at + 4, at + 7 + name + symbol};
+        if (log_record_token(&record) == id)
+            return places[which];
+    }
+    return 0;
+}
+
+/* Turns all bits of one byte; an id becomes 0, which is nobody's. */
+static void damage_record(struct place *place, token_id id, enum record_byte which)
+{
+    sqlite3 *db;
+    sqlite3_stmt *rows;
+    uint8_t bytes[SQLITE_PAGE_BYTES] = {0};
+    size_t at = 0;
+    assert_int_equal(sqlite3_open(place->path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT seq,records FROM refresh_log_a", -1, &rows, NULL),
+        SQLITE_OK);
+    while (at == 0 && sqlite3_step(rows) == SQLITE_ROW) {
+        size_t length = (size_t)sqlite3_column_bytes(rows, 1);
+        memcpy(bytes, sqlite3_column_blob(rows, 1), length);
+        at = find_byte(bytes, length, id, which);
+    }
+    assert_true(at > 0);
+    sqlite3_int64 seq = sqlite3_column_int64(rows, 0);
+    sqlite3_finalize(rows);
+    sqlite3_blob *blob;
+    for (size_t i = 0; i < 4; i++)
+        bytes[at + i] = which == ID_BYTE ? 0 : (uint8_t)~bytes[at + i];
+    assert_int_equal(sqlite3_blob_open(db, "main", "refresh_log_a", "records", seq, 1, &blob),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_blob_write(blob, bytes + at, which == ID_BYTE ? 4 : 1, (int)at),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_blob_close(blob), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void damaged_log_records_fall_back(void **state)
 {
     struct place *place = *state;
     struct kept kept;
     fill(place);
-    change(place, "UPDATE refresh_log_a SET state=x'00' WHERE token_id=7;"
-                  "UPDATE refresh_log_a SET token_id=-1 WHERE token_id=8;"
-                  "UPDATE refresh_log_a SET status='x' WHERE token_id=9");
+    damage_record(place, 7, STATE_VERSION_BYTE);
+    damage_record(place, 8, ID_BYTE);
+    damage_record(place, 9, STATUS_BYTE);
     struct store *store = open_or_fail(place->url);
     assert_int_equal(kept_load(store, &kept), OK);
     assert_int_equal(kept.report.tokens, TOKENS);
     assert_int_equal(kept.report.rows_refused, 3);
     for (token_id id = 6; id <= 10; id++)
         assert_int_equal(kept.tokens[id].token.state.low_score_us, id >= 7 && id <= 9 ? 1 : 2);
+    kept_finish(&kept);
+    store_close(store);
+}
+
+/* Of the first row: those before it are sound, those behind it come from their own rows. */
+static void a_damaged_length_costs_the_rest_of_the_row(void **state)
+{
+    struct place *place = *state;
+    struct kept kept;
+    fill(place);
+    int64_t last = ask(place->path, "SELECT min(seq) FROM refresh_log");
+    assert_true(last > 20 && last < TOKENS);
+    damage_record(place, 20, LENGTH_BYTE);
+    struct store *store = open_or_fail(place->url);
+    assert_int_equal(kept_load(store, &kept), OK);
+    assert_int_equal(kept.report.rows_refused, 1);
+    assert_int_equal(kept.report.replayed, TOKENS - (last - 19));
+    for (token_id id = 1; id <= TOKENS; id++)
+        assert_int_equal(kept.tokens[id].token.state.low_score_us, id >= 20 && id <= last ? 1 : 2);
     kept_finish(&kept);
     store_close(store);
 }
@@ -457,6 +580,7 @@ int main(void)
         ROW(a_missing_table_is_told_so),
         ROW(the_file_says_what_it_is),
         ROW(wide_snapshots_become_narrow),
+        ROW(a_log_of_single_rows_is_replayed),
         ROW(damaged_figures_cost_themselves),
         ROW(any_bytes_of_figures_are_survived),
         ROW(an_older_engine_may_not_write),
@@ -465,7 +589,8 @@ int main(void)
         ROW(a_locked_file_may_be_taken_over),
         ROW(damaged_rows_cost_themselves),
         ROW(a_time_in_the_future_is_set_to_now),
-        ROW(damaged_log_rows_fall_back),
+        ROW(damaged_log_records_fall_back),
+        ROW(a_damaged_length_costs_the_rest_of_the_row),
         ROW(any_bytes_of_a_state_are_survived),
         ROW(any_bytes_of_the_file_are_survived),
         ROW(a_reader_follows_a_replaced_file),
