@@ -88,12 +88,24 @@ static size_t utf8_encode(uint32_t character, char out[4])
     return 4;
 }
 
+static bool is_plain(char c)
+{
+    return c >= 0x20 && c < 0x7f;
+}
+
 size_t text_copy(char *out, size_t size, const char *in, size_t length)
 {
     size_t written = 0;
 
     if (size == 0)
         return 0;
+    /* Most texts are ASCII from end to end. */
+    while (written < length && written < size - 1 && is_plain(in[written])) {
+        out[written] = in[written];
+        written++;
+    }
+    in += written;
+    length -= written;
     while (length > 0) {
         uint32_t character;
         char encoded[4];

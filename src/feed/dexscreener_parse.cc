@@ -39,9 +39,12 @@ constexpr size_t TEXT_INPUT_FACTOR = 4;
 constexpr double QUIET_LIQUIDITY_USD = 10000;
 constexpr int64_t BUSY_TRANSACTIONS = 200;
 
-/* ---- what is read of a pair, a row a field ---- */
+/* ---- what stands in a pair, a row a field ----
+ *
+ * In the order in which they stand in the answers, with those that are not read, so that each is
+ * found where it is expected. */
 
-enum field_kind { CHAIN, POOL, BASE, QUOTE, TEXT, FIGURE, CHANGE, COUNT, MOMENT, OBJECT };
+enum field_kind { UNREAD, CHAIN, POOL, BASE, QUOTE, TEXT, FIGURE, CHANGE, COUNT, MOMENT, OBJECT };
 enum field_weight { NEEDED, HARMLESS }; /* does a wrong one refuse the pair */
 
 /* A key with the quote behind it, as the first bytes of 16; the others are masked out. */
@@ -78,6 +81,11 @@ struct field {
 };
 
 #define MEMBER(member) offsetof(struct pair, member), sizeof(((struct pair *)nullptr)->member)
+constexpr field unread(std::string_view name)
+{
+    return {name, UNREAD, HARMLESS, 0, 0, {}};
+}
+
 template <size_t count> constexpr field_list list(const field (&rows)[count])
 {
     return {rows, count};
@@ -90,6 +98,7 @@ constexpr field base_fields[] = {
 };
 constexpr field quote_fields[] = {
     {"address", QUOTE, HARMLESS, MEMBER(quote), {}},
+    unread("name"),
     {"symbol", TEXT, NEEDED, MEMBER(quote_symbol), {}},
 };
 constexpr field txns_m5_fields[] = {
@@ -103,33 +112,44 @@ constexpr field txns_h1_fields[] = {
 constexpr field txns_fields[] = {
     {"m5", OBJECT, NEEDED, 0, 0, list(txns_m5_fields)},
     {"h1", OBJECT, NEEDED, 0, 0, list(txns_h1_fields)},
+    unread("h6"),
+    unread("h24"),
 };
 constexpr field volume_fields[] = {
-    {"m5", FIGURE, NEEDED, MEMBER(volume_m5_usd), {}},
-    {"h1", FIGURE, NEEDED, MEMBER(volume_h1_usd), {}},
     {"h24", FIGURE, NEEDED, MEMBER(volume_h24_usd), {}},
+    unread("h6"),
+    {"h1", FIGURE, NEEDED, MEMBER(volume_h1_usd), {}},
+    {"m5", FIGURE, NEEDED, MEMBER(volume_m5_usd), {}},
 };
 constexpr field change_fields[] = {
     {"m5", CHANGE, NEEDED, MEMBER(change_m5_percent), {}},
-    {"m15", CHANGE, NEEDED, MEMBER(change_m15_percent), {}},
     {"h1", CHANGE, NEEDED, MEMBER(change_h1_percent), {}},
+    unread("h6"),
+    unread("h24"),
+    {"m15", CHANGE, NEEDED, MEMBER(change_m15_percent), {}},
 };
 constexpr field liquidity_fields[] = {
     {"usd", FIGURE, NEEDED, MEMBER(liquidity_usd), {}},
+    unread("base"),
+    unread("quote"),
 };
 constexpr field pair_fields[] = {
     {"chainId", CHAIN, NEEDED, 0, 0, {}},
     {"dexId", TEXT, NEEDED, MEMBER(dex), {}},
+    unread("url"),
     {"pairAddress", POOL, NEEDED, MEMBER(pool), {}},
     {"baseToken", OBJECT, NEEDED, 0, 0, list(base_fields)},
     {"quoteToken", OBJECT, NEEDED, 0, 0, list(quote_fields)},
+    unread("priceNative"),
     {"priceUsd", FIGURE, NEEDED, MEMBER(price_usd), {}},
     {"txns", OBJECT, NEEDED, 0, 0, list(txns_fields)},
     {"volume", OBJECT, NEEDED, 0, 0, list(volume_fields)},
     {"priceChange", OBJECT, NEEDED, 0, 0, list(change_fields)},
     {"liquidity", OBJECT, NEEDED, 0, 0, list(liquidity_fields)},
+    unread("fdv"),
     {"marketCap", FIGURE, HARMLESS, MEMBER(market_cap_usd), {}},
     {"pairCreatedAt", MOMENT, HARMLESS, MEMBER(created_at_ms), {}},
+    unread("info"),
 };
 
 /* ---- tokens of JSON ---- */
@@ -292,7 +312,7 @@ bool accept_number(reader &r, const field &field, double value)
         complain(r, field, PAIR_NEGATIVE);
         return false;
     }
-    if (is_whole && std::floor(value) != value) {
+    if (is_whole && (double)(int64_t)value != value) {
         complain(r, field, PAIR_WRONG_TYPE);
         return false;
     }
@@ -343,6 +363,7 @@ error_code read_field(reader &r, const field &field, ondemand::value &value)
     case COUNT:
     case MOMENT:
         return read_figure(r, field, token);
+    case UNREAD: /* read_object() leaves it out */
     case OBJECT:
         break;
     }
@@ -409,6 +430,8 @@ error_code read_object(reader &r, const field_list &fields, ondemand::object obj
         if (i == fields.count)
             continue;
         guess = i + 1;
+        if (fields.rows[i].kind == UNREAD)
+            continue;
         if (seen & 1u << i) {
             r.out->issues[PAIR_DUPLICATE_KEY]++;
             continue;

@@ -81,6 +81,38 @@ bool scan_number(std::string_view text, decimal &out)
     return at == end;
 }
 
+/* Up to so many digits fit a mantissa whatever they are. */
+constexpr ptrdiff_t DIGITS_EASY = 19;
+
+const char *take_digits(const char *at, const char *end, uint64_t &mantissa)
+{
+    for (; at < end && is_digit(*at); at++)
+        mantissa = mantissa * 10 + (uint64_t)(*at - '0');
+    return at;
+}
+
+/* Nearly all numbers: digits, or digits, a point and digits, and not many. False: look closer. */
+bool scan_easy_number(std::string_view text, decimal &out)
+{
+    const char *at = text.data(), *end = at + text.size();
+    out.negative = at < end && *at == '-';
+    at += out.negative;
+    if (end - at > DIGITS_EASY)
+        return false;
+    const char *digits = at;
+    at = take_digits(at, end, out.mantissa);
+    if (at == digits || (*digits == '0' && at - digits > 1))
+        return false;
+    if (at == end)
+        return true;
+    const char *fraction = at + 1;
+    if (*at != '.' || fraction == end)
+        return false;
+    at = take_digits(fraction, end, out.mantissa);
+    out.exponent = fraction - at;
+    return at == end;
+}
+
 /* Both factors are doubles without error, so one rounding is all there is (Clinger 1990). */
 bool convert_quickly(const decimal &parts, double &out)
 {
@@ -189,7 +221,9 @@ bool unescape_one(std::string_view &text, uint32_t &code)
 
 extern "C" enum json_number json_number_read(const char *text, size_t length, double *out)
 {
-    decimal parts;
+    decimal easy, parts;
+    if (scan_easy_number(std::string_view(text, length), easy) && convert_quickly(easy, *out))
+        return JSON_NUMBER_OK;
     if (!scan_number(std::string_view(text, length), parts))
         return is_not_finite_word(std::string_view(text, length)) ? JSON_NUMBER_WORD
                                                                   : JSON_NUMBER_NONE;
