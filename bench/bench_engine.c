@@ -21,14 +21,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PATIENCE        duration_s(60)
-#define REQUESTS_MIN    50  /* answered before the engine counts as at work */
-#define SETTLE_MS       200 /* the store's thread has written what the start made it write */
-#define YOUNG_MS        100
-#define HUGE_LOOK_MS    2200 /* a round begins and is told of within two seconds */
-#define HUGE_PATIENCE   duration_s(30)
-#define HUGE_TOKENS_MIN 100000 /* fewer may not fill HUGE_TABLE_MIN */
-#define FIGURE_YOUNG    "engine.young.10k"
+#define PATIENCE     duration_s(60)
+#define REQUESTS_MIN 50  /* answered before the engine counts as at work */
+#define SETTLE_MS    200 /* the store's thread has written what the start made it write */
+#define YOUNG_MS     100
+#define FIGURE_YOUNG "engine.young.10k"
 
 /* The way, in the order of time; those of the engine's own start are START_STAGE_LIST. */
 enum {
@@ -204,20 +201,6 @@ static bool await_work(const struct daemon *daemon)
     return daemon_await_running(daemon, PATIENCE);
 }
 
-/* As after its first seconds: what fills a large table has been put into huge pages
- * (engine/huge.h), or the kernel has none. */
-static void await_huge_pages(const struct daemon *daemon)
-{
-    instant until = instant_add(clock_now(), HUGE_PATIENCE);
-    double huge = -1;
-    while (page_get(daemon->page, GAUGE_LOADING) > 0 && instant_before(clock_now(), until))
-        sleep_ms(1);
-    while (page_get(daemon->page, GAUGE_TABLE_HUGE) > huge && instant_before(clock_now(), until)) {
-        huge = page_get(daemon->page, GAUGE_TABLE_HUGE);
-        sleep_ms(HUGE_LOOK_MS);
-    }
-}
-
 /* ---- a round ---- */
 
 static bool start_daemon(const struct bench *bench, const char *database, const char *quiet_sec,
@@ -249,8 +232,8 @@ static void run_round(const struct bench *bench, struct size *size)
     if (!start_daemon(bench, size->database, "0.01", &daemon))
         return;
     bool works = await_work(&daemon);
-    if (works && size->tokens >= HUGE_TOKENS_MIN)
-        await_huge_pages(&daemon);
+    if (works)
+        daemon_await_settled(&daemon);
     if (works && kill_engine(&size->warm, &daemon) && await_work(&daemon))
         kill_engine(&size->cold, &daemon);
     daemon_kill(&daemon);

@@ -3,10 +3,10 @@
  * daemon at the same pace whatever their number, about PACE refreshes a second in full requests, so
  * that what differs is the number alone. At each size:
  *
- *   cold start   exec of `moonwatch run` to an engine at work, from the database
+ *   cold start   exec of `moonwatch run` to all tokens in their lanes, from the database
  *   refresh      CPU time of all three processes for a token answered
  *   memory       of all three, what is shared counted once
- *   warm start   kill -9 of the engine to the next one at work, from the table
+ *   warm start   kill -9 of the engine to the same in the next one, from the table
  */
 #include "base/clock.h"
 #include "bench/bench.h"
@@ -67,7 +67,8 @@ static bool start_daemon(const struct bench *bench, const char *folder, const st
     if (!daemon_exec(daemon, &spec, &began))
         return false;
     /* Its timeline begins by itself, so the moments of its page are not ours. */
-    bool is_running = daemon_await_running(daemon, PATIENCE);
+    bool is_running =
+        daemon_await_running(daemon, PATIENCE) && daemon_await_loaded(daemon, PATIENCE);
     costs->cold_ms = duration_to_s(instant_diff(clock_now(), began)) * 1e3;
     return is_running;
 }
@@ -109,7 +110,8 @@ static void measure_warm_start(const struct daemon *daemon, struct costs *costs)
             return;
         sleep_ms(0.2);
     }
-    costs->warm_ms = duration_to_s(instant_diff(clock_now(), killed)) * 1e3;
+    if (daemon_await_loaded(daemon, PATIENCE))
+        costs->warm_ms = duration_to_s(instant_diff(clock_now(), killed)) * 1e3;
 }
 
 static void measure(const struct bench *bench, const struct size *size, const struct server *server,
@@ -123,6 +125,7 @@ static void measure(const struct bench *bench, const struct size *size, const st
         return;
     if (start_daemon(bench, folder, server, &daemon, costs)) {
         sleep_ms(SETTLE_MS);
+        daemon_await_settled(&daemon);
         measure_refresh(&daemon, bench->pace == PACE_QUICK ? 1 : 5, costs);
         measure_warm_start(&daemon, costs);
     }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bench/process.h"
+#include "engine/huge.h"
 #include "supervisor/control_client.h"
 #include "supervisor/supervisor.h"
 #include <errno.h>
@@ -20,6 +21,8 @@
 #define HIGH_FD        32 /* above those that the supervisor hands on */
 #define START_PATIENCE duration_s(10)
 #define STEP_MS        0.5
+#define HUGE_LOOK_MS   2200 /* a round begins and is told of within two seconds */
+#define HUGE_PATIENCE  duration_s(30)
 #define ASK_PATIENCE   duration_s(10)
 
 static bool set_options(struct options *options, const struct daemon_option *wanted)
@@ -176,6 +179,30 @@ bool daemon_await_running(const struct daemon *daemon, duration patience)
         sleep_ms(1);
     }
     return false;
+}
+
+bool daemon_await_loaded(const struct daemon *daemon, duration patience)
+{
+    instant until = instant_add(clock_now(), patience);
+    while (page_get(daemon->page, GAUGE_LOADING) > 0) {
+        if (!instant_before(clock_now(), until))
+            return false;
+        sleep_ms(1);
+    }
+    return true;
+}
+
+void daemon_await_settled(const struct daemon *daemon)
+{
+    instant until = instant_add(clock_now(), HUGE_PATIENCE);
+    bool is_large = daemon_await_loaded(daemon, HUGE_PATIENCE) &&
+                    page_get(daemon->page, GAUGE_TABLE_BYTES) >= HUGE_TABLE_MIN;
+    double huge = -1;
+    while (is_large && page_get(daemon->page, GAUGE_TABLE_HUGE) > huge &&
+           instant_before(clock_now(), until)) {
+        huge = page_get(daemon->page, GAUGE_TABLE_HUGE);
+        sleep_ms(HUGE_LOOK_MS);
+    }
 }
 
 static void kill_child(const struct daemon *daemon, enum page_process_id process)

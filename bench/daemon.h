@@ -41,6 +41,11 @@ bool daemon_start(struct daemon *daemon, const struct daemon_spec *spec);
 bool daemon_exec(struct daemon *daemon, const struct daemon_spec *spec, instant *began);
 /* Until engine and api are at work. */
 bool daemon_await_running(const struct daemon *daemon, duration patience);
+/* Until all tokens are in their lanes: an engine works with the first of them sooner. */
+bool daemon_await_loaded(const struct daemon *daemon, duration patience);
+/* As after its first seconds: what fills a large table has been put into huge pages
+ * (engine/huge.h), or the kernel has none. */
+void daemon_await_settled(const struct daemon *daemon);
 /* All of it, by force: what it leaves is what a power cut would. */
 void daemon_kill(struct daemon *daemon);
 

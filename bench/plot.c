@@ -37,7 +37,7 @@ static const struct panel panels[] = {
     {"Choosing who is next: ns a token", "set yrange [0:*]", {{"decision ns", ""}}},
     {"A token answered: CPU µs of all processes", "set yrange [0:*]", {{"refresh cpu us", ""}}},
     {"Memory of all processes: MB", "set logscale y; set yrange [1:*]", {{"memory MB", ""}}},
-    {"To an engine at work: ms",
+    {"To an engine that has all tokens: ms",
      "set logscale y; set yrange [1:*]",
      {{"cold start ms", "from the database"}, {"warm start ms", "kill -9, from the table"}}},
 };
@@ -99,7 +99,7 @@ static int write_script(FILE *file, const struct report *report, const char *svg
             "set multiplot layout 2,2\nset rmargin 5\n"
             "set logscale x\nset xrange [700:1500000]\nset xlabel \"tokens\"\n"
             "set xtics (\"1,000\" 1e3, \"10,000\" 1e4, \"100,000\" 1e5, \"1,000,000\" 1e6)\n"
-            "set grid lc rgb '#dddddd'\nset key top left\n",
+            "set grid lc rgb '#dddddd'\nset key bottom right\n",
             svg);
     for (size_t i = 0; i < PANELS; i++)
         write_panel(file, i, points[i]);
