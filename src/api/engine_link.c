@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define LINK_TICK_MAX_MS   100 /* how late a deadline or another engine may be noticed */
+#define LINK_IDLE_MAX_MS   250 /* the same before there was somebody to wait for them */
 #define REPLIES_PER_WAKE   256 /* read in one go before deadlines are looked at */
 #define PENDING_INDEX_MASK (LINK_PENDING_MAX - 1)
 #define SERIAL_START_BITS  52 /* with the index 62: the highest bit is LINK_TAG, and no overflow */
@@ -202,15 +203,16 @@ static void *link_run(void *argument)
 {
     struct engine_link *link = argument;
     int turn_ms = pulse_turn_ms(link->options);
-    int tick_ms = turn_ms < LINK_TICK_MAX_MS ? turn_ms : LINK_TICK_MAX_MS;
+    int most_ms = LINK_IDLE_MAX_MS;
     struct pollfd fds[] = {{.fd = link->wake_fd, .events = POLLIN},
                            {.fd = link->fd, .events = POLLIN}};
     pulse_begin(link->page, BEAT_API_LINK, link->options);
     while (fds[0].revents == 0) {
-        poll(fds, 2, tick_ms);
+        poll(fds, 2, turn_ms < most_ms ? turn_ms : most_ms);
         pulse();
         engine_link_lock(link);
         link_turn(link, &fds[1]);
+        most_ms = link->free_count < LINK_PENDING_MAX ? LINK_TICK_MAX_MS : LINK_IDLE_MAX_MS;
         engine_link_unlock(link);
     }
     pulse_end();

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 
 #define BEATS_WORKING 10 /* a deadline */
-#define TURNS_WAITING 6
+#define TURNS_WAITING 2
 
 static _Thread_local struct {
     struct status_page *page; /* NULL: this thread has no heartbeat */

@@ -3,9 +3,9 @@
  * page hears of it when it is time. A thread that has none (the engine's, which also chooses tokens
  * for its export) may call pulse() as well: nothing happens.
  *
- * How often: a thread that waits does so for at most pulse_turn(), a sixth of
- * heartbeat_deadline_ms; one that works is heard at the first pulse() a tenth after the last, so
- * that steps may take as long again before the fifth is over that others count on.
+ * How often: a thread that waits does so for at most pulse_turn(), half of heartbeat_deadline_ms,
+ * and beats before it does anything else; one that works is heard at the first pulse() a tenth
+ * after the last.
  */
 #ifndef MOONWATCH_API_PULSE_H
 #define MOONWATCH_API_PULSE_H

@@ -61,6 +61,7 @@ static void keep_room(struct engine *engine)
 static void step_once(struct engine *engine, struct event *event)
 {
     event->now = clock_now();
+    engine_moved(engine, event->now);
     keep_room(engine);
     core_step(engine->core, event, &engine->actions);
     for (size_t i = 0; i < engine->actions.count; i++)

@@ -36,13 +36,6 @@ void engine_note_late(struct engine *engine, instant expected)
     histogram_add(&engine->load.lags, SCALE_DURATIONS, late);
 }
 
-void engine_note_beat(struct engine *engine)
-{
-    engine_note_late(engine, engine->load.beat_at);
-    duration beat = duration_ms((int64_t)uv_timer_get_repeat(&engine->beat_timer));
-    engine->load.beat_at = instant_add(clock_now(), beat);
-}
-
 /* ---- the sample ---- */
 
 static void look_at_machine(struct engine *engine, instant now)

@@ -25,7 +25,6 @@ struct load_watch {
     double lag_s;              /* worst since the last look */
     struct histogram lags;     /* of all timers; SCALE_DURATIONS */
     instant deadline_at;       /* when the loop's timers were to fire */
-    instant beat_at;
     struct {
         uint64_t ended, refused; /* of all requests ever, a minute ago and since */
     } past[REFUSED_SPAN_S];
@@ -62,6 +61,7 @@ struct engine {
     bool is_arm_due; /* there was a step since the deadline was set */
     uv_timer_t second_timer;
     uv_timer_t beat_timer;
+    instant beat_due_at; /* when it fires, unless something is done before; never: not yet */
     uv_signal_t signal;
     uv_poll_t command_polls[2]; /* FD_COMMAND and FD_LINK */
     bool is_stopping;
@@ -109,6 +109,8 @@ void engine_start_give_up(struct engine *engine);
 
 /* watch.c: what others see of its life */
 void engine_beat(struct engine *engine, duration patience);
+/* Something is done at this time: that is a heartbeat, too, and the timer's may come later. */
+void engine_moved(struct engine *engine, instant now);
 void engine_note(struct engine *engine, const struct flight_note *note);
 void engine_claim_hands(struct engine *engine);
 void engine_take_in_hand(struct engine *engine, uint64_t request);
@@ -151,7 +153,6 @@ void engine_on_commands(uv_poll_t *poll, int status, int events);
 void engine_load_start(struct engine *engine);
 /* A timer of the loop has fired: how late? */
 void engine_note_late(struct engine *engine, instant expected);
-void engine_note_beat(struct engine *engine);
 void engine_look_at_load(struct engine *engine);
 void engine_tell_load(struct engine *engine, const struct action *action);
 void engine_publish_load(struct engine *engine);

@@ -21,7 +21,7 @@
 #define DRAIN_BEAT    duration_s(6)    /* the loop does not turn while the store's thread drains */
 #define EXPORT_LIMIT  duration_ms(500) /* an export takes milliseconds, or it hangs */
 #define STOP_STEP_MS  2
-#define BEATS         5  /* in the time that a heartbeat may take */
+#define BEATS         2  /* in the time that a heartbeat may take, while nothing is to be done */
 #define LOOK_BELOW_MS 50 /* under a drill a beat at least as often, so that a fault is noticed */
 
 void engine_report(enum report_kind kind, const char *why)
@@ -128,8 +128,8 @@ static void suffer(struct engine *engine)
 static void on_beat(uv_timer_t *timer)
 {
     struct engine *engine = timer->data;
-    engine_beat(engine, duration_us(0));
-    engine_note_beat(engine);
+    engine_note_late(engine, engine->beat_due_at);
+    engine_moved(engine, clock_now());
     if (engine->faults != NULL)
         suffer(engine);
 }
@@ -172,6 +172,7 @@ void engine_start_timers(struct engine *engine)
 {
     int64_t beat_ms = engine->options.heartbeat_deadline_ms / BEATS;
     engine_load_start(engine);
+    engine->beat_due_at = clock_now();
     uv_timer_start(&engine->second_timer, on_second, 1000, 1000);
     uv_prepare_start(&engine->before_waiting, engine_arm_if_due);
     if (engine->faults != NULL && beat_ms > LOOK_BELOW_MS)

@@ -166,7 +166,6 @@ static void publish_source(struct engine *engine)
 
 void engine_publish(struct engine *engine)
 {
-    page_beat(engine->page, BEAT_ENGINE_LOOP, clock_now(), duration_us(0));
     publish_core(engine);
     publish_feed(engine);
     publish_store(engine);

@@ -10,9 +10,25 @@
 #include <string.h>
 #include <unistd.h>
 
+#define BEAT_STAYS 0.75 /* a beat is not renewed while so much of the time to the next is left */
+
 void engine_beat(struct engine *engine, duration patience)
 {
     page_beat(engine->page, BEAT_ENGINE_LOOP, clock_now(), patience);
+}
+
+/* Not each of hundreds of steps in a turn. A timer that is put off for them wakes nobody who has
+ * just been awake; under a drill it is not, since faults strike there. */
+void engine_moved(struct engine *engine, instant now)
+{
+    duration period = duration_ms((int64_t)uv_timer_get_repeat(&engine->beat_timer));
+    duration left = instant_diff(engine->beat_due_at, now);
+    if (instant_is_never(engine->beat_due_at) || left.us > period.us * BEAT_STAYS)
+        return;
+    engine->beat_due_at = instant_add(now, period);
+    engine_beat(engine, duration_us(0));
+    if (engine->faults == NULL)
+        uv_timer_again(&engine->beat_timer);
 }
 
 void engine_note(struct engine *engine, const struct flight_note *note)

@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
-#define BEATS 5 /* in the time that a heartbeat may take */
+#define BEATS         2 /* in the time that a heartbeat may take, while nothing is to be done */
+#define BEATS_AT_WORK 8 /* … while there is always something */
 
 /* ---- answers ---- */
 
@@ -108,10 +109,28 @@ static void publish_stats(struct worker *worker)
         put(&worker->stats.issues[i], stats.issues[i]);
 }
 
+static void beat(struct worker *worker)
+{
+    worker->beat_at = uv_now(&worker->loop);
+    if (worker->listener->on_beat != NULL)
+        worker->listener->on_beat(worker->listener->context, worker->number);
+}
+
+/* A turn in which something was done is a heartbeat, too, and the timer's may come later. */
+static void note_turn(struct worker *worker)
+{
+    uint64_t deadline_ms = (uint64_t)worker->options.heartbeat_deadline_ms;
+    if (uv_now(&worker->loop) - worker->beat_at < deadline_ms / BEATS_AT_WORK)
+        return;
+    beat(worker);
+    uv_timer_again(&worker->beat_timer);
+}
+
 /* All that this turn of the loop brought is told of at once. */
 static void on_before_waiting(uv_prepare_t *handle)
 {
     struct worker *worker = handle->data;
+    note_turn(worker);
     if (!worker->has_news)
         return;
     worker->has_news = false;
@@ -188,9 +207,7 @@ static void on_wake(uv_async_t *handle)
 
 static void on_beat_timer(uv_timer_t *timer)
 {
-    const struct worker *worker = timer->data;
-    if (worker->listener->on_beat != NULL)
-        worker->listener->on_beat(worker->listener->context, worker->number);
+    beat(timer->data);
 }
 
 static void start_handles(struct worker *worker)

@@ -61,6 +61,7 @@ struct worker {
     struct errand_list under_way;
     struct buffer_list spare_buffers;
     bool has_news, is_ending;
+    uint64_t beat_at; /* by the loop's clock: ms */
 
     /* The owner's. */
     uint32_t load; /* errands that it has */

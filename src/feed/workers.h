@@ -43,7 +43,7 @@ struct feed_workers_listener {
     void (*on_answer)(void *context, const struct feed_answer *answer);
     /* In the worker's own thread; each may be NULL. */
     void (*on_start)(void *context, unsigned worker);
-    void (*on_beat)(void *context, unsigned worker); /* every fifth of heartbeat_deadline_ms */
+    void (*on_beat)(void *context, unsigned worker); /* at least twice in heartbeat_deadline_ms */
     void (*on_open)(void *context, unsigned worker, const struct feed_order *order);
     void (*on_shut)(void *context, unsigned worker); /* the answer is parsed, and handed on */
     void (*on_end)(void *context, unsigned worker);
