@@ -160,7 +160,8 @@ static void fill_polls(const struct supervisor *supervisor, struct pollfd polls[
     control_polls(&supervisor->control, &polls[POLL_CONTROL]);
 }
 
-static void wait_for_something(const struct supervisor *supervisor, struct pollfd polls[POLL_COUNT])
+/* False: nothing came, it is only that time has passed. */
+static bool wait_for_something(const struct supervisor *supervisor, struct pollfd polls[POLL_COUNT])
 {
     instant deadline = instant_min(heal_deadline(supervisor), supervisor->second_at);
     deadline = instant_min(deadline, supervisor->notify.next);
@@ -168,25 +169,36 @@ static void wait_for_something(const struct supervisor *supervisor, struct pollf
     wait_us = wait_us < 0 ? 0 : wait_us;
     const struct timespec wait = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
     fill_polls(supervisor, polls);
-    if (ppoll(polls, POLL_COUNT, &wait, NULL) < 0)
+    int ready = ppoll(polls, POLL_COUNT, &wait, NULL);
+    if (ready < 0)
         for (int i = 0; i < POLL_COUNT; i++)
             polls[i].revents = 0;
+    return ready != 0;
 }
 
-static void turn(struct supervisor *supervisor)
+static void take_what_came(struct supervisor *supervisor, instant now)
 {
-    struct pollfd polls[POLL_COUNT];
-    wait_for_something(supervisor, polls);
-    instant now = clock_now();
     on_signals(supervisor);
     /* The last words of who is dead before its death. */
     on_link(supervisor, &supervisor->engine.child);
     on_link(supervisor, &supervisor->standby);
     on_link(supervisor, &supervisor->api.child);
     heal_on_death(supervisor, now);
+}
+
+/* Most turns are only to look at the heartbeats. */
+static void turn(struct supervisor *supervisor)
+{
+    struct pollfd polls[POLL_COUNT];
+    bool has_come = wait_for_something(supervisor, polls);
+    instant now = clock_now();
+    bool is_second = !instant_before(now, supervisor->second_at);
+    if (has_come || is_second)
+        take_what_came(supervisor, now);
     heal_look(supervisor, clock_now());
-    control_on_polls(supervisor, &polls[POLL_CONTROL], now);
-    if (!instant_before(now, supervisor->second_at))
+    if (has_come)
+        control_on_polls(supervisor, &polls[POLL_CONTROL], now);
+    if (is_second)
         on_second(supervisor, now);
     notify_watchdog(&supervisor->notify, now);
 }
