@@ -18,6 +18,8 @@ static void apply_rate(struct budget *budget)
     budget->burst = per_minute < BUDGET_BURST_FROM
                         ? 1
                         : fmax(BUDGET_BURST_MIN, per_minute / 60 * BUDGET_BURST_SECONDS);
+    if (!budget->limit.is_learned)
+        budget->burst = fmax(budget->burst, per_minute / 60 * budget->gather_s + 1);
     budget->upstream = per_minute / 60;
     budget->per_second = fmin(budget->upstream, budget->ceiling);
     budget->level = fmin(budget->level, budget->burst);
@@ -69,6 +71,15 @@ void budget_set_ceiling(struct budget *budget, double requests_per_second, insta
     assert(requests_per_second > 0);
     fill(budget, now);
     budget->ceiling = requests_per_second;
+    apply_rate(budget);
+}
+
+void budget_gather(struct budget *budget, double seconds, instant now)
+{
+    if (budget->gather_s == seconds)
+        return;
+    fill(budget, now);
+    budget->gather_s = seconds;
     apply_rate(budget);
 }
 

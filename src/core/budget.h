@@ -31,8 +31,9 @@ struct budget {
     double ceiling;     /* ours; INFINITY: none */
     double per_second;  /* in force */
     double burst;
-    double level; /* requests that may go at once */
-    double used;  /* share of what might have gone that went, smoothed */
+    double gather_s; /* for which it saves up besides */
+    double level;    /* requests that may go at once */
+    double used;     /* share of what might have gone that went, smoothed */
     instant filled_at;
     instant rest_until;
     instant struck_at; /* all that were under way then failed with the one that failed first */
@@ -55,6 +56,10 @@ void budget_set_rate(struct budget *budget, double per_minute, instant now);
 void budget_recall(struct budget *budget, double per_minute, duration age, instant now);
 /* Requests a second that we want to send at most; INFINITY: what the upstream allows. */
 void budget_set_ceiling(struct budget *budget, double requests_per_second, instant now);
+
+/* Requests go in turns, so many seconds apart (gather.h); 0: one by one. While a limit is being
+ * learnt it is as if this were 0. */
+void budget_gather(struct budget *budget, double seconds, instant now);
 
 /* When the next request may go; ≤ now: at once. */
 instant budget_ready_at(struct budget *budget, instant now);

@@ -318,11 +318,22 @@ static const unsigned price_group_to_group[] = {
     [PRICE_ARCHIVED] = GROUP_ARCHIVED,
 };
 
+static enum lane_kind lane_of(unsigned price_group)
+{
+    return price_group == PRICE_HOT ? LANE_REFRESH : LANE_SCREEN;
+}
+
+/* Who waits for the others of his turn is not deferred: that is over by itself. */
+static instant deferred_at(const struct core *core, enum lane_kind lane)
+{
+    return instant_add(core->now, duration_us(-core->lanes[lane].gather.span.us));
+}
+
 /* Those past their target, and why they wait. */
 static void sample_deferred(struct core *core, unsigned price_group, struct group_stats *group)
 {
-    enum lane_kind lane = price_group == PRICE_HOT ? LANE_REFRESH : LANE_SCREEN;
-    uint32_t deferred = lanes_count_due(&core->price, price_group, core->now);
+    enum lane_kind lane = lane_of(price_group);
+    uint32_t deferred = lanes_count_due(&core->price, price_group, deferred_at(core, lane));
     group->deferred += deferred;
     if (core->stats.lanes[lane].limit != LIMIT_UPSTREAM)
         group->deferred_by_load += deferred;
@@ -347,7 +358,7 @@ static void sample_groups(struct core *core)
         duration age = instant_diff(core->now, oldest);
         if (age.us > group->oldest_age.us)
             group->oldest_age = age;
-        if (group->oldest_age.us > group->target.us)
+        if (group->oldest_age.us > group->target.us + core->lanes[lane_of(i)].gather.span.us)
             group->oldest_deferred_age = group->oldest_age;
         int64_t maximum_us = core->price.groups[i].maximum.us;
         if (maximum_us > 0)
@@ -386,7 +397,8 @@ static void sample_lanes(struct core *core)
         stats->deferred = 0;
         for (unsigned group = 0; group < LANE_GROUPS_MAX; group++)
             if (follow_group_mask(i) >> group & 1)
-                stats->deferred += lanes_count_due(follow_lanes(core, i), group, core->now);
+                stats->deferred +=
+                    lanes_count_due(follow_lanes(core, i), group, deferred_at(core, i));
     }
 }
 

@@ -178,9 +178,15 @@ static size_t choose_suspect(struct core *core, enum lane_kind lane, struct requ
 
 static size_t choose_ordinary(struct core *core, enum lane_kind lane, struct request *request)
 {
-    struct lane_query query = query_for(core, lane);
+    struct gather *gather = &core->lanes[lane].gather;
     request->is_trial = false;
-    return lanes_select(follow_lanes(core, lane), &query, request->tokens);
+    if (instant_before(core->now, gather_ready_at(gather)))
+        return 0;
+    struct lane_query query = query_for(core, lane);
+    size_t count = lanes_select(follow_lanes(core, lane), &query, request->tokens);
+    if (count > 0)
+        gather_sent(gather, core->now);
+    return count;
 }
 
 /* A suspect goes first, but for a probe: whose failure it is should not be in doubt. */
@@ -256,6 +262,26 @@ static void send_probe(struct core *core)
     }
 }
 
+static instant ordinary_due(struct core *core, enum lane_kind lane)
+{
+    return lanes_next_due(follow_lanes(core, lane), follow_group_mask(lane), lead_of(core, lane),
+                          0);
+}
+
+/* All that may go now. */
+static void send_turn(struct core *core, enum lane_kind lane)
+{
+    struct gather *gather = &core->lanes[lane].gather;
+    while (is_ready(core, lane) && send_one(core, lane))
+        ;
+    if (!gather->is_open || !may_send(core, lane) || core_room(core) < ACTIONS_FOR_REQUEST)
+        return; /* none is under way, or it goes on with an answer */
+    if (instant_before(core->now, ordinary_due(core, lane)))
+        gather_end(gather);
+    else
+        gather_hurry(gather);
+}
+
 void schedule_send(struct core *core)
 {
     if (instant_before(core->now, breaker_ready_at(&core->breaker)))
@@ -265,8 +291,7 @@ void schedule_send(struct core *core)
         return;
     }
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
-        while (is_ready(core, lane) && send_one(core, lane))
-            ;
+        send_turn(core, lane);
 }
 
 /* When somebody of this lane will be due, or may go early. */
@@ -274,10 +299,11 @@ static instant due_of(struct core *core, enum lane_kind lane)
 {
     const struct lanes *lanes = follow_lanes(core, lane);
     unsigned groups = follow_group_mask(lane);
-    instant due = lanes_next_due(lanes, groups, lead_of(core, lane), 0);
     instant early = instant_max(lanes_next_due(lanes, groups, duration_us(0), EARLY_SHARE),
                                 early_ready_at(core, lane));
-    return instant_min(instant_min(due, early), trust_next_due(core, lane));
+    instant due = instant_min(ordinary_due(core, lane), early);
+    due = instant_max(due, gather_ready_at(&core->lanes[lane].gather));
+    return instant_min(due, trust_next_due(core, lane));
 }
 
 instant schedule_deadline(struct core *core)
@@ -492,6 +518,7 @@ void schedule_on_answer(struct core *core, const struct event *event)
         stats->outcomes[event->answer.outcome]++;
         strike(core, request, event);
         put_back(core, request);
+        gather_hurry(&lane->gather);
         answer_wants(core, request, event->answer.outcome);
     }
     free_request(core, request);
@@ -511,6 +538,7 @@ void schedule_cancel_overdue(struct core *core)
         core->stats.lanes[request->lane].outcomes[FEED_CANCELLED]++;
         breaker_ended(core, request, FEED_CANCELLED, duration_us(0));
         put_back(core, request);
+        gather_hurry(&core->lanes[request->lane].gather);
         answer_wants(core, request, FEED_CANCELLED);
         free_request(core, request);
     }
@@ -561,12 +589,25 @@ void schedule_on_limit_known(struct core *core, const struct event *event)
     state->limit_told_at = core->now;
 }
 
+/* Who wants all pools of a token may be somebody who waits; a budget that is short has nothing to
+ * wait for, and a limit is learnt from requests that go evenly. */
+static void plan_turns(struct core *core, enum lane_kind lane)
+{
+    struct lane_state *state = &core->lanes[lane];
+    bool is_even = lane == LANE_DISCOVER || !state->is_feasible || state->budget.limit.is_learned;
+    double target_s = fmin(core->options.hot_interval_sec, core->options.cold_interval_sec);
+    double span_s = is_even ? 0 : gather_span_s(target_s, state->budget.per_second);
+    state->gather.span = duration_s(span_s);
+    budget_gather(&state->budget, span_s, core->now);
+}
+
 void schedule_look_ahead(struct core *core)
 {
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
         struct lane_state *state = &core->lanes[lane];
         state->need = need_of(core, lane);
         state->is_feasible = state->need <= state->budget.per_second * FEASIBLE_SHARE;
+        plan_turns(core, lane);
     }
 }
 

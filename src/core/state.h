@@ -17,6 +17,7 @@
 #include "core/budget.h"
 #include "core/core.h"
 #include "core/cost.h"
+#include "core/gather.h"
 #include "core/health.h"
 #include "core/lane.h"
 #include "core/lifecycle.h"
@@ -56,6 +57,7 @@ struct want {
 
 struct lane_state {
     struct budget budget;
+    struct gather gather;
     double limit_told; /* what is known of the upstream's limit, as ACTION_LIMIT told it last */
     instant limit_told_at;
     instant data_at;   /* the last answer that said anything about anybody */

@@ -856,13 +856,13 @@ static void a_failure_puts_tokens_back_as_old_as_they_were(void **state)
                  "    1.09  screen A B C\n"
                  "    1.19  screen A B C\n"
                  "    1.46  screen A B C\n"
-                 "    1.86  screen A B C\n"
-                 "    2.81  screen A B C\n");
+                 "    1.85  screen A B C\n"
+                 "    2.80  screen A B C\n");
     assert_int_equal(state_of(1)->checked_at.us, at(-44).us);
     assert_int_equal(token_column_checked(world.memory.table, 2).us, at(-40).us);
     world.outcome = FEED_OK;
     run_until(6);
-    expect_trace("    4.42  screen A B C\n");
+    expect_trace("    4.41  screen A B C\n");
     assert_int_equal(state_of(1)->checked_at.us, state_of(3)->checked_at.us);
 }
 
@@ -2384,9 +2384,9 @@ static void what_is_deferred_is_counted(void **state)
                  "   40.00  0 deferred, 0 overdue, the oldest 35 s\n"
                  "   50.00  0 deferred, 0 overdue, the oldest 45 s\n"
                  "   60.00  10 deferred, 0 overdue, the oldest 55 s\n"
-                 "   70.00  0 deferred, 0 overdue, the oldest 35 s\n"
-                 "   80.00  0 deferred, 0 overdue, the oldest 45 s\n"
-                 "   90.00  10 deferred, 0 overdue, the oldest 55 s\n");
+                 "   70.00  0 deferred, 0 overdue, the oldest 36 s\n"
+                 "   80.00  0 deferred, 0 overdue, the oldest 46 s\n"
+                 "   90.00  10 deferred, 0 overdue, the oldest 56 s\n");
     change_option("screen_requests_per_minute", "300");
     run_until(93);
     assert_int_equal(core_stats(world.core)->groups[GROUP_COLD].deferred, 0);
