@@ -48,7 +48,7 @@ static duration silence(const struct page_beat *beat, instant now)
 static void forgive_own_lateness(struct watch *watch, instant now)
 {
     if (instant_is_never(watch->asked_for) ||
-        instant_diff(now, watch->asked_for).us <= watch->deadline.us / 2)
+        (double)instant_diff(now, watch->asked_for).us <= (double)watch->deadline.us * WATCH_LATE)
         return;
     watch->fresh_from = now;
     watch->lateness++;

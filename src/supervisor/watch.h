@@ -4,9 +4,10 @@
  * Every thread that must move beats on the page (page_beat()) and says how long the next beat may
  * take. One that is late is OVERDUE, and its process is hung. Who looks may have been stopped
  * itself (a debugger, a suspended laptop, a starved machine), and then the others were not given
- * the time to beat either: if it wakes more than half a deadline later than it asked for, all
- * beats get a fresh deadline from now. So that such a stop cannot hide in a long sleep, it asks to
- * look a few times in each deadline.
+ * the time to beat either: if it wakes more than a quarter of a deadline later than it asked for,
+ * all beats get a fresh deadline from now. So that such a stop cannot hide in a long sleep, it asks
+ * to look four times in each deadline: one of less than half a deadline makes nobody overdue, who
+ * beats at least twice in it, and a longer one is noticed.
  *
  * A single thread can be starved, too. One that is runnable and has had next to no CPU since its
  * last beat does not hang, and to kill it would make a busy machine busier: it is waited for, until
@@ -22,6 +23,7 @@
 #include "supervisor/thread_cpu.h"
 
 #define WATCH_LOOKS_PER_DEADLINE 4    /* the thread has at least a quarter of it to itself */
+#define WATCH_LATE               0.25 /* of it: more than that was a stop of our own */
 #define WATCH_STARVED_MAX        10   /* times; whoever gets no CPU for so long is no use either */
 #define WATCH_STARVED_SHARE      0.5  /* of its patience in CPU time: it could have beaten */
 #define WATCH_PATIENCE_MAX_SEC   3600 /* of start_deadline_sec; more is no patience but damage */

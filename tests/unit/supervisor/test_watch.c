@@ -10,6 +10,7 @@
 #define T0          1790000000000000LL
 #define DEADLINE_MS 500
 #define LOOK_MS     (DEADLINE_MS / WATCH_LOOKS_PER_DEADLINE)
+#define LATE_MS     (DEADLINE_MS / 4)
 
 static struct status_page page;
 static struct watch watch;
@@ -92,7 +93,7 @@ static void test_when_to_look_again(void **state)
     beat(BEAT_ENGINE_LOOP, 0, 0);
     assert_int_equal(look(0).look_at.us, at_ms(LOOK_MS).us);
     assert_int_equal(look(LOOK_MS).look_at.us, at_ms(2 * LOOK_MS).us);
-    assert_int_equal(look(400).look_at.us, at_ms(DEADLINE_MS).us);
+    assert_int_equal(look(LOOK_MS * 3).look_at.us, at_ms(DEADLINE_MS).us);
 }
 
 static void test_patience(void **state)
@@ -142,22 +143,22 @@ static void test_own_lateness(void **state)
     beat(BEAT_ENGINE_LOOP, 0, 0);
     beat(BEAT_API_HTTP, 0, 3000);
     assert_none(0, DEADLINE_MS); /* looks again at 125 */
-    assert_none(LOOK_MS + DEADLINE_MS / 2 + 1, LOOK_MS + DEADLINE_MS / 2 + 1 + DEADLINE_MS);
+    assert_none(LOOK_MS + LATE_MS + 1, LOOK_MS + LATE_MS + 1 + DEADLINE_MS);
     assert_int_equal(watch.lateness, 1);
-    assert_none(500, 876);
-    assert_none(625, 876);
-    assert_none(750, 876);
-    assert_none(875, 876);
-    assert_overdue(876, BEAT_ENGINE_LOOP, 876);
+    assert_none(375, 751);
+    assert_none(500, 751);
+    assert_none(625, 751);
+    assert_none(750, 751);
+    assert_overdue(751, BEAT_ENGINE_LOOP, 751);
     assert_int_equal(watch.lateness, 1);
 }
 
 static void test_a_little_late_is_not_late(void **state)
 {
     (void)state;
-    beat(BEAT_ENGINE_LOOP, -200, 0);
-    assert_none(0, 300);
-    assert_overdue(LOOK_MS + DEADLINE_MS / 2, BEAT_ENGINE_LOOP, 575);
+    beat(BEAT_ENGINE_LOOP, -300, 0);
+    assert_none(0, 200);
+    assert_overdue(LOOK_MS + LATE_MS, BEAT_ENGINE_LOOP, 550);
     assert_int_equal(watch.lateness, 0);
 }
 
