@@ -10,8 +10,9 @@
  * than what only a start needs. */
 #define HEAP_OWN_MAPPING (512 << 10)
 
-/* The free top of the heap that is kept. */
-#define HEAP_KEPT (256 << 10)
+/* The free top of the heap that is kept: what a few answers at once take while they come in, so
+ * that its pages are not given back and taken again each time. */
+#define HEAP_KEPT (512 << 10)
 
 /* Once, before there are threads. */
 void heap_set_up(void);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@
 #define CGROUP_LEVELS 64   /* more than anybody nests; a bound for the walk up */
 
 static const char *const resources[] = {"cpu", "memory", "io"};
+static const char *const pressures[] = {"/proc/pressure/cpu", "/proc/pressure/memory",
+                                        "/proc/pressure/io"};
 #define RESOURCES 3
 
 /* ---- reading ---- */
@@ -43,6 +46,20 @@ read_under(const struct machine *machine, char text[TEXT_SIZE], const char *form
     vsnprintf(path + length, sizeof path - length, format, arguments);
     va_end(arguments);
     return read_file(path, text);
+}
+
+/* As read_under(); under another root, where files come and go, nothing is kept open. */
+static bool read_kept(struct machine *machine, enum machine_file file, const char *path,
+                      char text[TEXT_SIZE])
+{
+    int *fd = &machine->files[file];
+    if (machine->root[0] != '\0')
+        return read_under(machine, text, "%s", path);
+    if (*fd < 0)
+        *fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = *fd < 0 ? -1 : pread(*fd, text, TEXT_SIZE - 1, 0);
+    text[length > 0 ? length : 0] = '\0';
+    return length > 0;
 }
 
 /* What makes no sense is unknown, and counted. */
@@ -142,6 +159,8 @@ void machine_init_under(struct machine *machine, const char *root)
         machine->affinity = CPU_COUNT(&allowed);
     for (int i = 0; i < MACHINE_COUNTER_COUNT; i++)
         machine->counters[i] = NAN;
+    for (int i = 0; i < MACHINE_FILE_COUNT; i++)
+        machine->files[i] = -1;
     find_cgroup(machine);
 }
 
@@ -156,7 +175,7 @@ static void count_ticks(struct machine *machine, double counters[])
 {
     char text[TEXT_SIZE];
     struct cpu_ticks ticks;
-    if (!read_under(machine, text, "/proc/stat") ||
+    if (!read_kept(machine, FILE_STAT, "/proc/stat", text) ||
         !accept(machine, machine_parse_cpu(text, &ticks)))
         return;
     counters[COUNTER_TICKS_BUSY] = (double)ticks.busy;
@@ -176,7 +195,7 @@ static void count_wait(struct machine *machine, double counters[])
 {
     char text[TEXT_SIZE];
     uint64_t waited_ns;
-    if (read_under(machine, text, "/proc/thread-self/schedstat") &&
+    if (read_kept(machine, FILE_SCHEDSTAT, "/proc/thread-self/schedstat", text) &&
         accept(machine, machine_parse_wait(text, &waited_ns)))
         counters[COUNTER_WAIT_NS] = (double)waited_ns;
 }
@@ -186,7 +205,7 @@ static void count_pressure(struct machine *machine, double counters[])
     char text[TEXT_SIZE];
     uint64_t waited_us;
     for (int i = 0; i < RESOURCES; i++)
-        if (read_under(machine, text, "/proc/pressure/%s", resources[i]) &&
+        if (read_kept(machine, (enum machine_file)(FILE_PRESSURE + i), pressures[i], text) &&
             accept(machine, machine_parse_pressure(text, &waited_us)))
             counters[COUNTER_PRESSURE_US + i] = (double)waited_us;
     for (int i = 0; i < RESOURCES && machine->own_dir[0] != '\0'; i++)
@@ -296,11 +315,21 @@ static void take_own_memory(struct machine *machine, const pid_t *pids, size_t c
         out[READING_OWN_MEMORY] = bytes;
 }
 
+/* Since Linux 6.2 the size of the folder is their number; 0: before, or unknown. */
+static int told_descriptors(const char *path)
+{
+    struct stat folder;
+    return stat(path, &folder) == 0 ? (int)folder.st_size : 0;
+}
+
 /* −1: it cannot be looked into. */
 static int count_descriptors(const struct machine *machine, pid_t pid)
 {
     char path[MACHINE_ROOT_MAX + 64];
     snprintf(path, sizeof path, "%s/proc/%d/fd", machine->root, (int)pid);
+    int told = machine->root[0] == '\0' ? told_descriptors(path) : 0;
+    if (told > 0)
+        return told;
     DIR *folder = opendir(path);
     if (folder == NULL)
         return -1;
@@ -350,7 +379,7 @@ static void take_memory(struct machine *machine, double out[])
 {
     char text[TEXT_SIZE];
     struct memory_room room;
-    if (read_under(machine, text, "/proc/meminfo") &&
+    if (read_kept(machine, FILE_MEMINFO, "/proc/meminfo", text) &&
         accept(machine, machine_parse_memory(text, &room))) {
         out[READING_MEMORY] = 1 - (double)room.available / (double)room.total;
         out[READING_MEMORY_LIMIT] = (double)room.total;

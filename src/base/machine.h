@@ -36,7 +36,17 @@ struct process_cpu {
     double used_s;
 };
 
+/* What is read each second and never moves: kept open. */
+enum machine_file {
+    FILE_STAT,
+    FILE_SCHEDSTAT,
+    FILE_PRESSURE, /* cpu, memory, io */
+    FILE_MEMINFO = FILE_PRESSURE + 3,
+    MACHINE_FILE_COUNT
+};
+
 struct machine {
+    int files[MACHINE_FILE_COUNT]; /* −1: not open */
     char root[MACHINE_ROOT_MAX];
     char cpu_dir[PATH_MAX];    /* of the tightest limit; "": none is known of */
     char memory_dir[PATH_MAX]; /* the same */

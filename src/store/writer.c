@@ -46,10 +46,6 @@ static void deliver(struct writer *writer, const struct notice *notice)
         if (callbacks->on_setting_durable != NULL)
             callbacks->on_setting_durable(callbacks->context, notice->tag);
         break;
-    case NOTICE_SNAPSHOT:
-        if (callbacks->on_snapshot_durable != NULL)
-            callbacks->on_snapshot_durable(callbacks->context, notice->id);
-        break;
     case NOTICE_HISTORY:
         if (callbacks->on_history_deleted != NULL)
             callbacks->on_history_deleted(callbacks->context, notice->tag);

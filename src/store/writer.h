@@ -18,7 +18,8 @@
  * of this process the next one sees what was not written.
  *
  * Threads: writer_*() is called by the engine's thread; callbacks run on it too (through a
- * uv_async_t), all but on_beat and now. Meanwhile the writer's own thread reads the token table.
+ * uv_async_t), all but on_snapshot_durable, on_beat and now. Meanwhile the writer's own thread
+ * reads the token table.
  */
 #ifndef MOONWATCH_STORE_WRITER_H
 #define MOONWATCH_STORE_WRITER_H
@@ -54,7 +55,9 @@ struct writer_callbacks {
     /* The token's row is durable; `tag` is what writer_add_token() was given. */
     void (*on_token_durable)(void *context, token_id id, uint64_t tag);
     void (*on_setting_durable)(void *context, uint64_t tag);
-    void (*on_snapshot_durable)(void *context, int64_t snapshot_id);   /* newest committed */
+    /* The newest committed. From the writer's own thread: nearly every commit has one, and nobody
+     * need wake up for it. */
+    void (*on_snapshot_durable)(void *context, int64_t snapshot_id);
     void (*on_state)(void *context, const struct writer_stats *stats); /* ok ↔ retrying */
     /* An order of writer_delete_history() is done, or given up because the store cannot write. */
     void (*on_history_deleted)(void *context, uint64_t tag);

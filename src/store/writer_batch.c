@@ -205,9 +205,10 @@ static void notice_commit(struct writer *writer, duration took)
         writer_notify(writer, NOTICE_TOKEN, batch->additions[i].id, batch->additions[i].tag);
     for (size_t i = 0; i < batch->setting_count; i++)
         writer_notify(writer, NOTICE_SETTING, 0, batch->settings[i].tag);
-    if (batch->newest_snapshot != 0)
-        writer_notify(writer, NOTICE_SNAPSHOT, batch->newest_snapshot, 0);
     uv_mutex_unlock(&writer->mutex);
+    const struct writer_callbacks *callbacks = &writer->callbacks;
+    if (batch->newest_snapshot != 0 && callbacks->on_snapshot_durable != NULL)
+        callbacks->on_snapshot_durable(callbacks->context, batch->newest_snapshot);
 }
 
 static void mark_stored(struct writer *writer)

@@ -49,7 +49,7 @@ struct queued_row {
     };
 };
 
-enum notice_kind { NOTICE_TOKEN, NOTICE_SETTING, NOTICE_SNAPSHOT, NOTICE_HISTORY, NOTICE_STATE };
+enum notice_kind { NOTICE_TOKEN, NOTICE_SETTING, NOTICE_HISTORY, NOTICE_STATE };
 
 struct notice {
     enum notice_kind kind;

@@ -20,7 +20,7 @@ struct engine {
     uint32_t acknowledged; /* tokens */
     uint64_t newest_tag;
     uint32_t settings_acknowledged;
-    int64_t newest_snapshot;
+    _Atomic int64_t newest_snapshot;
     uint64_t history_deleted; /* tag of the newest order that ended */
     uint32_t times_retrying, times_ok;
     char message[512]; /* of the newest time it was retrying */
