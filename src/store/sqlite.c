@@ -902,6 +902,7 @@ static const struct store_methods METHODS = {
     .put_snapshot = sqlite_put_snapshot,
     .put_event = sqlite_put_event,
     .put_setting = sqlite_put_setting,
+    .put_alert = sqlite_put_alert,
     .start_pass = sqlite_start_pass,
     .end_pass = sqlite_end_pass,
     .log_position = log_position,

@@ -648,6 +648,28 @@ static enum err load_settings(struct load *load)
     return err;
 }
 
+/* What can't be read is not told: a person may hear of something twice. */
+static void tell_alerts(struct load *load)
+{
+    sqlite3_stmt *statement = NULL;
+    if (load->loader->on_alert == NULL ||
+        sqlite3_prepare_v2(load->s->db,
+                           "SELECT id,text FROM (SELECT id,text FROM alert ORDER BY id DESC LIMIT "
+                           "?1) ORDER BY id",
+                           -1, &statement, NULL) != SQLITE_OK)
+        return;
+    sqlite3_bind_int(statement, 1, STORE_ALERTS_MAX);
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(statement, 0);
+        const char *text = (const char *)sqlite3_column_text(statement, 1);
+        if (text == NULL || sqlite3_column_bytes(statement, 1) > STORE_ALERT_TEXT_MAX)
+            refuse(load, "alert", id, "no text, or too much of it");
+        else
+            load->loader->on_alert(load->loader->context, id, text);
+    }
+    sqlite3_finalize(statement);
+}
+
 static void find_last_snapshot(struct load *load)
 {
     sqlite3_stmt *statement = NULL;
@@ -710,6 +732,7 @@ enum err sqlite_load(struct store *store, const struct store_loader *loader,
     load->s->is_log_unread = false;
     find_last_snapshot(load);
     enum err err = load_settings(load);
+    tell_alerts(load);
     if (err == OK)
         err = index_logs(load);
     if (err == OK)
@@ -758,6 +781,7 @@ enum err sqlite_resume(struct store *store, const struct store_loader *loader,
     find_last_snapshot(load);
     find_last_token(load);
     tell_newest_snapshots(load);
+    tell_alerts(load);
     return load_end(load, load_settings(load));
 }
 

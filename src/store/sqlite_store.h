@@ -58,6 +58,8 @@
     X(STATEMENT_PUT_SNAPSHOT, "INSERT OR REPLACE INTO snapshot VALUES(?1,?2,?3,?4,?5,?6,?7,?8)")   \
     X(STATEMENT_PUT_EVENT, "INSERT INTO event(token_id,at,kind,reason) VALUES(?1,?2,?3,?4)")       \
     X(STATEMENT_PUT_SETTING, "INSERT OR REPLACE INTO setting VALUES(?1,?2)")                       \
+    X(STATEMENT_PUT_ALERT, "INSERT OR REPLACE INTO alert VALUES(?1,?2)")                           \
+    X(STATEMENT_DELETE_ALERT, "DELETE FROM alert WHERE id=?1")                                     \
     X(STATEMENT_DELETE_SNAPSHOTS,                                                                  \
       "DELETE FROM snapshot WHERE at < ?1 AND id <= (SELECT max(id) FROM (SELECT id FROM snapshot" \
       " ORDER BY id LIMIT ?2))")                                                                   \
@@ -157,6 +159,7 @@ enum err sqlite_checkpoint_token(struct store *store, const struct store_token *
 enum err sqlite_put_snapshot(struct store *store, const struct store_snapshot *snapshot);
 enum err sqlite_put_event(struct store *store, const struct store_event *event);
 enum err sqlite_put_setting(struct store *store, const char *name, const char *value);
+enum err sqlite_put_alert(struct store *store, int64_t id, const char *text);
 void sqlite_start_pass(struct store *store);
 enum err sqlite_end_pass(struct store *store);
 enum err sqlite_delete_history(struct store *store, instant snapshots_before, instant events_before,

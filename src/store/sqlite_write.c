@@ -165,6 +165,16 @@ enum err sqlite_put_setting(struct store *store, const char *name, const char *v
     return err;
 }
 
+enum err sqlite_put_alert(struct store *store, int64_t id, const char *text)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    enum statement which = text == NULL ? STATEMENT_DELETE_ALERT : STATEMENT_PUT_ALERT;
+    sqlite3_bind_int64(s->statements[which], 1, id);
+    if (text != NULL)
+        bind_text(s->statements[which], 2, text, STORE_ALERT_TEXT_MAX);
+    return sqlite_run(s, which);
+}
+
 /* While the other part still holds what an earlier pass did not end on, appends stay where they
  * are: this pass covers both, and the next one changes over. */
 void sqlite_start_pass(struct store *store)

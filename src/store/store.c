@@ -110,6 +110,11 @@ enum err store_put_setting(struct store *store, const char *name, const char *va
     return store->methods->put_setting(store, name, value);
 }
 
+enum err store_put_alert(struct store *store, int64_t id, const char *text)
+{
+    return store->methods->put_alert(store, id, text);
+}
+
 void store_start_pass(struct store *store)
 {
     store->methods->start_pass(store);

@@ -50,6 +50,11 @@ struct store_event {
     char reason[STORE_EVENT_REASON_SIZE]; /* "low_score_timeout"… */
 };
 
+/* A message to people that is still to be delivered, or was not long ago: text whose meaning is the
+ * caller's. */
+#define STORE_ALERT_TEXT_MAX 16384 /* bytes without the NUL */
+#define STORE_ALERTS_MAX     1024  /* that a start hears of: the newest */
+
 /* A pool with its names spelled out: indices mean nothing outside one table. */
 struct store_pool {
     struct pool pool; /* dex and quote are not used */
@@ -73,6 +78,8 @@ struct store_loader {
     /* With store_resume(), or NULL: the newest snapshots, rising; those of the last transaction are
      * among them, after which a death may have kept the writer from noting them. */
     void (*on_snapshot)(void *context, int64_t snapshot_id, token_id token);
+    /* The messages, oldest first; or NULL. */
+    void (*on_alert)(void *context, int64_t id, const char *text);
 };
 
 /* In one transaction. */
@@ -127,6 +134,8 @@ enum err store_checkpoint_token(struct store *store, const struct store_token *t
 enum err store_put_snapshot(struct store *store, const struct store_snapshot *snapshot) MUST_CHECK;
 enum err store_put_event(struct store *store, const struct store_event *event) MUST_CHECK;
 enum err store_put_setting(struct store *store, const char *name, const char *value) MUST_CHECK;
+/* New, or in the place of the one with this id. `text` NULL: it is deleted. */
+enum err store_put_alert(struct store *store, int64_t id, const char *text) MUST_CHECK;
 /* A checkpoint pass. The log has two parts: starting a pass makes appends go to the other one;
  * ending it, inside a transaction and after every token that was in the log at the start has been
  * checkpointed, empties the part left behind, which is cheap however long it is. */

@@ -26,6 +26,7 @@ struct store_methods {
     enum err (*put_snapshot)(struct store *, const struct store_snapshot *);
     enum err (*put_event)(struct store *, const struct store_event *);
     enum err (*put_setting)(struct store *, const char *name, const char *value);
+    enum err (*put_alert)(struct store *, int64_t id, const char *text);
     void (*start_pass)(struct store *);
     enum err (*end_pass)(struct store *);
     int64_t (*log_position)(const struct store *);

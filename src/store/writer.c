@@ -50,6 +50,14 @@ static void deliver(struct writer *writer, const struct notice *notice)
         if (callbacks->on_history_deleted != NULL)
             callbacks->on_history_deleted(callbacks->context, notice->tag);
         break;
+    case NOTICE_ALERT:
+        if (callbacks->on_alert_durable != NULL)
+            callbacks->on_alert_durable(callbacks->context, notice->id);
+        break;
+    case NOTICE_NEW_FILE:
+        if (callbacks->on_new_file != NULL)
+            callbacks->on_new_file(callbacks->context);
+        break;
     case NOTICE_STATE:
         writer_stats(writer, &stats);
         if (callbacks->on_state != NULL)
@@ -151,6 +159,7 @@ static void start_rewrite(struct writer *writer)
 {
     uv_mutex_lock(&writer->mutex);
     token_id end = writer->known_end;
+    writer_notify(writer, NOTICE_NEW_FILE, 0, 0);
     uv_mutex_unlock(&writer->mutex);
     writer->rewrite = (struct rewrite){.is_running = end > 1, .next = 1, .end = end};
     writer->checkpoint.is_running = writer->checkpoint.is_dropping = false;
@@ -200,8 +209,8 @@ static enum err turn(struct writer *writer)
 
 static bool is_hurried(const struct writer *writer)
 {
-    return writer->additions.count + writer->settings.count > 0 || writer->batch.is_full ||
-           writer->rewrite.is_running;
+    return writer->additions.count + writer->settings.count + writer->alerts.count > 0 ||
+           writer->batch.is_full || writer->rewrite.is_running;
 }
 
 /* Under the mutex. */
@@ -396,8 +405,14 @@ static void release(struct writer *writer)
         free(writer->batch.settings[i].name);
         free(writer->batch.settings[i].value);
     }
+    struct alert_change alert;
+    while (fifo_pop(&writer->alerts, &alert))
+        free(alert.text);
+    for (size_t i = 0; i < writer->batch.alert_count; i++)
+        free(writer->batch.alerts[i].text);
     fifo_finish(&writer->additions);
     fifo_finish(&writer->settings);
+    fifo_finish(&writer->alerts);
     fifo_finish(&writer->rows);
     fifo_finish(&writer->notices);
     dirty_set_destroy(writer->dirty);
@@ -429,6 +444,7 @@ static struct writer *create(struct store *store, struct token_table *table,
     writer->stats.size_bytes = store_size_bytes(store);
     fifo_init(&writer->additions, sizeof(struct addition));
     fifo_init(&writer->settings, sizeof(struct setting_change));
+    fifo_init(&writer->alerts, sizeof(struct alert_change));
     fifo_init(&writer->rows, sizeof(struct queued_row));
     fifo_init(&writer->notices, sizeof(struct notice));
     uv_mutex_init(&writer->mutex);
@@ -604,6 +620,16 @@ void writer_put_setting(struct writer *writer, const char *name, const char *val
     uv_mutex_unlock(&writer->mutex);
 }
 
+void writer_put_alert(struct writer *writer, int64_t id, const char *text)
+{
+    struct alert_change change = {id, text == NULL ? NULL : strdup(text)};
+    uv_mutex_lock(&writer->mutex);
+    if ((text != NULL && change.text == NULL) || !fifo_push(&writer->alerts, &change))
+        abort(); /* as with a setting */
+    uv_cond_signal(&writer->wake);
+    uv_mutex_unlock(&writer->mutex);
+}
+
 void writer_delete_history(struct writer *writer, instant snapshots_before, instant events_before,
                            uint64_t tag)
 {
@@ -647,7 +673,8 @@ uint32_t writer_stop(struct writer *writer, instant deadline)
         end(writer);
     deliver_notices(writer);
     uint32_t unwritten = (uint32_t)(writer->additions.count + writer->settings.count +
-                                    writer->batch.addition_count + writer->batch.setting_count);
+                                    writer->alerts.count + writer->batch.addition_count +
+                                    writer->batch.setting_count + writer->batch.alert_count);
     if (writer->has_loop)
         uv_close((uv_handle_t *)&writer->async, on_closed);
     else

@@ -61,6 +61,11 @@ struct writer_callbacks {
     void (*on_state)(void *context, const struct writer_stats *stats); /* ok ↔ retrying */
     /* An order of writer_delete_history() is done, or given up because the store cannot write. */
     void (*on_history_deleted)(void *context, uint64_t tag);
+    /* A message of writer_put_alert() is durable. */
+    void (*on_alert_durable)(void *context, int64_t id);
+    /* The file was lost and a new one made. Tokens and settings find their way into it; what else
+     * was put is to be put again. */
+    void (*on_new_file)(void *context);
     /* From the writer's own thread, at least once a second while it moves. */
     void (*on_beat)(void *context);
     /* The time; NULL: clock_now(). */
@@ -104,6 +109,8 @@ void writer_take_snapshot(struct writer *writer, token_id id, int64_t snapshot_i
 void writer_take_lost_snapshot(struct writer *writer, token_id id, int64_t previous);
 void writer_add_event(struct writer *writer, const struct store_event *event);
 void writer_put_setting(struct writer *writer, const char *name, const char *value, uint64_t tag);
+/* Durably, as soon as possible; `text` NULL: it is deleted, and nobody is told. */
+void writer_put_alert(struct writer *writer, int64_t id, const char *text);
 /* In slices between other work. A newer order takes the place of one that is not done, which then
  * never is. A failure ends it: what is old now will be old at the next order, and a disk that is
  * full must not look like a deletion that hangs. */

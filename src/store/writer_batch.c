@@ -85,11 +85,13 @@ void batch_fill(struct writer *writer)
     writer->waiting_since = INSTANT_NEVER;
     fill_array(&writer->additions, batch->additions, &batch->addition_count, BATCH_ADDITIONS_MAX);
     fill_array(&writer->settings, batch->settings, &batch->setting_count, BATCH_SETTINGS_MAX);
+    fill_array(&writer->alerts, batch->alerts, &batch->alert_count, BATCH_ALERTS_MAX);
     fill_array(&writer->rows, batch->rows, &batch->row_count, BATCH_ROWS_MAX);
     /* A token whose own row waits must not get into the log before it. */
     const struct addition *waiting = fifo_front(&writer->additions);
     token_id end = waiting != NULL ? waiting->id : writer->known_end;
-    batch->is_full = waiting != NULL || writer->settings.count > 0 || writer->rows.count > 0;
+    batch->is_full = waiting != NULL || writer->settings.count > 0 || writer->alerts.count > 0 ||
+                     writer->rows.count > 0;
     uv_mutex_unlock(&writer->mutex);
     token_id from = 1;
     batch->token_count = dirty_set_take(writer->dirty, &from, end, batch->tokens, BATCH_TOKENS_MAX);
@@ -99,7 +101,8 @@ void batch_fill(struct writer *writer)
 bool batch_is_empty(const struct writer *writer)
 {
     const struct batch *batch = &writer->batch;
-    return batch->addition_count + batch->setting_count + batch->row_count + batch->token_count ==
+    return batch->addition_count + batch->setting_count + batch->alert_count + batch->row_count +
+               batch->token_count ==
            0;
 }
 
@@ -139,6 +142,16 @@ static enum err write_settings(struct writer *writer)
     return err;
 }
 
+static enum err write_alerts(struct writer *writer)
+{
+    struct batch *batch = &writer->batch;
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < batch->alert_count; i++, batch->rows_written++)
+        err = writer_tolerate(
+            writer, store_put_alert(writer->store, batch->alerts[i].id, batch->alerts[i].text));
+    return err;
+}
+
 static enum err write_token(struct writer *writer, size_t n)
 {
     struct batch *batch = &writer->batch;
@@ -174,6 +187,8 @@ static enum err write_all(struct writer *writer)
     enum err err = write_additions(writer);
     if (err == OK)
         err = write_settings(writer);
+    if (err == OK)
+        err = write_alerts(writer);
     for (size_t i = 0; err == OK && i < batch->token_count; i++) {
         if (i + PREFETCH_AHEAD < batch->token_count)
             token_prefetch(writer->table, batch->tokens[i + PREFETCH_AHEAD]);
@@ -205,6 +220,9 @@ static void notice_commit(struct writer *writer, duration took)
         writer_notify(writer, NOTICE_TOKEN, batch->additions[i].id, batch->additions[i].tag);
     for (size_t i = 0; i < batch->setting_count; i++)
         writer_notify(writer, NOTICE_SETTING, 0, batch->settings[i].tag);
+    for (size_t i = 0; i < batch->alert_count; i++)
+        if (batch->alerts[i].text != NULL)
+            writer_notify(writer, NOTICE_ALERT, batch->alerts[i].id, 0);
     uv_mutex_unlock(&writer->mutex);
     const struct writer_callbacks *callbacks = &writer->callbacks;
     if (batch->newest_snapshot != 0 && callbacks->on_snapshot_durable != NULL)
@@ -238,8 +256,10 @@ static void empty_batch(struct writer *writer)
         free(batch->settings[i].name);
         free(batch->settings[i].value);
     }
+    for (size_t i = 0; i < batch->alert_count; i++)
+        free(batch->alerts[i].text);
     uv_mutex_lock(&writer->mutex);
-    batch->addition_count = batch->setting_count = batch->row_count = 0;
+    batch->addition_count = batch->setting_count = batch->alert_count = batch->row_count = 0;
     uv_mutex_unlock(&writer->mutex);
     batch->token_count = 0;
 }
@@ -247,7 +267,7 @@ static void empty_batch(struct writer *writer)
 enum err batch_write(struct writer *writer)
 {
     struct batch *batch = &writer->batch;
-    bool is_acknowledged = batch->addition_count + batch->setting_count > 0;
+    bool is_acknowledged = batch->addition_count + batch->setting_count + batch->alert_count > 0;
     instant began = writer_now(writer);
     batch->rows_written = 0;
     batch->newest_snapshot = 0;

@@ -16,6 +16,7 @@
  * in the milliseconds and a new token never waits long behind it. */
 #define BATCH_ADDITIONS_MAX 2048
 #define BATCH_SETTINGS_MAX  128
+#define BATCH_ALERTS_MAX    128
 #define BATCH_ROWS_MAX      STORE_SNAPSHOTS_MAX
 #define BATCH_TOKENS_MAX    8192
 
@@ -39,6 +40,11 @@ struct setting_change {
     uint64_t tag;
 };
 
+struct alert_change {
+    int64_t id;
+    char *text; /* owned; NULL: delete */
+};
+
 enum row_kind { ROW_SNAPSHOT, ROW_EVENT };
 
 struct queued_row {
@@ -49,7 +55,14 @@ struct queued_row {
     };
 };
 
-enum notice_kind { NOTICE_TOKEN, NOTICE_SETTING, NOTICE_HISTORY, NOTICE_STATE };
+enum notice_kind {
+    NOTICE_TOKEN,
+    NOTICE_SETTING,
+    NOTICE_HISTORY,
+    NOTICE_STATE,
+    NOTICE_ALERT,
+    NOTICE_NEW_FILE
+};
 
 struct notice {
     enum notice_kind kind;
@@ -61,11 +74,12 @@ struct notice {
 struct batch {
     struct addition additions[BATCH_ADDITIONS_MAX];
     struct setting_change settings[BATCH_SETTINGS_MAX];
+    struct alert_change alerts[BATCH_ALERTS_MAX];
     struct queued_row rows[BATCH_ROWS_MAX];
     token_id tokens[BATCH_TOKENS_MAX];       /* back to the dirty set when the commit fails */
     uint32_t publications[BATCH_TOKENS_MAX]; /* that were written; 0: none */
     uint32_t pool_hashes[BATCH_TOKENS_MAX];  /* of pools that were written; 0: they were not */
-    size_t addition_count, setting_count, row_count, token_count;
+    size_t addition_count, setting_count, alert_count, row_count, token_count;
     uint64_t rows_written;
     int64_t newest_snapshot;
     bool is_full; /* more is waiting than one transaction takes */
@@ -110,7 +124,7 @@ struct writer {
     _Atomic bool is_marked; /* a token was marked since the last batch began */
 
     /* Under the mutex. */
-    struct fifo additions, settings, rows, notices;
+    struct fifo additions, settings, alerts, rows, notices;
     instant waiting_since; /* of what has no hurry; INSTANT_NEVER: nothing */
     token_id known_end;    /* tokens below it have been given to us */
     struct history history;

@@ -21,6 +21,8 @@ struct engine {
     uint64_t newest_tag;
     uint32_t settings_acknowledged;
     _Atomic int64_t newest_snapshot;
+    int64_t newest_alert;
+    uint32_t new_files;
     uint64_t history_deleted; /* tag of the newest order that ended */
     uint32_t times_retrying, times_ok;
     char message[512]; /* of the newest time it was retrying */
@@ -46,6 +48,16 @@ static inline void on_snapshot_durable(void *context, int64_t id)
     struct engine *engine = context;
     assert_true(id > engine->newest_snapshot);
     engine->newest_snapshot = id;
+}
+
+static inline void on_alert_durable(void *context, int64_t id)
+{
+    ((struct engine *)context)->newest_alert = id;
+}
+
+static inline void on_new_file(void *context)
+{
+    ((struct engine *)context)->new_files++;
 }
 
 static inline void on_history_deleted(void *context, uint64_t tag)
@@ -103,13 +115,14 @@ static inline bool ignore_setting(void *context, const char *name, const char *v
 /* Opens, loads into the table and starts the writer. */
 static inline void engine_start(struct engine *engine, struct store_load_report *report)
 {
-    struct writer_callbacks callbacks = {engine,
-                                         on_token_durable,
-                                         on_setting_durable,
-                                         on_snapshot_durable,
-                                         on_state,
-                                         on_history_deleted,
-                                         NULL};
+    struct writer_callbacks callbacks = {.context = engine,
+                                         .on_token_durable = on_token_durable,
+                                         .on_setting_durable = on_setting_durable,
+                                         .on_snapshot_durable = on_snapshot_durable,
+                                         .on_state = on_state,
+                                         .on_history_deleted = on_history_deleted,
+                                         .on_alert_durable = on_alert_durable,
+                                         .on_new_file = on_new_file};
     struct store_loader loader = {engine, restore_token, ignore_setting, NULL};
     int error;
     assert_true(table_memory_init(&engine->memory, 8192, &error));

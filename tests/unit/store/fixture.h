@@ -129,6 +129,9 @@ struct kept {
     token_id last;
     size_t setting_count;
     char settings[KEPT_SETTINGS_MAX][2][64];
+    size_t alert_count;
+    int64_t last_alert;
+    char alert_text[64]; /* of the last */
 };
 
 static inline bool keep_token(void *context, const struct store_token *token)
@@ -153,12 +156,24 @@ static inline bool keep_setting(void *context, const char *name, const char *val
     return true;
 }
 
+static inline void keep_alert(void *context, int64_t id, const char *text)
+{
+    struct kept *kept = context;
+    assert_true(id > kept->last_alert);
+    kept->last_alert = id;
+    kept->alert_count++;
+    snprintf(kept->alert_text, sizeof kept->alert_text, "%s", text);
+}
+
 static inline enum err kept_load(struct store *store, struct kept *kept)
 {
     *kept = (struct kept){0};
     kept->tokens = calloc(KEPT_TOKENS_MAX, sizeof *kept->tokens);
     assert_non_null(kept->tokens);
-    struct store_loader loader = {kept, keep_token, keep_setting, NULL};
+    struct store_loader loader = {.context = kept,
+                                  .on_token = keep_token,
+                                  .on_setting = keep_setting,
+                                  .on_alert = keep_alert};
     return store_load(store, &loader, &kept->report);
 }
 

@@ -232,6 +232,21 @@ static void any_bytes_of_figures_are_survived(void **state)
     assert_true(isnan(read.score_raw));
 }
 
+/* What an older version made is brought up to date, and keeps what is in it. */
+static void a_file_of_the_version_before_is_migrated(void **state)
+{
+    struct place *place = *state;
+    fill(place);
+    change(place, "DROP TABLE alert; PRAGMA user_version=3");
+    struct store *store = open_or_fail(place->url);
+    assert_int_equal(store_begin(store, STORE_DURABLE), OK);
+    assert_int_equal(store_put_alert(store, 1, "told"), OK);
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    assert_int_equal(ask(place->path, "PRAGMA user_version"), (int)sqlite_schema_version());
+    assert_int_equal(ask(place->path, "SELECT count(*) FROM token"), TOKENS);
+}
+
 static void an_older_engine_may_not_write(void **state)
 {
     struct place *place = *state;
@@ -583,6 +598,7 @@ int main(void)
         ROW(a_log_of_single_rows_is_replayed),
         ROW(damaged_figures_cost_themselves),
         ROW(any_bytes_of_figures_are_survived),
+        ROW(a_file_of_the_version_before_is_migrated),
         ROW(an_older_engine_may_not_write),
         ROW(only_the_fence_stops_a_zombie),
         ROW(a_locked_file_is_started_on),

@@ -452,6 +452,42 @@ static void settings_come_back(void **state)
     kept_finish(&kept);
 }
 
+static void alerts_come_back_until_they_are_deleted(void **state)
+{
+    struct kept kept;
+    struct store *store = open_loaded(state);
+    assert_int_equal(store_begin(store, STORE_DURABLE), OK);
+    assert_int_equal(store_put_alert(store, 8, "second"), OK);
+    assert_int_equal(store_put_alert(store, 7, "first"), OK);
+    assert_int_equal(store_put_alert(store, 9, "third"), OK);
+    assert_int_equal(store_put_alert(store, 9, "third, told to one"), OK);
+    assert_int_equal(store_put_alert(store, 7, NULL), OK);
+    assert_int_equal(store_put_alert(store, 1234, NULL), OK); /* never there */
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    load_again(state, &kept);
+    assert_int_equal(kept.alert_count, 2);
+    assert_int_equal(kept.last_alert, 9);
+    assert_string_equal(kept.alert_text, "third, told to one");
+    kept_finish(&kept);
+}
+
+/* So many that only the newest are told. */
+static void a_start_hears_of_the_newest_alerts(void **state)
+{
+    struct kept kept;
+    struct store *store = open_loaded(state);
+    assert_int_equal(store_begin(store, STORE_DURABLE), OK);
+    for (int64_t id = 1; id <= STORE_ALERTS_MAX + 5; id++)
+        assert_int_equal(store_put_alert(store, id, "x"), OK);
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    load_again(state, &kept);
+    assert_int_equal(kept.alert_count, STORE_ALERTS_MAX);
+    assert_int_equal(kept.last_alert, STORE_ALERTS_MAX + 5);
+    kept_finish(&kept);
+}
+
 static void names_from_strangers_are_data(void **state)
 {
     static const char *const NAMES[] = {"'; DROP TABLE token; --", "<script>", "\"\\%s%n",
@@ -625,6 +661,8 @@ int main(void)
         ROW(rollback_leaves_nothing),
         ROW(pools_are_replaced),
         ROW(settings_come_back),
+        ROW(alerts_come_back_until_they_are_deleted),
+        ROW(a_start_hears_of_the_newest_alerts),
         ROW(names_from_strangers_are_data),
         ROW(history_is_followed_back),
         ROW(events_are_read_newest_first),

@@ -64,6 +64,20 @@ static void acknowledges_what_is_durable(void **state)
     assert_int_equal(engine_stats(engine).state, WRITER_OK);
 }
 
+static void acknowledges_alerts_and_forgets_them(void **state)
+{
+    struct engine *engine = *state;
+    writer_put_alert(engine->writer, 11, "first");
+    writer_put_alert(engine->writer, 12, "second");
+    WAIT_FOR(engine, engine->newest_alert == 12);
+    assert_int_equal(ask(engine->place.path, "SELECT count(*) FROM alert"), 2);
+    writer_put_alert(engine->writer, 11, NULL);
+    writer_put_alert(engine->writer, 12, "second, changed");
+    assert_int_equal(engine_stop(engine, 30), 0);
+    assert_int_equal(ask(engine->place.path, "SELECT text='second, changed' FROM alert"), 1);
+    assert_int_equal(ask(engine->place.path, "SELECT count(*) FROM alert"), 1);
+}
+
 static bool ignore_token(void *context, const struct store_token *row)
 {
     (void)context, (void)row;
@@ -494,6 +508,7 @@ static void damage_and_expect_healing(struct engine *engine, off_t from)
     WAIT_FOR(engine, engine->times_retrying > 0);
     WAIT_FOR(engine, engine->acknowledged == 3001);
     assert_int_equal(count_files(engine, ".damaged-*[0-9]"), 1);
+    WAIT_FOR(engine, engine->new_files == 1);
     assert_setting_is_kept(engine);
     assert_recovers_with_all(engine, 3001);
 }
@@ -639,6 +654,7 @@ int main(void)
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         ROW(acknowledges_what_is_durable),
+        ROW(acknowledges_alerts_and_forgets_them),
         ROW(writes_nothing_before_it_may),
         ROW(newest_state_is_there_after_a_stop),
         ROW(changed_pools_are_found_out),
