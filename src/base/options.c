@@ -1,6 +1,7 @@
 #include "base/options.h"
 
 #include "base/json.h"
+#include "base/option_rules.h"
 #include "base/text.h"
 #include <assert.h>
 #include <ctype.h>
@@ -353,6 +354,7 @@ static const struct ordered_pair ordered[] = {
     {OPTION_ID_feed_first_byte_timeout_sec, OPTION_ID_feed_timeout_sec},
     {OPTION_ID_hot_interval_sec, OPTION_ID_maximum_age_sec},
     {OPTION_ID_cold_interval_sec, OPTION_ID_maximum_age_sec},
+    {OPTION_ID_alert_retry_min_sec, OPTION_ID_alert_retry_max_sec},
     {OPTION_ID_arbitrage_min_tx_5m, OPTION_ID_arbitrage_optimal_tx_5m},
     {OPTION_ID_load_reduced_cpu_percent, OPTION_ID_load_minimal_cpu_percent},
     {OPTION_ID_load_reduced_memory_percent, OPTION_ID_load_minimal_memory_percent},
@@ -398,7 +400,7 @@ enum err options_check(const struct options *options, char why[OPTION_MESSAGE_SI
                  "w_tx, w_vol, w_fresh and w_oi are all 0: at least one must count");
         return ERR_INVALID;
     }
-    return OK;
+    return option_rules_alerts(options, why);
 }
 
 /* ---- files ---- */

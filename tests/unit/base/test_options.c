@@ -249,6 +249,22 @@ static void test_bounds_across_options(void **state)
         {"feed_timeout_sec", "1", "may not be over feed_timeout_sec (1)"},
         {"maximum_age_sec", "30", "cold_interval_sec (45) may not be over maximum_age_sec (30)"},
         {"arbitrage_min_tx_5m", "200", "must be under arbitrage_optimal_tx_5m"},
+        {"alert_retry_min_sec", "301",
+         "alert_retry_min_sec (301) may not be over alert_retry_max_sec (300)"},
+        {"alert_webhook_url", "https://example.org/hook?key=1", NULL},
+        {"alert_webhook_url", "HTTP://127.0.0.1:9/", NULL},
+        {"alert_webhook_url", "ftp://secret/", "alert_webhook_url must be a URL: http://HOST"},
+        {"alert_webhook_url", "http://", "alert_webhook_url must be a URL"},
+        {"alert_webhook_url", "http:///path", "alert_webhook_url must be a URL"},
+        {"alert_webhook_url", "http://a b/", "alert_webhook_url must be a URL"},
+        {"alert_webhook_url", "secret", "alert_webhook_url must be a URL"},
+        {"alert_alertmanager_url", "localhost:9093", "alert_alertmanager_url must be a URL"},
+        {"alert_webhook_token", "x", "alert_webhook_url is missing"},
+        {"alert_telegram_token", "1:a", "alert_telegram_chat is missing"},
+        {"alert_telegram_chat", "-100", "alert_telegram_token is missing"},
+        {"alert_telegram_url", "telegram", "alert_telegram_url must be a URL"},
+        {"alert_command", "/usr/bin/logger -t moonwatch", NULL},
+        {"alert_command", "logger", "alert_command must be a whole path"},
     };
     for (size_t i = 0; i < sizeof together / sizeof together[0]; i++) {
         if (i != 1)
@@ -259,6 +275,14 @@ static void test_bounds_across_options(void **state)
         if (together[i].sentence != NULL)
             assert_says(together[i].sentence);
     }
+    options_init(&options);
+    assert_int_equal(set("alert_telegram_chat", "@moon"), OK);
+    assert_int_equal(set("alert_telegram_token", "123456:ABC-DEF_1"), OK);
+    assert_int_equal(options_check(&options, why), OK);
+    assert_int_equal(set("alert_telegram_token", "../secret"), OK);
+    assert_int_equal(options_check(&options, why), ERR_INVALID);
+    assert_says("alert_telegram_token is no token of a bot");
+    assert_null(strstr(why, "secret"));
     options_init(&options);
     static const char *const weights[] = {"w_tx", "w_vol", "w_fresh", "w_oi"};
     for (size_t i = 0; i < 4; i++) {
