@@ -349,6 +349,10 @@ static void perform(struct sim *sim, const struct action *action)
         trace_number(sim, action->transition.to);
         trace_number(sim, action->transition.id);
         return;
+    case ACTION_ALERT:
+        trace_number(sim, action->alert.message->kind);
+        trace_number(sim, action->alert.message->count);
+        return;
     case ACTION_LIMIT:
         trace_number(sim, action->limit.lane);
         trace_number(sim, (uint64_t)action->limit.per_minute);

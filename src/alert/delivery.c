@@ -58,15 +58,6 @@ struct delivery {
 
 static void pump(struct delivery *delivery);
 
-#define X(code, name) [code] = name,
-static const char *const state_names[] = {DELIVERY_STATE_LIST(X)};
-#undef X
-
-const char *delivery_state_name(enum delivery_state state)
-{
-    return (unsigned)state < DELIVERY_STATE_COUNT ? state_names[state] : "unknown";
-}
-
 /* ---- entries ---- */
 
 static uint32_t bit(enum alert_sink sink)

@@ -28,22 +28,6 @@
 #define DELIVERY_KEEP_PATIENCE duration_s(2)
 #define DELIVERY_WAIT_MAX      duration_s(3600) /* of a Retry-After */
 
-/* What became of one message at one sink. X(code, name) */
-#define DELIVERY_STATE_LIST(X)                                                                     \
-    X(DELIVERY_NOT_WANTED, "off") /* the sink was not set up */                                    \
-    X(DELIVERY_WAITING, "waiting")                                                                 \
-    X(DELIVERY_DONE, "delivered")                                                                  \
-    X(DELIVERY_GIVEN_UP, "refused")
-
-enum delivery_state {
-#define X(code, name) code,
-    DELIVERY_STATE_LIST(X)
-#undef X
-        DELIVERY_STATE_COUNT
-};
-
-const char *delivery_state_name(enum delivery_state state);
-
 struct sink_stats {
     bool is_on;
     uint64_t delivered, failed, refused; /* tries by their outcomes */

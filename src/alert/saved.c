@@ -14,6 +14,8 @@ static void put_entry(struct json *json, const struct alert_entry *entry)
     json_put_int(json, "subject", finding->subject);
     json_put_string(json, "severity", severity_name(finding->severity));
     json_put_string(json, "before", severity_name(entry->before));
+    if (finding->because != FINDING_CAUSE_COUNT)
+        json_put_string(json, "because", finding_name(finding->because));
     json_put_int(json, "since", finding->since.us);
     json_put_double(json, "value", finding->value);
     json_put_double(json, "limit", finding->limit);
@@ -118,6 +120,8 @@ static bool read_entry(const json_t *object, struct alert_entry *out)
     *out = (struct alert_entry){.finding = {.cause = (enum finding_cause)cause,
                                             .subject = (uint8_t)subject,
                                             .severity = (enum severity)severity,
+                                            .because = (enum finding_cause)find_cause(
+                                                text_of(object, "because"), FINDING_CAUSE_COUNT),
                                             .since = {whole_of(object, "since")},
                                             .value = number_of(object, "value"),
                                             .limit = number_of(object, "limit")},

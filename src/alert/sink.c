@@ -1,14 +1,8 @@
 #include "alert/sink.h"
 
 #define X(code, name) [code] = name,
-static const char *const names[] = {ALERT_SINK_LIST(X)};
 static const char *const outcomes[] = {SINK_OUTCOME_LIST(X)};
 #undef X
-
-const char *alert_sink_name(enum alert_sink sink)
-{
-    return (unsigned)sink < ALERT_SINK_COUNT ? names[sink] : "unknown";
-}
 
 const char *sink_outcome_name(enum sink_outcome outcome)
 {

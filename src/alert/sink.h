@@ -11,24 +11,8 @@
 
 #include "alert/item.h"
 #include "feed/curl_loop.h"
+#include "page/alert_board.h"
 #include <uv.h>
-
-/* X(code, name) */
-#define ALERT_SINK_LIST(X)                                                                         \
-    X(ALERT_SINK_LOG, "log")                   /* always on, at once */                            \
-    X(ALERT_SINK_WEBHOOK, "webhook")           /* alert_webhook_url */                             \
-    X(ALERT_SINK_ALERTMANAGER, "alertmanager") /* alert_alertmanager_url */                        \
-    X(ALERT_SINK_TELEGRAM, "telegram")         /* alert_telegram_token */                          \
-    X(ALERT_SINK_COMMAND, "command")           /* alert_command */
-
-enum alert_sink {
-#define X(code, name) code,
-    ALERT_SINK_LIST(X)
-#undef X
-        ALERT_SINK_COUNT
-};
-
-const char *alert_sink_name(enum alert_sink sink);
 
 /* X(code, name) */
 #define SINK_OUTCOME_LIST(X)                                                                       \
@@ -45,7 +29,7 @@ enum sink_outcome {
 
 const char *sink_outcome_name(enum sink_outcome outcome);
 
-#define SINK_DETAIL_SIZE 96
+#define SINK_DETAIL_SIZE BOARD_DETAIL_SIZE
 
 struct sink_result {
     enum sink_outcome outcome;

@@ -158,6 +158,13 @@ VALUE(source_frames, number(&view->page->source_counts[i]))
 VALUE(signal_level, number(&view->page->load.signals[i].level))
 VALUE(feature_off, (double)(page_word(&view->page->load.features_off) >> i & 1))
 
+/* Alerts. */
+VALUE(sink_is_on, number(&view->page->sinks[i].is_on))
+VALUE(sink_delivered, number(&view->page->sinks[i].delivered))
+VALUE(sink_failed, number(&view->page->sinks[i].failed))
+VALUE(sink_refused, number(&view->page->sinks[i].refused))
+VALUE(sink_waiting, number(&view->page->sinks[i].waiting))
+
 /* The engine. */
 VALUE(is_paused, number(&view->page->is_paused))
 VALUE(health, view->health->health)

@@ -23,6 +23,7 @@ enum statistic { STATISTIC_MEDIAN, STATISTIC_P95, STATISTIC_P99, STATISTIC_MAX, 
     X(BY_FRAME, "kind", SOURCE_COUNT_COUNT, frame_names[i])                                        \
     X(BY_SIGNAL, "signal", LOAD_SIGNAL_COUNT, load_signal_name((enum load_signal_id)i))            \
     X(BY_FEATURE, "feature", LOAD_FEATURE_COUNT, load_feature_name((enum load_feature)i))          \
+    X(BY_SINK, "sink", ALERT_SINK_COUNT, alert_sink_name((enum alert_sink)i))                      \
     X(BY_JOB, "job_name", JOB_COUNT, job_name((enum job)i))                                        \
     X(BY_COMPONENT, "component", COMPONENT_COUNT, component_name((enum component)i))               \
     X(BY_CAUSE, "cause", FINDING_CAUSE_COUNT, finding_name((enum finding_cause)i))                 \

@@ -12,9 +12,8 @@
 #include <unistd.h>
 
 #define PATIENCE duration_s(10)
-#define LONG_PATIENCE                                                                              \
-    duration_s(45) /* a refresh waits for the upstream, a setting for the disk                     \
-                    */
+/* A refresh waits for the upstream, a setting for the disk, a test for the slowest receiver. */
+#define LONG_PATIENCE duration_s(45)
 
 struct ctl {
     struct options options;
@@ -38,14 +37,18 @@ static int fail(const char *why)
 
 /* ---- what is asked ---- */
 
+static bool is_long(uint32_t kind)
+{
+    return kind == COMMAND_REFRESH || kind == COMMAND_SET || kind == COMMAND_TEST_ALERT;
+}
+
 static int ask(const struct ctl *ctl, const struct command *command, struct control_answer *out)
 {
     char why[CONTROL_WHY_SIZE] = "";
     int fd = control_connect(&ctl->options, why);
     if (fd < 0)
         return fail(why);
-    duration patience =
-        command->kind == COMMAND_REFRESH || command->kind == COMMAND_SET ? LONG_PATIENCE : PATIENCE;
+    duration patience = is_long(command->kind) ? LONG_PATIENCE : PATIENCE;
     bool answered = control_ask(fd, command, patience, out, why);
     close(fd);
     if (!answered)
@@ -92,6 +95,17 @@ static int run_set(struct ctl *ctl, const struct request_row *row)
     int status = ask(ctl, &command, &answer);
     if (status == EXIT_DONE)
         printf("%s = %s, in force\n", command.setting, command.value);
+    return status;
+}
+
+/* Waits for every sink, and says how each did. */
+static int run_test_alert(struct ctl *ctl, const struct request_row *row)
+{
+    struct command command = {.kind = row->kind};
+    struct control_answer answer;
+    int status = ask(ctl, &command, &answer);
+    if (status == EXIT_DONE)
+        puts(answer.reply.message);
     return status;
 }
 
@@ -143,6 +157,7 @@ static const struct request_row rows[] = {
     {"resume", 0, COMMAND_RESUME, run_plain, "resumed: what is due goes first"},
     {"refresh", 1, COMMAND_REFRESH, run_with_mint, "refreshed"},
     {"set", 2, COMMAND_SET, run_set, NULL},
+    {"test-alert", 0, COMMAND_TEST_ALERT, run_test_alert, NULL},
     {"release", 1, COMMAND_RELEASE, run_with_mint, "released: it is asked for again, alone first"},
     {"incidents", 0, COMMAND_COUNT, run_incidents, NULL},
 };
@@ -183,7 +198,7 @@ int command_ctl(int argc, char *argv[])
          .target = &ctl.words[0],
          .need = ARGUMENT_REQUIRED,
          .sentence = "status, restart, pause, resume, refresh MINT, set KEY VALUE, release MINT "
-                     "(from quarantine) or incidents."},
+                     "(from quarantine), test-alert or incidents."},
         {.name = "WHAT",
          .type = ARGUMENT_OPERAND,
          .target = &ctl.words[1],

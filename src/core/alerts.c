@@ -168,19 +168,32 @@ struct outlook {
     int worst_known;  /* enum severity; −1: nothing */
 };
 
-static bool is_news(const struct alert *alert, const struct options *options, instant now)
+static bool is_known(const struct alert *alert)
 {
-    if (alert->state != ALERT_FIRING)
+    return alert->is_told && (alert->state == ALERT_FIRING || alert->state == ALERT_CLEARING);
+}
+
+/* People know what it follows from, and it is no worse. */
+static bool is_explained(const struct alerts *alerts, const struct finding *finding)
+{
+    for (int i = 0; i < ALERTS_MAX; i++) {
+        const struct alert *reason = &alerts->items[i];
+        if (is_known(reason) && reason->finding.cause == finding->because &&
+            reason->told >= finding->severity)
+            return true;
+    }
+    return false;
+}
+
+static bool is_news(const struct alerts *alerts, const struct alert *alert,
+                    const struct options *options, instant now)
+{
+    if (alert->state != ALERT_FIRING || is_explained(alerts, &alert->finding))
         return false;
     if (alert->is_told)
         return alert->finding.severity > alert->told;
     return instant_is_never(alert->told_at) ||
            has_passed(alert->told_at, duration_s(options->alert_cooldown_sec), now);
-}
-
-static bool is_known(const struct alert *alert)
-{
-    return alert->is_told && (alert->state == ALERT_FIRING || alert->state == ALERT_CLEARING);
 }
 
 static struct outlook look(const struct alerts *alerts, const struct options *options, instant now)
@@ -198,7 +211,7 @@ static struct outlook look(const struct alerts *alerts, const struct options *op
     }
     for (int i = 0; i < ALERTS_MAX; i++) {
         const struct alert *alert = &alerts->items[i];
-        if (!is_news(alert, options, now))
+        if (!is_news(alerts, alert, options, now))
             continue;
         outlook.has_news = true;
         if ((int)alert->finding.severity <= outlook.worst_known)
@@ -249,7 +262,7 @@ static void hold(struct alerts *alerts, const struct options *options, instant n
 {
     for (int i = 0; i < ALERTS_MAX; i++) {
         struct alert *alert = &alerts->items[i];
-        if (alert->is_held || !(alert->state == ALERT_OVER || is_news(alert, options, now)))
+        if (alert->is_held || !(alert->state == ALERT_OVER || is_news(alerts, alert, options, now)))
             continue;
         alert->is_held = true;
         alerts->waiting++;

@@ -258,6 +258,24 @@ static void change_pause(struct core *core, enum pause_state to)
         health_excuse(core);
 }
 
+static void act_alert(struct core *core, uint64_t tag)
+{
+    struct action *action = core_act(core, ACTION_ALERT);
+    action->alert.message = &core->alert_message;
+    action->alert.tag = tag;
+}
+
+/* One message may be told in a step: a second can wait for the next sample. */
+static void tell_people(struct core *core)
+{
+    for (size_t i = 0; i < core->actions->count; i++)
+        if (core->actions->items[i].kind == ACTION_ALERT)
+            return;
+    if (core_room(core) > 0 && alerts_step(&core->alerts, &core->stats.findings, &core->options,
+                                           core->now, &core->alert_message))
+        act_alert(core, 0);
+}
+
 static void handle(struct core *core, const struct event *event)
 {
     switch (event->kind) {
@@ -302,6 +320,13 @@ static void handle(struct core *core, const struct event *event)
     case EVENT_LOAD:
         capacity_on_load(core, event->load.sample);
         health_on_load(core, event);
+        return;
+    case EVENT_ALERT_KNOWN:
+        alerts_restore(&core->alerts, event->alert_known.message, &core->options, core->now);
+        return;
+    case EVENT_ALERT_TEST:
+        alerts_make_test(&core->alerts, core->now, &core->alert_message);
+        act_alert(core, event->alert_test.tag);
         return;
     case EVENT_KIND_COUNT:
         break;
@@ -416,6 +441,7 @@ static void sample(struct core *core)
     schedule_look_ahead(core);
     core->stats.sampled_at = core->now;
     health_judge(core);
+    tell_people(core);
 }
 
 static instant sample_due(const struct core *core)
@@ -434,7 +460,7 @@ static bool may_send(const struct core *core)
 static bool is_to_be_followed(enum event_kind kind)
 {
     return kind == EVENT_SUSPECT || kind == EVENT_QUARANTINE || kind == EVENT_RELEASE ||
-           kind == EVENT_LIMIT_KNOWN;
+           kind == EVENT_LIMIT_KNOWN || kind == EVENT_ALERT_KNOWN;
 }
 
 void core_step(struct core *core, const struct event *event, struct actions *actions)
@@ -467,6 +493,11 @@ instant core_deadline(struct core *core, instant now)
 const struct core_stats *core_stats(const struct core *core)
 {
     return &core->stats;
+}
+
+const struct alerts *core_alerts(const struct core *core)
+{
+    return &core->alerts;
 }
 
 const struct options *core_options(const struct core *core)

@@ -17,6 +17,7 @@
 
 #include "base/histogram.h"
 #include "base/options.h"
+#include "core/alerts.h"
 #include "core/breaker.h"
 #include "core/finding.h"
 #include "core/lane_kind.h"
@@ -111,6 +112,8 @@ enum event_kind {
     EVENT_LIMIT_KNOWN,    /* what an engine before this one learnt of the upstream's limit */
     EVENT_PAUSE,          /* send nothing new, or go on */
     EVENT_LOAD,           /* the sample of a second: how busy everything is */
+    EVENT_ALERT_KNOWN,    /* a message of an engine before this one; oldest first */
+    EVENT_ALERT_TEST,     /* somebody wants a message, to see whether it arrives */
     EVENT_KIND_COUNT
 };
 
@@ -173,6 +176,12 @@ struct event {
             const struct load_sample *sample;
             const struct surroundings *around; /* NULL: nothing is known of them */
         } load;
+        struct {
+            const struct alert_message *message;
+        } alert_known;
+        struct {
+            uint64_t tag;
+        } alert_test;
     };
 };
 
@@ -192,6 +201,7 @@ enum action_kind {
     ACTION_RESTART,    /* end gracefully and start afresh; asked for once */
     ACTION_SUSPECT_CLEARED, /* it was answered and we live: it is an ordinary token again */
     ACTION_LIMIT,           /* what is learnt of the upstream's limit changed: remember it */
+    ACTION_ALERT,           /* tell people */
     ACTION_TRANSITION,      /* a state changed: for the flight recorder and the log */
     ACTION_KIND_COUNT
 };
@@ -255,6 +265,10 @@ struct action {
             double before;     /* as it was told last */
             double configured;
         } limit;
+        struct {
+            const struct alert_message *message;
+            uint64_t tag; /* of a test: who waits for its outcome */
+        } alert;
         struct {
             enum transition what;
             uint8_t from, to;
@@ -394,6 +408,7 @@ void core_step(struct core *core, const struct event *event, struct actions *act
 instant core_deadline(struct core *core, instant now);
 
 const struct core_stats *core_stats(const struct core *core);
+const struct alerts *core_alerts(const struct core *core);
 const struct options *core_options(const struct core *core);
 
 /* What a request that is under way is about, for the shell to note before it opens the answer.

@@ -117,6 +117,8 @@ struct core {
     uint64_t tokens_answered;
     struct recent_slice recent[GROUP_COUNT][RECENT_SLICES];
     struct core_stats stats;
+    struct alerts alerts;
+    struct alert_message alert_message; /* of the action under way */
     struct trials suspects;
     struct want wants[WANTS_MAX];
     uint32_t wants_count;

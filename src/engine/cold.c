@@ -77,11 +77,17 @@ static bool on_setting(void *context, const char *name, const char *value)
     return restore_on_setting(cold->engine, name, value);
 }
 
+static void on_alert(void *context, int64_t id, const char *text)
+{
+    const struct cold *cold = context;
+    restore_on_alert(cold->engine, id, text);
+}
+
 static void *read_all(void *argument)
 {
     struct cold *cold = argument;
     const struct store_loader loader = {
-        .context = cold, .on_token = on_token, .on_setting = on_setting};
+        .context = cold, .on_token = on_token, .on_setting = on_setting, .on_alert = on_alert};
     cold->read = store_load(cold->store, &loader, &cold->restore->load);
     row_pipe_end(cold->pipe);
     return NULL;

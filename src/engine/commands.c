@@ -95,6 +95,13 @@ static void do_pause(struct engine *engine, const struct command *command)
     reply_done(engine, command);
 }
 
+static void do_test_alert(struct engine *engine, const struct command *command)
+{
+    struct event event = {.kind = EVENT_ALERT_TEST};
+    event.alert_test.tag = command->tag;
+    engine_step(engine, &event);
+}
+
 static void do_release(struct engine *engine, const struct command *command)
 {
     struct suspect *suspect = suspects_find(&engine->page->suspects, &command->mint);
@@ -146,6 +153,9 @@ static void on_command(struct engine *engine, struct command *command)
         return;
     case COMMAND_RELEASE:
         do_release(engine, command);
+        return;
+    case COMMAND_TEST_ALERT:
+        do_test_alert(engine, command);
         return;
     case COMMAND_RESTART:
         engine_report(REPORT_RESTART, "asked for by a client");

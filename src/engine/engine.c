@@ -234,6 +234,8 @@ void engine_store_callbacks(struct engine *engine, struct writer_callbacks *out)
         .on_snapshot_durable = on_snapshot_durable,
         .on_state = on_store_state,
         .on_history_deleted = on_history_deleted,
+        .on_alert_durable = engine_on_alert_durable,
+        .on_new_file = engine_on_new_file,
         .on_beat = on_store_beat,
     };
 }

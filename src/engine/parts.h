@@ -39,6 +39,8 @@ struct known_limit {
     instant at;
 };
 
+struct delivery;
+
 struct engine {
     uv_loop_t loop;
     struct options options; /* in force */
@@ -53,6 +55,7 @@ struct engine {
     uv_async_t rows_async;   /* some of them have come */
     struct feed_workers *workers;
     struct source *source;
+    struct delivery *delivery; /* of messages to people */
     struct faults *faults;     /* NULL but under a drill */
     uint32_t start_kind;       /* enum start_kind: what the supervisor advises */
     struct exporter *exporter; /* NULL: no file is wanted */
@@ -145,6 +148,17 @@ void engine_inherit_limits(struct engine *engine);
 bool engine_take_limit(struct engine *engine, const char *name, const char *value);
 /* Tells the core. */
 void engine_recall_limits(struct engine *engine);
+
+/* alerts.c: False: why not is in the log. */
+bool engine_alerts_start(struct engine *engine);
+/* What the store kept, oldest first; then the core is told of it, and then it goes on. */
+void engine_alerts_restore(struct engine *engine, int64_t id, const char *text);
+void engine_alerts_recall(struct engine *engine);
+void engine_alerts_begin(struct engine *engine);
+void engine_perform_alert(struct engine *engine, const struct action *action);
+void engine_on_alert_durable(void *engine, int64_t id);
+void engine_on_new_file(void *engine);
+void engine_publish_alerts(struct engine *engine);
 
 /* commands.c */
 void engine_on_commands(uv_poll_t *poll, int status, int events);

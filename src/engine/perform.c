@@ -182,6 +182,9 @@ void engine_perform(struct engine *engine, const struct action *action)
     case ACTION_LIMIT:
         engine_perform_limit(engine, action);
         return;
+    case ACTION_ALERT:
+        engine_perform_alert(engine, action);
+        return;
     case ACTION_TRANSITION:
         perform_transition(engine, action);
         return;

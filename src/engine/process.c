@@ -1,6 +1,7 @@
 /* The engine as a process: what it inherits, its start, its loop, its end. See engine.h. */
 #include "engine/engine.h"
 
+#include "alert/delivery.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/parts.h"
@@ -76,6 +77,11 @@ void engine_begin_stop(struct engine *engine)
         engine->closing++;
         feed_workers_destroy(engine->workers, on_workers_closed);
         engine->workers = NULL;
+    }
+    if (engine->delivery != NULL) {
+        engine->closing++;
+        delivery_destroy(engine->delivery, on_part_closed, engine);
+        engine->delivery = NULL;
     }
     on_part_closed(engine);
 }

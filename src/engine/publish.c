@@ -171,6 +171,7 @@ void engine_publish(struct engine *engine)
     publish_store(engine);
     publish_source(engine);
     engine_publish_load(engine);
+    engine_publish_alerts(engine);
     page_set(engine->page, GAUGE_CPU_SECONDS, duration_to_s(clock_process_cpu()));
     page_set(engine->page, GAUGE_TABLE_BYTES, (double)token_table_bytes_used(engine->memory.table));
     page_set(engine->page, GAUGE_TABLE_HUGE, (double)huge_bytes(&engine->huge));

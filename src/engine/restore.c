@@ -80,6 +80,11 @@ bool restore_on_setting(void *context, const char *name, const char *value)
     return true;
 }
 
+void restore_on_alert(void *context, int64_t id, const char *text)
+{
+    engine_alerts_restore(context, id, text);
+}
+
 void restore_init_core(struct engine *engine, int64_t last_snapshot_id)
 {
     engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
@@ -229,8 +234,10 @@ static void on_snapshot(void *context, int64_t snapshot_id, token_id token)
 
 static enum err resume(struct engine *engine, struct store *store, struct restore *restore)
 {
-    const struct store_loader loader = {
-        .context = engine, .on_setting = restore_on_setting, .on_snapshot = on_snapshot};
+    const struct store_loader loader = {.context = engine,
+                                        .on_setting = restore_on_setting,
+                                        .on_snapshot = on_snapshot,
+                                        .on_alert = restore_on_alert};
     enum err err = store_resume(store, &loader, &restore->load);
     if (err == ERR_CORRUPT) {
         /* The tokens are in memory; the writer replaces the file when it meets the damage. */

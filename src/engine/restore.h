@@ -89,6 +89,7 @@ void restore_log(const struct restore_report *report);
 /* What the two kinds of start share. */
 bool restore_take_row(struct token_table *table, const struct store_token *row);
 bool restore_on_setting(void *engine, const char *name, const char *value);
+void restore_on_alert(void *engine, int64_t id, const char *text);
 void restore_init_core(struct engine *engine, int64_t last_snapshot_id);
 void restore_note_store(struct engine *engine, const struct store *store, uint64_t is_behind);
 

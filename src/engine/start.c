@@ -203,6 +203,7 @@ static bool let_in(struct engine *engine)
         log_error("store", "no thread to write with");
         return false;
     }
+    engine_alerts_begin(engine);
     engine_catch_up(engine, engine->restore);
     free(engine->restore);
     engine->restore = NULL;
@@ -251,6 +252,7 @@ static bool begin_work(struct engine *engine)
         return false;
     count_start(engine);
     engine_start_timers(engine);
+    engine_alerts_recall(engine);
     tell_core(engine);
     engine_arm(engine);
     return true;
@@ -265,8 +267,8 @@ bool engine_start(struct engine *engine)
         log_error(LOGGER, "no memory to start with");
         return false;
     }
-    if (!start_workers(engine) || !engine_export_start(engine) || !open_store(engine) ||
-        !begin_work(engine))
+    if (!engine_alerts_start(engine) || !start_workers(engine) || !engine_export_start(engine) ||
+        !open_store(engine) || !begin_work(engine))
         return false;
     if (engine->cold == NULL && !let_in(engine))
         return false;

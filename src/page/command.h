@@ -22,11 +22,12 @@
     X(COMMAND_EXPORT, "export")                                                                    \
     X(COMMAND_PAUSE, "pause")                                                                      \
     X(COMMAND_RESUME, "resume")                                                                    \
-    X(COMMAND_RELEASE, "release")     /* a token from quarantine */                                \
-    X(COMMAND_RESTART, "restart")     /* gracefully; answered when accepted */                     \
-    X(COMMAND_EMERGENCY, "emergency") /* to the supervisor only: kill and start afresh */          \
-    X(COMMAND_STATUS, "status")       /* to the supervisor only: answered with the page */         \
-    X(COMMAND_GO, "go")               /* supervisor to engine: begin; maybe with faults */
+    X(COMMAND_RELEASE, "release")       /* a token from quarantine */                              \
+    X(COMMAND_TEST_ALERT, "test_alert") /* answered when every sink has tried */                   \
+    X(COMMAND_RESTART, "restart")       /* gracefully; answered when accepted */                   \
+    X(COMMAND_EMERGENCY, "emergency")   /* to the supervisor only: kill and start afresh */        \
+    X(COMMAND_STATUS, "status")         /* to the supervisor only: answered with the page */       \
+    X(COMMAND_GO, "go")                 /* supervisor to engine: begin; maybe with faults */
 
 enum command_kind {
 #define X(id, name) id,

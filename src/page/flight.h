@@ -38,6 +38,7 @@
     X(FLIGHT_STORE, "store", "store: %f to %t")                                                    \
     X(FLIGHT_SOURCE, "source", "source: %f to %t")                                                 \
     X(FLIGHT_LIMIT, "limit", "the upstream's limit of %w %t: %n a minute")                         \
+    X(FLIGHT_ALERT, "alert", "message %n to people, %w: %t")                                       \
     X(FLIGHT_COMMAND, "command", "command %w (tag %n)")                                            \
     X(FLIGHT_HEALING, "healing", "healing: %t of %w (%n)")                                         \
     X(FLIGHT_CLOCK, "clock", "the wall clock was set by %d us")                                    \
@@ -77,6 +78,20 @@ enum flight_healing {
     FLIGHT_HEALING_LIST(X)
 #undef X
         FLIGHT_HEALING_COUNT
+};
+
+/* `to` of FLIGHT_ALERT; `what` is a sink. X(code, name) */
+#define FLIGHT_ALERT_LIST(X)                                                                       \
+    X(FLIGHT_ALERT_MADE, "made")                                                                   \
+    X(FLIGHT_ALERT_DELIVERED, "delivered")                                                         \
+    X(FLIGHT_ALERT_FAILED, "failed, tried again")                                                  \
+    X(FLIGHT_ALERT_REFUSED, "refused")
+
+enum flight_alert {
+#define X(code, name) code,
+    FLIGHT_ALERT_LIST(X)
+#undef X
+        FLIGHT_ALERT_COUNT
 };
 
 #define FLIGHT_CLAIMED (1ULL << 63) /* of a serial: its record is being written */

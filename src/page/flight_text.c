@@ -28,6 +28,12 @@ static const char *const healing_names[] = {
 #undef X
 };
 
+static const char *const alert_names[] = {
+#define X(code, name) [code] = name,
+    FLIGHT_ALERT_LIST(X)
+#undef X
+};
+
 static const char *const command_names[] = {
 #define X(code, name) [code] = name,
     COMMAND_LIST(X)
@@ -71,6 +77,8 @@ static const char *name_of_what(enum flight_kind kind, unsigned value)
         return lane_kind_name((enum lane_kind)value);
     case FLIGHT_JOB:
         return job_name((enum job)value);
+    case FLIGHT_ALERT:
+        return alert_sink_name((enum alert_sink)value);
     case FLIGHT_COMMAND:
         return NAME_AMONG(command_names, value);
     case FLIGHT_LOAD:
@@ -113,6 +121,8 @@ static const char *name_of_state(enum flight_kind kind, unsigned value)
         return NAME_AMONG(limit_names, value);
     case FLIGHT_HEALING:
         return NAME_AMONG(healing_names, value);
+    case FLIGHT_ALERT:
+        return NAME_AMONG(alert_names, value);
     default:
         return NULL;
     }

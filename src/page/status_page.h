@@ -17,6 +17,7 @@
 #include "base/options.h"
 #include "base/time.h"
 #include "core/finding.h"
+#include "page/alert_board.h"
 #include "page/crash.h"
 #include "page/flight.h"
 #include "page/suspects.h"
@@ -184,6 +185,13 @@ struct page_load {
     _Atomic uint64_t features_off; /* a bit for each enum load_feature */
 };
 
+/* Of an alert sink. */
+struct page_sink {
+    _Atomic uint64_t is_on;
+    _Atomic uint64_t delivered, failed, refused; /* tries by how they ended */
+    _Atomic uint64_t waiting;                    /* messages */
+};
+
 /* Written by the supervisor. */
 struct page_process {
     _Atomic uint64_t state; /* enum process_state */
@@ -213,6 +221,7 @@ struct page_texts {
     char store_message[PAGE_TEXT_SIZE];
     char source_message[PAGE_TEXT_SIZE];
     char feed_message[PAGE_TEXT_SIZE];
+    struct alert_board alerts;
     struct options options; /* in force; the api answers /settings from it */
 };
 
@@ -234,6 +243,7 @@ struct status_page {
     struct page_job jobs[PAGE_JOBS];
     struct page_load load;
     struct page_health health;
+    struct page_sink sinks[ALERT_SINK_COUNT];
     _Atomic uint64_t pair_issues[PAGE_PAIR_ISSUES];
     _Atomic uint64_t source_counts[PAGE_SOURCE_COUNT];
     _Atomic uint64_t newest_snapshot; /* id, durable */

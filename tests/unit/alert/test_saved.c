@@ -30,6 +30,7 @@ static void a_message_comes_back(void **state)
         assert_int_equal(a->finding.cause, b->finding.cause);
         assert_int_equal(a->finding.subject, b->finding.subject);
         assert_int_equal(a->finding.severity, b->finding.severity);
+        assert_int_equal(a->finding.because, b->finding.because);
         assert_int_equal(a->finding.since.us, b->finding.since.us);
         assert_true(a->finding.value == b->finding.value ||
                     (isnan(a->finding.value) && isnan(b->finding.value)));

@@ -91,6 +91,7 @@ static void on(struct world *world, enum finding_cause cause, unsigned subject, 
     findings->of[findings->count++] = (struct finding){.cause = cause,
                                                        .subject = (uint8_t)subject,
                                                        .severity = how,
+                                                       .because = FINDING_CAUSE_COUNT,
                                                        .since = now_of(world),
                                                        .value = 1,
                                                        .limit = 2};
@@ -166,6 +167,27 @@ static void what_stays_is_repeated_at_growing_intervals(void **state)
                                       "111601 repeat warning: goes on disk_short\n"
                                       "198001 repeat warning: goes on disk_short\n"
                                       "284401 repeat warning: goes on disk_short\n");
+}
+
+/* What follows from what people know is no news, unless it is worse; but a message says it too. */
+static void what_follows_is_not_told_apart(void **state)
+{
+    struct world *world = *state;
+    on(world, BREAKER, SEVERITY_ERROR);
+    run(world, 30);
+    on(world, HOT, SEVERITY_ERROR);
+    world->findings.of[1].because = FINDING_BREAKER_OPEN;
+    run(world, 2000);
+    assert_string_equal(world->trace, "1 news error: new breaker_open\n");
+    on(world, HOT, SEVERITY_CRITICAL);
+    run(world, 2500);
+    on(world, COLD, SEVERITY_ERROR);
+    run(world, 4000);
+    assert_string_equal(world->trace, "1 news error: new breaker_open\n"
+                                      "2000 news critical: new group_late hot, goes on "
+                                      "breaker_open\n"
+                                      "2600 news critical: new group_late cold, goes on "
+                                      "group_late hot, goes on breaker_open\n");
 }
 
 static void what_is_under_the_least_severity_is_not_told(void **state)
@@ -439,6 +461,7 @@ int main(void)
         ROW(one_outage_is_three_messages),
         ROW(what_is_worse_goes_at_once),
         ROW(what_stays_is_repeated_at_growing_intervals),
+        ROW(what_follows_is_not_told_apart),
         ROW(what_is_under_the_least_severity_is_not_told),
         ROW(what_came_and_went_is_counted),
         ROW(fifty_flaps_in_an_hour_are_a_few_messages),

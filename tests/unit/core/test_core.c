@@ -319,6 +319,8 @@ static void perform(const struct action *action)
             say("cleared %c\n", letter_of(action->suspect_cleared.id));
         }
         return;
+    case ACTION_ALERT:
+        return;
     case ACTION_LIMIT:
         on_limit(action);
         return;

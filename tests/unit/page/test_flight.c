@@ -300,6 +300,8 @@ static void test_sentences(void **state)
         {{FLIGHT_SOURCE, 0, 0, 0, 1, 0, NULL}, "source: working to failing"},
         {{FLIGHT_LIMIT, 0, LANE_SCREEN, 0, 1, 137, NULL},
          "the upstream's limit of screen fell: 137 a minute"},
+        {{FLIGHT_ALERT, 0, ALERT_SINK_TELEGRAM, 0, FLIGHT_ALERT_DELIVERED, 12, NULL},
+         "message 12 to people, telegram: delivered"},
         {{FLIGHT_COMMAND, 0, COMMAND_REFRESH, 0, 0, 99, NULL}, "command refresh (tag 99)"},
         {{FLIGHT_HEALING, 0, PROCESS_ENGINE, 0, HEALED_BY_QUARANTINE, 2, NULL},
          "healing: quarantine of engine (2)"},
