@@ -714,6 +714,77 @@ static void expect_why(const char *says)
     json_decref(json);
 }
 
+/* ---- alerts ---- */
+
+static void begin_alerts(void)
+{
+    world_fill_page(&world);
+    struct alert_board *board = &page_text_begin(world.page)->alerts;
+    *board = (struct alert_board){.alert_count = 1, .message_count = 1};
+    board->alerts[0] = (struct board_alert){.finding = {.cause = FINDING_GROUP_LATE,
+                                                        .subject = GROUP_HOT,
+                                                        .severity = SEVERITY_WARNING,
+                                                        .because = FINDING_CAUSE_COUNT,
+                                                        .since = {1700000000000000},
+                                                        .value = 47.5,
+                                                        .limit = 30},
+                                            .state = ALERT_FIRING,
+                                            .told = SEVERITY_ERROR,
+                                            .is_told = true,
+                                            .onsets = 3};
+    board->messages[0] = (struct board_message){
+        .id = 1700000000000001,
+        .at = {1700000000000001},
+        .kind = ALERT_NEWS,
+        .severity = SEVERITY_ERROR,
+        .count = 1,
+        .omitted = 2,
+        .of = {{FINDING_GROUP_LATE, GROUP_HOT, SEVERITY_ERROR, ALERT_IS_NEW}},
+        .sinks = {[ALERT_SINK_LOG] = DELIVERY_DONE, [ALERT_SINK_WEBHOOK] = DELIVERY_WAITING}};
+    strcpy(board->sinks[ALERT_SINK_WEBHOOK].detail, "HTTP 500");
+    page_text_end(world.page);
+    page_put_word(&world.page->sinks[ALERT_SINK_WEBHOOK].failed, 4);
+}
+
+static void test_what_people_were_told(void **state)
+{
+    (void)state;
+    begin_alerts();
+    json_t *json = get("/alerts");
+    assert_keys(json, "alerts messages sinks counters");
+    const json_t *alert = json_array_get(json_object_get(json, "alerts"), 0);
+    assert_keys(alert, "cause subject component severity state told since onsets flaps message "
+                       "what_to_do");
+    assert_string_equal(string(alert, "cause"), "group_late");
+    assert_string_equal(string(alert, "subject"), "hot");
+    assert_string_equal(string(alert, "severity"), "warning");
+    assert_string_equal(string(alert, "told"), "error");
+    assert_string_equal(string(alert, "message"),
+                        "a hot token that is due was refreshed 47.5 s ago, over 30 s");
+    const json_t *message = json_array_get(json_object_get(json, "messages"), 0);
+    assert_keys(message, "id at kind severity alert_count alerts delivery");
+    assert_string_equal(string(message, "id"), "1700000000000001");
+    assert_int_equal(number(message, "alert_count"), 3);
+    const json_t *delivery = json_object_get(message, "delivery");
+    assert_keys(delivery, "log webhook"); /* the others were not set up */
+    assert_string_equal(string(delivery, "webhook"), "waiting");
+    const json_t *webhook = at_path(json, "sinks", "webhook");
+    assert_int_equal(number(webhook, "failed"), 4);
+    assert_string_equal(string(webhook, "last_failure"), "HTTP 500");
+    json_decref(json);
+    /* A page that somebody wrote over is no reason to read beyond it. */
+    page_text_begin(world.page)->alerts.alert_count = UINT32_MAX;
+    page_text_end(world.page);
+    page_text_begin(world.page)->alerts.message_count = UINT32_MAX;
+    page_text_end(world.page);
+    json = get("/alerts");
+    assert_int_equal(json_array_size(json_object_get(json, "alerts")), BOARD_ALERTS_MAX);
+    assert_int_equal(json_array_size(json_object_get(json, "messages")), BOARD_MESSAGES_MAX);
+    json_decref(json);
+    *page_text_begin(world.page) = (struct page_texts){.options = world.options};
+    page_text_end(world.page);
+}
+
 static void test_priority(void **state)
 {
     (void)state;
@@ -1027,6 +1098,7 @@ int main(void)
         cmocka_unit_test(test_alerts),
         cmocka_unit_test(test_scheduler_health),
         cmocka_unit_test(test_health_of_a_dead_engine),
+        cmocka_unit_test(test_what_people_were_told),
         cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_live),
         cmocka_unit_test(test_not_found),
