@@ -240,9 +240,11 @@ static void note_store(struct core *core)
 {
     struct health_state *health = &core->health;
     const struct surroundings *around = &health->around;
-    bool moves = !(around->store_waiting > 0) || around->store_commits != health->commits_before;
-    if (moves)
-        health->waiting_since = around->store_waiting > 0 ? core->now : INSTANT_NEVER;
+    bool has_committed = around->store_commits != health->commits_before;
+    if (!(around->store_waiting > 0)) /* NaN is not */
+        health->waiting_since = INSTANT_NEVER;
+    else if (has_committed || instant_is_never(health->waiting_since))
+        health->waiting_since = core->now;
     health->commits_before = around->store_commits;
 }
 

@@ -15,6 +15,7 @@
 #define REQUESTS_FEW        3
 #define SLOW_S              2 /* the upstream usually takes tenths */
 #define SLOW_ALERT_S        5
+#define LATENCY_OLD         duration_s(RECENT_SPAN_S) /* of a lane that was not used since */
 #define LEARNT_SHARE        0.95
 #define STORE_LATE_S        5 /* a change waits for store_commit_sec, a fraction of a second */
 #define STORE_SLOW_S        1
@@ -67,7 +68,7 @@ static void find_slow(struct core *core, enum lane_kind lane)
 {
     const struct lane_stats *stats = &core->stats.lanes[lane];
     double latency_s = duration_to_s(stats->latency);
-    bool is_new = instant_diff(core->now, stats->last_ok_at).us < duration_s(60).us;
+    bool is_new = instant_diff(core->now, stats->last_ok_at).us < LATENCY_OLD.us;
     if (is_new && latency_s > SLOW_S)
         health_find(core,
                     (struct finding){.cause = FINDING_FEED_SLOW,
