@@ -37,7 +37,8 @@ enum {
     SHOW_HEALING = 32,
     SHOW_JOB_STATES = 64,
     SHOW_TOKENS = 128, /* of requests for pools: each token once */
-    SHOW_LIMITS = 256
+    SHOW_LIMITS = 256,
+    SHOW_ALERTS = 512
 };
 
 /* What the upstream knows of a token. */
@@ -75,7 +76,8 @@ static struct {
     instant accepted[ALLOWED_MAX]; /* the last ones, in turn */
     uint64_t accepted_count, refused_count;
     bool jobs_hang, has_run[JOB_COUNT];
-    uint64_t runs[JOB_COUNT]; /* the newest of each */
+    uint64_t runs[JOB_COUNT];  /* the newest of each */
+    struct alert_message told; /* the newest */
 } world;
 
 /* ---- the world ---- */
@@ -233,6 +235,22 @@ static void on_job_cancel(const struct action *action)
     say("cancel %s, run %d\n", job_name(action->job_cancel.job), (int)action->job_cancel.run);
 }
 
+static void on_alert(const struct action *action)
+{
+    const struct alert_message *message = action->alert.message;
+    world.told = *message;
+    if (!(world.show & SHOW_ALERTS))
+        return;
+    say_when();
+    say("alert %s:", alert_message_kind_name(message->kind));
+    for (size_t i = 0; i < message->count; i++)
+        say(" %s %s", alert_change_name(message->of[i].change),
+            finding_name(message->of[i].finding.cause));
+    if (action->alert.tag != 0)
+        say(" tag %llu", (unsigned long long)action->alert.tag);
+    say("\n");
+}
+
 static void on_limit(const struct action *action)
 {
     if (!(world.show & SHOW_LIMITS))
@@ -320,6 +338,7 @@ static void perform(const struct action *action)
         }
         return;
     case ACTION_ALERT:
+        on_alert(action);
         return;
     case ACTION_LIMIT:
         on_limit(action);
@@ -2166,6 +2185,48 @@ static void set_paused(bool is_paused)
     step((struct event){.kind = EVENT_PAUSE, .pause = {is_paused}});
 }
 
+/* What is wrong is told by itself, a test when somebody asks, and what an engine before this one
+ * told is not told anew. */
+static void people_are_told(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 14, 1);
+    start();
+    world.show = SHOW_ALERTS;
+    run_until(10);
+    set_paused(true);
+    run_until(20);
+    step((struct event){.kind = EVENT_ALERT_TEST, .alert_test = {7}});
+    set_paused(false);
+    run_until(200);
+    expect_trace("   12.00  alert news: new paused\n"
+                 "   20.00  alert test: tag 7\n"
+                 "  141.00  alert resolved: resolved paused\n");
+}
+
+static void what_was_told_is_known(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 14, 1);
+    start();
+    world.show = SHOW_ALERTS;
+    struct alert_message message = {
+        .id = 1,
+        .at = world.now,
+        .kind = ALERT_NEWS,
+        .severity = SEVERITY_WARNING,
+        .count = 1,
+        .of = {{.finding = {.cause = FINDING_PAUSED, .severity = SEVERITY_WARNING, .since = {1}},
+                .change = ALERT_IS_NEW}}};
+    step((struct event){.kind = EVENT_ALERT_KNOWN, .alert_known = {&message}});
+    set_paused(true);
+    run_until(60);
+    set_paused(false);
+    run_until(300);
+    expect_trace("  181.00  alert resolved: resolved paused\n");
+    assert_int_equal(world.told.of[0].finding.since.us, 1);
+}
+
 static void a_pause_sends_nothing_new(void **state)
 {
     (void)state;
@@ -2573,6 +2634,8 @@ int main(void)
         TEST(tokens_that_there_are_not_are_no_suspects),
         TEST(too_many_suspects_forget_the_oldest),
         TEST(a_start_knows_of_nobody),
+        TEST(people_are_told),
+        TEST(what_was_told_is_known),
         TEST(a_pause_sends_nothing_new),
         TEST(a_clock_that_goes_back_stands_still),
         TEST(a_start_takes_tokens_by_their_age),
