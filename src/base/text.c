@@ -164,7 +164,7 @@ size_t text_escape(const char *in, size_t length, char out[TEXT_ESCAPED_SIZE], s
 
 bool text_equal_nocase(const char *a, const char *b)
 {
-    while (*a != '\0' && lower(*a) == lower(*b)) {
+    while (*a != '\0' && (*a == *b || lower(*a) == lower(*b))) {
         a++;
         b++;
     }

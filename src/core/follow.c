@@ -481,11 +481,13 @@ static bool take_figures(struct core *core, struct token *draft, enum lane_kind 
 static void answered_with_data(struct core *core, token_id id, enum lane_kind lane,
                                const struct pair *const pairs[], size_t count)
 {
-    const struct token before = *token_slot(core->table, id);
+    const struct token *before = token_slot(core->table, id); /* until the draft is published */
+    instant checked_before = before->state.checked_at;
+    int64_t snapshot_before = before->state.snapshot_id;
     struct token *draft = token_write_begin(core->table, id);
     bool pools_changed = take_figures(core, draft, lane, pairs, count);
     set_score(core, draft);
-    observe_low_score(core, draft, before.state.checked_at);
+    observe_low_score(core, draft, checked_before);
     draft->state.answers += draft->state.answers < UINT32_MAX;
     draft->state.checked_at = draft->state.fetched_at = core->now;
     if (lane == LANE_DISCOVER)
@@ -493,14 +495,14 @@ static void answered_with_data(struct core *core, token_id id, enum lane_kind la
     bool snapshot = set_snapshot(core, &draft->state);
     const struct pool *pools = token_draft_pools(core->table);
     token_table_costs(core->table)[id] = pools_counting(pools, draft->pool_count);
+    bool discover = lane != LANE_DISCOVER && wants_discovery(core, before, pools_changed, draft);
     token_write_end(core->table, id);
 
-    count_on_time(core, id, before.state.checked_at);
+    count_on_time(core, id, checked_before);
     save(core, id);
     if (snapshot)
-        save_snapshot(core, id, before.state.snapshot_id);
-    const struct token *after = token_slot(core->table, id);
-    if (lane != LANE_DISCOVER && wants_discovery(core, &before, pools_changed, after))
+        save_snapshot(core, id, snapshot_before);
+    if (discover)
         follow_discover_now(core, id, DISCOVER_URGENT);
 }
 

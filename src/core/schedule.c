@@ -466,6 +466,7 @@ static void take_answer(struct core *core, const struct request *request, const 
     struct sorted_answer sorted;
     for (int i = 0; i < request->token_count; i++) {
         lanes_prefetch(follow_lanes(core, request->lane), request->tokens[i]);
+        token_prefetch_columns(core->table, request->tokens[i]);
         __builtin_prefetch(token_slot(core->table, request->tokens[i]));
     }
     if (sort_answer(core, request, event, &sorted) > 0)

@@ -38,19 +38,35 @@ static bool quote_is_usdc(const char *symbol)
     return is_one_of(symbol, names);
 }
 
+/* Who is on the list first is looked for first. */
+enum venue_trait { VENUE_CURVE = 1, VENUE_OWN = 2, VENUE_PUMP = 4 };
+
+static unsigned venue_traits(const char *dex)
+{
+    static const struct {
+        const char *name;
+        unsigned traits;
+    } venues[] = {{"pumpswap", VENUE_OWN | VENUE_PUMP},
+                  {"pumpfun", VENUE_OWN | VENUE_PUMP | VENUE_CURVE},
+                  {"pumpfun-amm", VENUE_OWN | VENUE_PUMP},
+                  {"launchlab", VENUE_OWN | VENUE_CURVE}};
+    for (size_t i = 0; i < sizeof venues / sizeof venues[0]; i++)
+        if (same_letter(*dex, *venues[i].name) && text_equal_nocase(dex, venues[i].name))
+            return venues[i].traits;
+    return 0;
+}
+
 uint8_t pool_flags_for(const char *dex, const char *quote_symbol)
 {
-    static const char *const curves[] = {"pumpfun", "launchlab", NULL};
-    static const char *const own[] = {"pumpfun", "pumpfun-amm", "pumpswap", "launchlab", NULL};
-    static const char *const pump[] = {"pumpfun", "pumpfun-amm", "pumpswap", NULL};
+    unsigned venue = venue_traits(dex);
     bool sol = quote_is_sol(quote_symbol);
     uint8_t flags = 0;
-    if ((sol || quote_is_usdc(quote_symbol)) && !is_one_of(dex, curves)) {
+    if ((sol || quote_is_usdc(quote_symbol)) && !(venue & VENUE_CURVE)) {
         flags |= POOL_COUNTS;
-        if (!is_one_of(dex, own))
+        if (!(venue & VENUE_OWN))
             flags |= POOL_EXTERNAL;
     }
-    if (sol && is_one_of(dex, pump))
+    if (sol && (venue & VENUE_PUMP))
         flags |= POOL_PUMP_SOL;
     return flags;
 }
@@ -64,8 +80,8 @@ static double or_zero(double value)
 
 static bool pair_enters(const struct pair *pair, double least_liquidity)
 {
-    return (pool_flags_for(pair->dex, pair->quote_symbol) & POOL_COUNTS) &&
-           pair->liquidity_usd >= least_liquidity; /* NaN is not */
+    return pair->liquidity_usd >= least_liquidity && /* NaN is not */
+           (pool_flags_for(pair->dex, pair->quote_symbol) & POOL_COUNTS);
 }
 
 static double clamp(double value, double low, double high)

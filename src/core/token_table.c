@@ -699,6 +699,14 @@ enum token_status token_column_status(const struct token_table *table, token_id 
                                 memory_order_relaxed);
 }
 
+void token_prefetch_columns(const struct token_table *table, token_id id)
+{
+    static const enum region columns[] = {REGION_STATUS, REGION_GROUP, REGION_SCORE, REGION_COST};
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        __builtin_prefetch((const char *)token_region(table, columns[i]) +
+                           id * element_sizes[columns[i]]);
+}
+
 enum token_group token_column_group(const struct token_table *table, token_id id)
 {
     return atomic_load_explicit((_Atomic uint8_t *)token_region(table, REGION_GROUP) + id,

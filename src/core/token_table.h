@@ -232,6 +232,9 @@ static inline void token_prefetch(const struct token_table *table, token_id id)
         __builtin_prefetch(token + at);
 }
 
+/* The same for its columns, which an answer changes. */
+void token_prefetch_columns(const struct token_table *table, token_id id);
+
 /* Changing a token: begin gives a draft of it, end publishes the draft with its columns and
  * checksums in one go. One at a time. Only the publication is seen by readers, or torn by a death.
  */
