@@ -15,12 +15,13 @@
 #define SET_POOLS     5   /* the most that a token of the crowd has */
 #define MOMENTS       16
 #define MOMENT_STEP_S 15   /* of the market's time, from one to the next */
-#define MOMENT_MS     500  /* of real time: hot tokens are asked for every second or so */
 #define MARKET_TOKENS 4000 /* that sets are looked for among */
 #define MARKET_SEED   7
 #define EXPOSITION    "/exposition/solana/"
 #define PLACES_MAX    8 /* of one address in a text */
 #define PLACE_SLACK   64
+
+static unsigned moment_ms = ANSWERS_MOMENT_MS;
 
 /* One pair at one moment, and where its addresses stand in it. */
 struct text {
@@ -38,6 +39,11 @@ struct answers {
     struct set sets[SETS];
     size_t bytes, pairs;
 };
+
+void answers_set_moment_ms(unsigned ms)
+{
+    moment_ms = ms;
+}
 
 /* ---- texts ---- */
 
@@ -204,7 +210,7 @@ static void patch(char *pair, const uint16_t *places, unsigned count, const char
 /* There and back again, so that no figure jumps; tokens are not in step. */
 static unsigned moment_of(uint32_t token, uint64_t now_ms)
 {
-    unsigned place = (unsigned)((now_ms / MOMENT_MS + token * 7) % (2 * (MOMENTS - 1)));
+    unsigned place = (unsigned)((now_ms / moment_ms + token * 7) % (2 * (MOMENTS - 1)));
     return place < MOMENTS ? place : 2 * (MOMENTS - 1) - place;
 }
 

@@ -17,6 +17,12 @@
 struct answers;
 
 /* NULL with a sentence on stderr: out of memory. Takes a fraction of a second. */
+/* Real time in which the market lives through 15 s; unless answers_set_moment_ms() said otherwise.
+ */
+#define ANSWERS_MOMENT_MS 500
+/* From now on, for the whole program; while nobody is answered. */
+void answers_set_moment_ms(unsigned ms);
+
 struct answers *answers_create(void);
 void answers_destroy(struct answers *answers);
 

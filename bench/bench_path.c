@@ -6,8 +6,9 @@
  * Pinned alike: the upstream and this driver on one CPU, what is measured on another. Both run flat
  * out: the daemon has more tokens due than it can ask for (targets of a second) and budgets that
  * never bind; the bare program always has a request under way on each connection. Rounds are
- * interleaved; the daemon is paused while the bare program runs. Its tokens are its own count of
- * refreshes, read when it has just published it.
+ * interleaved, and compared one by one: a machine is not as fast in one second as in the next. The
+ * daemon is paused while the bare program runs. Its tokens are its own count of refreshes, read
+ * when it has just published it.
  *
  *   screen    30 tokens a request, the main pool of each: 30 pairs
  *   refresh   30 pools a request, all those of 8.8 tokens
@@ -16,6 +17,7 @@
  *             45 s come to, nearly. The bars are for this.
  */
 #include "base/clock.h"
+#include "bench/answers.h"
 #include "bench/bench.h"
 #include "bench/crowd.h"
 #include "bench/daemon.h"
@@ -30,10 +32,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOKENS        200000 /* more than anybody refreshes in a second */
-#define TOKENS_TEXT   "200000"
+#define TOKENS      600000 /* of each kind more than anybody refreshes in a second */
+#define TOKENS_TEXT "600000"
+/* A token is asked for every 4 s or so; its market goes on by 40 s meanwhile, as between two
+ * refreshes at 15 and 45 s. */
+#define MOMENT_MS     1500
 #define PATIENCE      duration_s(30)
-#define WARM_PATIENCE duration_s(120) /* at full speed it takes five seconds */
+#define WARM_PATIENCE duration_s(120) /* at full speed it takes ten seconds */
 #define SETTLE_MS     700  /* after a change: connections are busy, the store has caught up */
 #define PUBLISH_STEPS 6000 /* of half a millisecond: it publishes once a second */
 #define PLENTY        "100000000" /* requests a minute */
@@ -52,7 +57,8 @@ struct transport {
     struct server *server;
     struct daemon daemon;
     struct sample ours[KIND_COUNT], bare[KIND_COUNT]; /* tokens a CPU second */
-    double hot_share;                                 /* of the daemon's tokens in the mix */
+    struct sample ratios[KIND_COUNT];                 /* of each round */
+    double hot_share, snapshot_share;                 /* of the daemon's tokens in the mix */
     double upstream_busy;                             /* CPU of its own, at most */
 };
 
@@ -62,7 +68,7 @@ struct cpus {
 
 /* What is counted, at one moment. */
 struct reading {
-    uint64_t hot, tokens;
+    uint64_t hot, tokens, snapshots;
     double cpu_s, wall_s, upstream_s;
     pid_t engine;
 };
@@ -151,6 +157,7 @@ static struct reading read_daemon(const struct transport *transport)
                               .wall_s = duration_to_s(instant_diff(clock_now(), INSTANT_NEVER)),
                               .upstream_s = server_cpu_s(transport->server),
                               .hot = refreshes(daemon, GROUP_HOT),
+                              .snapshots = daemon_counter(daemon, COUNTER_SNAPSHOTS),
                               .engine = daemon_engine(daemon)};
     reading.tokens = reading.hot + refreshes(daemon, GROUP_COLD);
     return reading;
@@ -171,13 +178,13 @@ static bool warm_up(const struct transport *transport)
     return daemon_ask(daemon, COMMAND_PAUSE) && instant_before(clock_now(), deadline);
 }
 
-/* Over `seconds` and what is left of the last one, since it publishes its counters once a second.
- */
-static void measure_daemon(struct transport *transport, enum kind kind, double seconds)
+/* Tokens a CPU second over `seconds` and what is left of the last one, since it publishes its
+ * counters once a second. NaN: it failed. */
+static double measure_daemon(struct transport *transport, enum kind kind, double seconds)
 {
     const struct daemon *daemon = &transport->daemon;
     if (!set_kind(daemon, kind) || !daemon_ask(daemon, COMMAND_RESUME))
-        return;
+        return NAN;
     sleep_ms(SETTLE_MS);
     struct reading before = read_daemon(transport);
     sleep_ms(seconds * 1e3);
@@ -187,11 +194,13 @@ static void measure_daemon(struct transport *transport, enum kind kind, double s
     double tokens = (double)(after.tokens - before.tokens);
     double busy = (after.upstream_s - before.upstream_s) / (after.wall_s - before.wall_s);
     if (before.engine != after.engine || !(tokens > 0))
-        return;
-    sample_add(&transport->ours[kind], tokens / (after.cpu_s - before.cpu_s));
+        return NAN;
     transport->upstream_busy = fmax(transport->upstream_busy, busy);
-    if (kind == MIX)
+    if (kind == MIX) {
         transport->hot_share = (double)(after.hot - before.hot) / tokens;
+        transport->snapshot_share = (double)(after.snapshots - before.snapshots) / tokens;
+    }
+    return tokens / (after.cpu_s - before.cpu_s);
 }
 
 /* ---- the bare program ---- */
@@ -232,8 +241,8 @@ static void complain(const char *log)
     fprintf(stderr, "bench: the bare program failed: %s\n", line);
 }
 
-static void measure_bare(const struct bench *bench, struct transport *transport, enum kind kind,
-                         struct cpus cpus, double seconds)
+static double measure_bare(const struct bench *bench, const struct transport *transport,
+                           enum kind kind, struct cpus cpus, double seconds)
 {
     char port[16], time[16];
     const char *folder = path_in(bench->folder, "bare");
@@ -243,7 +252,7 @@ static void measure_bare(const struct bench *bench, struct transport *transport,
                                 BARE_WARM_S, time, TOKENS_TEXT,          "rows.db",
                                 "result",    NULL};
     if (!process_has_built(bench->bare) || !make_folder(folder))
-        return;
+        return NAN;
     move_to(cpus.measured);
     pid_t pid = process_run(folder, argv);
     move_to(cpus.upstream);
@@ -253,7 +262,7 @@ static void measure_bare(const struct bench *bench, struct transport *transport,
     if (isnan(result))
         complain(path_in(folder, "log"));
     remove_folder(folder);
-    sample_add(&transport->bare[kind], result);
+    return result;
 }
 
 /* ---- figures ---- */
@@ -267,25 +276,31 @@ static void report_kind(struct report *report, const struct transport *transport
     report_add_sample(report, bare, "tokens/CPU s", &transport->bare[kind]);
     struct figure *figure = report_add_sample(report, name, "tokens/CPU s", &transport->ours[kind]);
     figure_compare(figure, report, bare);
+    figure->ratio = sample_median(&transport->ratios[kind]);
     if (kind != MIX)
         return;
     figure->bar_kind = BAR_RATIO_LEAST;
     figure->bar = transport->bar;
-    snprintf(figure->note, sizeof figure->note,
-             "%.0f bytes a pair; %.0f %% of the tokens hot; the upstream at most %.0f %% busy, %s",
-             server_pair_bytes(transport->server), 100 * transport->hot_share,
-             100 * transport->upstream_busy,
-             cpus.measured < 0 ? "on the same CPU" : "on a CPU of its own");
+    snprintf(
+        figure->note, sizeof figure->note,
+        "%.0f bytes a pair; %.0f %% of the tokens hot, %.0f %% made a snapshot; the upstream at "
+        "most %.0f %% busy, %s",
+        server_pair_bytes(transport->server), 100 * transport->hot_share,
+        100 * transport->snapshot_share, 100 * transport->upstream_busy,
+        cpus.measured < 0 ? "on the same CPU" : "on a CPU of its own");
 }
 
 static void run_rounds(const struct bench *bench, struct transport *transport, enum kind kind,
                        struct cpus cpus)
 {
     bool is_quick = bench->pace == PACE_QUICK;
-    int rounds = kind == MIX ? bench_rounds(bench, 5, 1) : 1;
+    int rounds = kind == MIX ? bench_rounds(bench, 5, 2) : bench_rounds(bench, 2, 1);
     for (int i = 0; i < rounds; i++) {
-        measure_bare(bench, transport, kind, cpus, is_quick ? 0.5 : 2);
-        measure_daemon(transport, kind, is_quick ? 0 : 2);
+        double bare = measure_bare(bench, transport, kind, cpus, is_quick ? 0.5 : 2);
+        double ours = measure_daemon(transport, kind, is_quick ? 0 : 2);
+        sample_add(&transport->bare[kind], bare);
+        sample_add(&transport->ours[kind], ours);
+        sample_add(&transport->ratios[kind], ours / bare);
     }
 }
 
@@ -311,7 +326,9 @@ void bench_path(struct bench *bench)
     cpu_set_t before;
     sched_getaffinity(0, sizeof before, &before);
     move_to(cpus.upstream);
+    answers_set_moment_ms(MOMENT_MS);
     for (size_t i = 0; i < sizeof transports / sizeof transports[0]; i++)
         run_transport(bench, &transports[i], cpus);
+    answers_set_moment_ms(ANSWERS_MOMENT_MS);
     sched_setaffinity(0, sizeof before, &before);
 }
