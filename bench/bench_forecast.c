@@ -9,7 +9,8 @@
  * chosen on series of other seeds than those that count: for predict_linear its window, `for` and
  * `keep_firing_for`, once for the longest median lead and once for the fewest misses, and it is
  * compared with what it was chosen for; for ours the confidence and the same two, once, for the
- * longest mean lead, with at most as many false alarms as either of those.
+ * longest mean lead, with so few false alarms that it has no more than either of those where it
+ * counts; the notes say how many there were.
  */
 #include "bench/alarms.h"
 #include "bench/bench.h"
@@ -22,8 +23,11 @@
 #include <string.h>
 #include <time.h>
 
-#define HORIZON_S   900.0 /* as forecast_horizon_sec */
-#define BUDGET      0.1   /* false alarms a day and signal: one in ten days is what people bear */
+#define HORIZON_S 900.0 /* as forecast_horizon_sec */
+#define BUDGET    0.1   /* false alarms a day and signal: one in ten days is what people bear */
+/* Of those false alarms, what ours may have where it is chosen: the best of many looks better there
+ * than it is elsewhere. */
+#define SELECTION   0.4
 #define LEAD_BAR    1.5
 #define MISSES_BAR  0.5
 #define ERROR_BAR   20.0 /* % of the time to the threshold, at half of the life that remains */
@@ -197,7 +201,7 @@ static void report_against(struct report *report, const char *whom, const struct
         return;
     double budget = fmin(tally_false_a_day(tally_of(tuned, longest)),
                          tally_false_a_day(tally_of(tuned, fewest)));
-    if (!choose(tuned, WINDOWS, CONDITIONS, budget, tally_mean_lead_s, &ours))
+    if (!choose(tuned, WINDOWS, CONDITIONS, SELECTION * budget, tally_mean_lead_s, &ours))
         return;
     snprintf(theirs, sizeof theirs, "forecast.lead.predict_linear.%s", whom);
     report_lead(report, theirs, test, longest);
