@@ -165,6 +165,20 @@ VALUE(sink_failed, number(&view->page->sinks[i].failed))
 VALUE(sink_refused, number(&view->page->sinks[i].refused))
 VALUE(sink_waiting, number(&view->page->sinks[i].waiting))
 
+/* Forecasts. */
+VALUE(vital_state, number(&view->page->vitals[i].state))
+VALUE(vital_value, page_bits(&view->page->vitals[i].value_bits))
+VALUE(vital_threshold, page_bits(&view->page->vitals[i].threshold_bits))
+VALUE(vital_level, page_bits(&view->page->vitals[i].level_bits))
+VALUE(vital_slope, page_bits(&view->page->vitals[i].slope_bits))
+VALUE(vital_anomaly, page_bits(&view->page->vitals[i].anomaly_bits))
+VALUE(vital_eta, page_bits(&view->page->vitals[i].eta_bits))
+VALUE(vital_confidence, page_bits(&view->page->vitals[i].confidence_bits))
+VALUE(vital_hits, number(&view->page->vitals[i].hits))
+VALUE(vital_false, number(&view->page->vitals[i].false_alarms))
+VALUE(vital_missed, number(&view->page->vitals[i].missed))
+VALUE(vital_lead, page_bits(&view->page->vitals[i].median_lead_bits))
+
 /* The engine. */
 VALUE(is_paused, number(&view->page->is_paused))
 VALUE(health, view->health->health)

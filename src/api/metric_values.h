@@ -22,6 +22,7 @@ enum statistic { STATISTIC_MEDIAN, STATISTIC_P95, STATISTIC_P99, STATISTIC_MAX, 
     X(BY_ISSUE, "issue", PAIR_ISSUE_COUNT, pair_issue_name((enum pair_issue)i))                    \
     X(BY_FRAME, "kind", SOURCE_COUNT_COUNT, frame_names[i])                                        \
     X(BY_SIGNAL, "signal", LOAD_SIGNAL_COUNT, load_signal_name((enum load_signal_id)i))            \
+    X(BY_VITAL, "signal", VITAL_COUNT, vital_name((enum vital)i))                                  \
     X(BY_FEATURE, "feature", LOAD_FEATURE_COUNT, load_feature_name((enum load_feature)i))          \
     X(BY_SINK, "sink", ALERT_SINK_COUNT, alert_sink_name((enum alert_sink)i))                      \
     X(BY_JOB, "job_name", JOB_COUNT, job_name((enum job)i))                                        \

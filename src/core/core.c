@@ -38,6 +38,7 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
     capacity_init(core);
     schedule_apply_options(core);
     health_init(core);
+    foresee_init(core);
     return core;
 }
 
@@ -135,6 +136,14 @@ void core_tell(struct core *core, enum transition what, unsigned from, unsigned 
     action->transition.from = (uint8_t)from;
     action->transition.to = (uint8_t)to;
     action->transition.id = id;
+}
+
+void core_ask_for_restart(struct core *core, const char *reason)
+{
+    if (core->is_restart_asked)
+        return;
+    core->is_restart_asked = true;
+    core_act(core, ACTION_RESTART)->restart.reason = reason;
 }
 
 void core_reply(struct core *core, uint64_t tag, enum reply_result result, token_id id,
@@ -320,6 +329,7 @@ static void handle(struct core *core, const struct event *event)
     case EVENT_LOAD:
         capacity_on_load(core, event->load.sample);
         health_on_load(core, event);
+        foresee_on_load(core, event->load.sample);
         return;
     case EVENT_ALERT_KNOWN:
         alerts_restore(&core->alerts, event->alert_known.message, &core->options, core->now);

@@ -27,6 +27,7 @@
 #include "core/token_table.h"
 #include "core/transition.h"
 #include "core/trust.h"
+#include "core/vitals.h"
 
 /* Jobs, each with its own interval. X(code, name) */
 #define JOB_LIST(X)                                                                                \
@@ -361,7 +362,8 @@ struct core_stats {
     double tokens_last_minute; /* answered */
     double errors_last_hour;   /* health.h says what counts as one */
     struct findings findings;  /* what is wrong now */
-    instant sampled_at;        /* of what is a present state: once a second */
+    struct vital_stats vitals[VITAL_COUNT];
+    instant sampled_at; /* of what is a present state: once a second */
 };
 
 /* ---- the interface ---- */

@@ -122,7 +122,7 @@ const char *finding_subject_name(enum finding_cause cause, unsigned subject)
     case SUBJECT_LOAD:
         return load_signal_name((enum load_signal_id)subject);
     case SUBJECT_SIGNAL:
-        return "a signal"; /* the forecasts name theirs here */
+        return vital_name((enum vital)subject);
     case SUBJECT_NONE:
     case SUBJECT_KIND_COUNT:
         break;

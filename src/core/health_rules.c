@@ -298,4 +298,5 @@ void health_apply_rules(struct core *core)
         look_at_resources(core);
     }
     look_at_processes(core);
+    foresee_find(core);
 }

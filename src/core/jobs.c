@@ -102,14 +102,6 @@ static void end_badly(struct core *core, enum job job)
     stats->failures_in_a_row = failures;
 }
 
-static void ask_for_restart(struct core *core)
-{
-    if (core->is_restart_asked)
-        return;
-    core->is_restart_asked = true;
-    core_act(core, ACTION_RESTART)->restart.reason = "a job overran its deadline again and again";
-}
-
 static void cancel(struct core *core, enum job job)
 {
     struct job_state *state = &core->jobs[job];
@@ -120,7 +112,7 @@ static void cancel(struct core *core, enum job job)
     core->stats.jobs[job].overruns++;
     change_state(core, job, JOB_CANCELLED);
     if (++core->stats.jobs[job].overruns_in_a_row >= JOB_OVERRUNS_MAX)
-        ask_for_restart(core);
+        core_ask_for_restart(core, "a job overran its deadline again and again");
 }
 
 void jobs_on_done(struct core *core, const struct event *event)

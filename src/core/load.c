@@ -190,8 +190,9 @@ static enum load_level level_for_features(const struct load *load)
     enum load_level cpu = load->signals[SIGNAL_CPU].level;
     if (load->signals[SIGNAL_OWN_CPU].level == LOAD_NORMAL && !load_is_strained(load))
         cpu = LOAD_NORMAL;
-    enum load_level memory =
-        load->signals[SIGNAL_MEMORY].level > LOAD_NORMAL ? LOAD_MINIMAL : LOAD_NORMAL;
+    enum load_level memory = load->is_memory_foreseen ? LOAD_REDUCED : LOAD_NORMAL;
+    if (load->signals[SIGNAL_MEMORY].level > LOAD_NORMAL)
+        memory = LOAD_MINIMAL;
     return max_level(max_level(cpu, memory), load->signals[SIGNAL_STRAIN].level);
 }
 
@@ -206,6 +207,8 @@ static const struct {
 static unsigned features_off(const struct load *load)
 {
     enum load_level level = level_for_features(load), disk = load->signals[SIGNAL_DISK].level;
+    if (load->is_disk_foreseen)
+        disk = max_level(disk, LOAD_REDUCED);
     unsigned off = 0;
     for (unsigned i = 0; i < LOAD_FEATURE_COUNT; i++)
         if (level >= features[i].from || disk >= features[i].from_disk)

@@ -29,7 +29,8 @@
  *   what was put off does not come back as the next peak.
  *   OPTIONAL FEATURES go with the load level: under CPU where we are a considerable part of it or
  *   under strain, under memory always, and all of them at its first level, since they are what can
- *   be spared. When the disk is short, history goes.
+ *   be spared. When the disk is short, history goes. Memory or a disk that is foretold to run out
+ *   (vitals.h) sheds what goes first, ahead of time.
  *
  * How many requests a second that leaves to each lane is in capacity.c.
  */
@@ -47,6 +48,7 @@
     X(READING_STORE_FILL, "store_queue_ratio", "Rows waiting for the store over its limit")        \
     X(READING_STORE_COMMIT, "store_commit_seconds", "Duration of the newest commit")               \
     X(READING_STORE_WRITES, "store_writes", "1 while the store takes writes")                      \
+    X(READING_STORE_SIZE, "store_size_bytes", "Size of the database")                              \
     X(READING_DISK, "disk_ratio", "Of the database's file system, what is in use")                 \
     X(READING_DISK_FREE, "disk_free_bytes", "Of the database's file system, what is left to us")   \
     X(READING_LATENCY, "upstream_latency_seconds", "Latency of the slowest kind of request")       \
@@ -157,6 +159,8 @@ struct load {
     enum load_level defer; /* who waits, in force */
     unsigned features_off; /* a bit each */
     uint64_t changes;      /* of levels of any signal */
+    /* As good as reduced already, for what can be spared (foresee.c). */
+    bool is_memory_foreseen, is_disk_foreseen;
 };
 
 /* One that happened, for people to be told of. */

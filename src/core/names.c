@@ -163,6 +163,8 @@ const char *transition_state_name(enum transition what, unsigned state)
         return load_level_name((enum load_level)state);
     case TRANSITION_FEATURE:
         return feature_state_name((enum feature_state)state);
+    case TRANSITION_FORECAST:
+        return vital_state_name((enum vital_state)state);
     case TRANSITION_COUNT:
         break;
     }

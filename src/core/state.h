@@ -114,6 +114,7 @@ struct core {
     struct load load;
     struct cpu_meter cpu;
     struct health_state health;
+    struct vitals vitals;
     uint64_t tokens_answered;
     struct recent_slice recent[GROUP_COUNT][RECENT_SLICES];
     struct core_stats stats;
@@ -138,6 +139,8 @@ void core_reply(struct core *core, uint64_t tag, enum reply_result result, token
 /* Answers all clients that wait for this token. */
 void core_reply_waiting(struct core *core, token_id id, enum reply_result result,
                         const char *message);
+/* Once; `reason` is static. */
+void core_ask_for_restart(struct core *core, const char *reason);
 /* The one place that tells of a change of state. */
 void core_tell(struct core *core, enum transition what, unsigned from, unsigned to, uint32_t id);
 
@@ -233,6 +236,11 @@ void health_look_at_jobs(struct core *core);
 void health_find(struct core *core, struct finding finding);
 enum severity health_severity(bool is_worse, enum severity usual, enum severity worse);
 double health_percent(double part, double whole); /* 0 of nothing */
+
+/* foresee.c */
+void foresee_init(struct core *core);
+void foresee_on_load(struct core *core, const struct load_sample *sample);
+void foresee_find(struct core *core); /* findings of what is foretold */
 
 /* jobs.c */
 void jobs_init(struct core *core);

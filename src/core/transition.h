@@ -13,7 +13,8 @@
     X(TRANSITION_QUARANTINE, "quarantine") /* enum trust, into it and out of it; a token */        \
     X(TRANSITION_PAUSE, "pause")           /* enum pause_state; no id */                           \
     X(TRANSITION_LOAD, "load")             /* enum load_level; enum load_signal_id */              \
-    X(TRANSITION_FEATURE, "feature")       /* enum feature_state; enum load_feature */
+    X(TRANSITION_FEATURE, "feature")       /* enum feature_state; enum load_feature */             \
+    X(TRANSITION_FORECAST, "forecast")     /* enum vital_state; enum vital */
 
 enum transition {
 #define X(code, text) code,

@@ -14,6 +14,7 @@
 
 _Static_assert((int)LOAD_READING_COUNT <= PAGE_READINGS, "the page has room for all readings");
 _Static_assert((int)LOAD_SIGNAL_COUNT <= PAGE_SIGNALS, "the page has room for all signals");
+_Static_assert((int)VITAL_COUNT <= PAGE_VITALS, "the page has room for all vital signs");
 _Static_assert((int)LANE_LIMIT_COUNT <= PAGE_LIMITS, "the page has room for all limits");
 
 #define LOGGER "load"
@@ -56,6 +57,7 @@ static void look_at_store(struct engine *engine)
     of[READING_STORE_FILL] = stats.queue_depth / (double)engine->options.store_queue_limit;
     of[READING_STORE_COMMIT] = stats.commits > 0 ? stats.commit_seconds_last : NAN;
     of[READING_STORE_WRITES] = stats.state == WRITER_OK;
+    of[READING_STORE_SIZE] = stats.size_bytes > 0 ? (double)stats.size_bytes : NAN;
     of[READING_DISK] = stats.is_disk_known ? stats.disk.used_ratio : NAN;
     of[READING_DISK_FREE] = stats.is_disk_known ? stats.disk.free_bytes : NAN;
 }
@@ -187,10 +189,25 @@ static void tell_feature(const struct engine *engine, const struct action *actio
         set_log_detail(engine, state);
 }
 
+static void tell_forecast(const struct engine *engine, const struct action *action)
+{
+    enum vital vital = (enum vital)action->transition.id;
+    const struct vital_stats *stats = &core_stats(engine->core)->vitals[vital];
+    bool is_news = action->transition.to != VITAL_QUIET;
+    LOG_AT(is_news ? LOG_WARNING : LOG_INFO, "forecast", "what is foretold of a signal changed",
+           LOG_STRING("signal", vital_name(vital)),
+           LOG_STRING("from", vital_state_name(action->transition.from)),
+           LOG_STRING("to", vital_state_name(action->transition.to)),
+           LOG_DOUBLE("value", stats->value), LOG_DOUBLE("threshold", stats->threshold),
+           LOG_DOUBLE("eta_seconds", stats->eta_s));
+}
+
 void engine_tell_load(struct engine *engine, const struct action *action)
 {
     if (action->transition.what == TRANSITION_LOAD)
         tell_level(engine, action);
+    else if (action->transition.what == TRANSITION_FORECAST)
+        tell_forecast(engine, action);
     else
         tell_feature(engine, action);
 }
@@ -208,11 +225,30 @@ static void publish_signals(struct page_load *page, const struct load *load)
     page_put_word(&page->features_off, load->features_off);
 }
 
+static void publish_vital(struct page_vital *page, const struct vital_stats *stats)
+{
+    page_put_word(&page->state, stats->state);
+    page_put_word(&page->since_us, (uint64_t)stats->since.us);
+    page_put_bits(&page->value_bits, stats->reading);
+    page_put_bits(&page->threshold_bits, isfinite(stats->threshold) ? stats->threshold : NAN);
+    page_put_bits(&page->level_bits, stats->outlook.level);
+    page_put_bits(&page->slope_bits, stats->outlook.slope_per_s);
+    page_put_bits(&page->anomaly_bits, stats->anomaly);
+    page_put_bits(&page->eta_bits, stats->eta_s);
+    page_put_bits(&page->confidence_bits, stats->outlook.confidence);
+    page_put_word(&page->hits, stats->hits);
+    page_put_word(&page->false_alarms, stats->false_alarms);
+    page_put_word(&page->missed, stats->missed);
+    page_put_bits(&page->median_lead_bits, stats->median_lead_s);
+}
+
 void engine_publish_load(struct engine *engine)
 {
     const struct core_stats *stats = core_stats(engine->core);
     struct page_load *page = &engine->page->load;
     publish_signals(page, &stats->load);
+    for (int i = 0; i < VITAL_COUNT; i++)
+        publish_vital(&engine->page->vitals[i], &stats->vitals[i]);
     for (int i = 0; i < LOAD_READING_COUNT; i++)
         page_put_bits(&page->readings_bits[i], engine->load.sample.of[i]);
     page_put_word(&page->sampled_at_us, engine->load.looks == 0 ? 0 : (uint64_t)clock_now().us);

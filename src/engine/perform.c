@@ -102,7 +102,7 @@ static struct flight_note note_of(const struct engine *engine, const struct acti
         [TRANSITION_BREAKER] = FLIGHT_BREAKER, [TRANSITION_JOB] = FLIGHT_JOB,
         [TRANSITION_SUSPECT] = FLIGHT_SUSPECT, [TRANSITION_QUARANTINE] = FLIGHT_SUSPECT,
         [TRANSITION_PAUSE] = FLIGHT_PAUSE,     [TRANSITION_LOAD] = FLIGHT_LOAD,
-        [TRANSITION_FEATURE] = FLIGHT_FEATURE,
+        [TRANSITION_FEATURE] = FLIGHT_FEATURE, [TRANSITION_FORECAST] = FLIGHT_FORECAST,
     };
     enum transition what = action->transition.what;
     bool is_of_token = what == TRANSITION_SUSPECT || what == TRANSITION_QUARANTINE;
@@ -122,7 +122,7 @@ static void perform_transition(struct engine *engine, const struct action *actio
     enum transition what = action->transition.what;
     struct flight_note note = note_of(engine, action);
     engine_note(engine, &note);
-    if (what == TRANSITION_LOAD || what == TRANSITION_FEATURE) {
+    if (what == TRANSITION_LOAD || what == TRANSITION_FEATURE || what == TRANSITION_FORECAST) {
         engine_tell_load(engine, action);
         return;
     }

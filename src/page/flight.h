@@ -35,6 +35,7 @@
     X(FLIGHT_PAUSE, "pause", "scheduler: %f to %t")                                                \
     X(FLIGHT_LOAD, "load", "load, %w: %f to %t")                                                   \
     X(FLIGHT_FEATURE, "feature", "optional feature %w: %t")                                        \
+    X(FLIGHT_FORECAST, "forecast", "the threshold of %w: %f to %t")                                \
     X(FLIGHT_STORE, "store", "store: %f to %t")                                                    \
     X(FLIGHT_SOURCE, "source", "source: %f to %t")                                                 \
     X(FLIGHT_LIMIT, "limit", "the upstream's limit of %w %t: %n a minute")                         \

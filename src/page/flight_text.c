@@ -85,6 +85,8 @@ static const char *name_of_what(enum flight_kind kind, unsigned value)
         return load_signal_name((enum load_signal_id)value);
     case FLIGHT_FEATURE:
         return load_feature_name((enum load_feature)value);
+    case FLIGHT_FORECAST:
+        return vital_name((enum vital)value);
     default:
         return NULL;
     }
@@ -112,6 +114,8 @@ static const char *name_of_state(enum flight_kind kind, unsigned value)
         return load_level_name((enum load_level)value);
     case FLIGHT_FEATURE:
         return feature_state_name((enum feature_state)value);
+    case FLIGHT_FORECAST:
+        return vital_state_name((enum vital_state)value);
     case FLIGHT_PAUSE:
         return NAME_AMONG(pause_names, value);
     case FLIGHT_STORE:

@@ -81,6 +81,16 @@ static void set_lane_unknown(struct page_lane *lane)
     page_put_bits(&lane->learned_per_minute_bits, NAN);
 }
 
+static void set_vital_unknown(struct page_vital *vital)
+{
+    _Atomic uint64_t *const of[] = {&vital->value_bits,      &vital->threshold_bits,
+                                    &vital->level_bits,      &vital->slope_bits,
+                                    &vital->anomaly_bits,    &vital->eta_bits,
+                                    &vital->confidence_bits, &vital->median_lead_bits};
+    for (size_t i = 0; i < sizeof of / sizeof of[0]; i++)
+        page_put_bits(of[i], NAN);
+}
+
 void status_page_init(struct status_page *page)
 {
     memset(page, 0, sizeof *page);
@@ -93,6 +103,8 @@ void status_page_init(struct status_page *page)
         page_put_bits(&page->load.readings_bits[i], NAN);
     for (int i = 0; i < PAGE_SIGNALS; i++)
         page_put_bits(&page->load.signals[i].percent_bits, NAN);
+    for (int i = 0; i < PAGE_VITALS; i++)
+        set_vital_unknown(&page->vitals[i]);
     for (int i = 0; i < PAGE_LANES * PAGE_LIMITS; i++)
         page_put_bits(&page->lanes[i / PAGE_LIMITS].capacities_bits[i % PAGE_LIMITS], INFINITY);
     for (int i = 0; i < PAGE_LANES; i++)

@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 9
+#define STATUS_PAGE_LAYOUT 10
 
 /* X(code, name) */
 #define PROCESS_LIST(X)                                                                            \
@@ -117,6 +117,7 @@ enum page_histogram_id {
 #define PAGE_LIMITS       6  /* enum lane_limit */
 #define PAGE_READINGS     40 /* enum load_reading */
 #define PAGE_SIGNALS      12 /* enum load_signal_id */
+#define PAGE_VITALS       16 /* enum vital */
 #define PAGE_MEMBERS      3  /* histograms of one name: by group or lane */
 
 struct page_group {
@@ -192,6 +193,21 @@ struct page_sink {
     _Atomic uint64_t waiting;                    /* messages */
 };
 
+/* A forecast, and how good those before it were (core/vitals.h). */
+struct page_vital {
+    _Atomic uint64_t state;      /* enum vital_state */
+    _Atomic uint64_t since_us;   /* of the state; 0: from the start */
+    _Atomic uint64_t value_bits; /* doubles; NaN: unknown, or none */
+    _Atomic uint64_t threshold_bits;
+    _Atomic uint64_t level_bits;
+    _Atomic uint64_t slope_bits; /* a second */
+    _Atomic uint64_t anomaly_bits;
+    _Atomic uint64_t eta_bits; /* seconds */
+    _Atomic uint64_t confidence_bits;
+    _Atomic uint64_t hits, false_alarms, missed;
+    _Atomic uint64_t median_lead_bits; /* seconds */
+};
+
 /* Written by the supervisor. */
 struct page_process {
     _Atomic uint64_t state; /* enum process_state */
@@ -242,6 +258,7 @@ struct status_page {
     struct page_lane lanes[PAGE_LANES];
     struct page_job jobs[PAGE_JOBS];
     struct page_load load;
+    struct page_vital vitals[PAGE_VITALS];
     struct page_health health;
     struct page_sink sinks[ALERT_SINK_COUNT];
     _Atomic uint64_t pair_issues[PAGE_PAIR_ISSUES];

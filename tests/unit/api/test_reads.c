@@ -636,6 +636,47 @@ static void test_alerts(void **state)
     find(NULL);
 }
 
+#define SIGNAL_KEYS                                                                                \
+    "signal what unit hurts state since value threshold level slope_per_second anomaly_score "     \
+    "seconds_to_threshold confidence hits false missed median_lead_seconds"
+
+static void test_forecasts(void **state)
+{
+    (void)state;
+    begin_load();
+    find(&(struct finding){.cause = FINDING_FORECAST,
+                           .subject = VITAL_MEMORY,
+                           .severity = SEVERITY_ERROR,
+                           .value = 600,
+                           .limit = 900});
+    struct page_vital *memory = &world.page->vitals[VITAL_MEMORY];
+    atomic_store(&memory->state, VITAL_FORETOLD);
+    atomic_store(&memory->hits, 2);
+    page_put_bits(&memory->eta_bits, 600);
+    page_put_bits(&memory->value_bits, 0.9);
+    json_t *json = get("/health/forecast");
+    assert_string_equal(string(json, "status"), "degraded");
+    const json_t *alert = json_array_get(json_object_get(json, "alerts"), 0);
+    assert_string_equal(string(json_object_get(alert, "context"), "subject"), "memory");
+    assert_true(number(json, "horizon_seconds") == 900);
+    assert_true(number(json, "hits") == 2 && number(json, "missed") == 0);
+    const json_t *signals = json_object_get(json, "signals");
+    assert_int_equal(json_array_size(signals), VITAL_COUNT);
+    const json_t *signal = json_array_get(signals, VITAL_MEMORY);
+    assert_keys(signal, SIGNAL_KEYS);
+    assert_string_equal(string(signal, "signal"), "memory");
+    assert_string_equal(string(signal, "state"), "foretold");
+    assert_true(number(signal, "seconds_to_threshold") == 600 && number(signal, "value") == 0.9);
+    /* Unknown is null, and never 0. */
+    signal = json_array_get(signals, VITAL_DISK);
+    assert_true(json_is_null(json_object_get(signal, "value")));
+    assert_true(json_is_null(json_object_get(signal, "seconds_to_threshold")));
+    assert_true(json_is_null(json_object_get(signal, "since")));
+    json_decref(json);
+    atomic_store(&memory->state, VITAL_QUIET);
+    find(NULL);
+}
+
 /* The members that existing clients read. */
 static void test_scheduler_health(void **state)
 {
@@ -1096,6 +1137,7 @@ int main(void)
         cmocka_unit_test(test_priority),
         cmocka_unit_test(test_unknown_readings_are_left_out),
         cmocka_unit_test(test_alerts),
+        cmocka_unit_test(test_forecasts),
         cmocka_unit_test(test_scheduler_health),
         cmocka_unit_test(test_health_of_a_dead_engine),
         cmocka_unit_test(test_what_people_were_told),

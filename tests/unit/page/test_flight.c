@@ -296,6 +296,8 @@ static void test_sentences(void **state)
          "load, memory: normal to minimal"},
         {{FLIGHT_FEATURE, 0, FEATURE_STATISTICS, FEATURE_ON, FEATURE_OFF, 0, NULL},
          "optional feature statistics: off"},
+        {{FLIGHT_FORECAST, 0, VITAL_DISK, VITAL_QUIET, VITAL_FORETOLD, 0, NULL},
+         "the threshold of disk: quiet to foretold"},
         {{FLIGHT_STORE, 0, 0, 1, 0, 0, NULL}, "store: failing to working"},
         {{FLIGHT_SOURCE, 0, 0, 0, 1, 0, NULL}, "source: working to failing"},
         {{FLIGHT_LIMIT, 0, LANE_SCREEN, 0, 1, 137, NULL},
