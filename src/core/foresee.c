@@ -179,10 +179,13 @@ void foresee_on_load(struct core *core, const struct load_sample *sample)
 
 /* ---- what people are told ---- */
 
-static enum severity severity_of(enum vital vital)
+/* As health has it: CPUs that others use up are no trouble while we keep up. */
+static enum severity severity_of(const struct core *core, enum vital vital)
 {
     bool is_exhaustion =
         vital == VITAL_MEMORY || vital == VITAL_DISK || vital == VITAL_DATABASE_SIZE;
+    if (vital == VITAL_CPU && !load_is_strained(&core->load))
+        return SEVERITY_INFO;
     return is_exhaustion ? SEVERITY_ERROR : SEVERITY_WARNING;
 }
 
@@ -193,7 +196,7 @@ void foresee_find(struct core *core)
         if (stats->state == VITAL_FORETOLD)
             health_find(core, (struct finding){.cause = FINDING_FORECAST,
                                                .subject = (uint8_t)i,
-                                               .severity = severity_of(i),
+                                               .severity = severity_of(core, i),
                                                .value = stats->eta_s,
                                                .limit = core->options.forecast_horizon_sec});
         if (stats->is_anomalous)

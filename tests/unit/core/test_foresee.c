@@ -311,6 +311,21 @@ static void test_a_forecast_is_a_finding(void **state)
     assert_null(findings_get(&core_stats(world.core)->findings, FINDING_FORECAST, VITAL_MEMORY));
 }
 
+static void busier_and_busier(double t_s)
+{
+    world.sample.of[READING_CPU] = fmin(1, 0.3 + t_s / (2 * HOUR_S) * 0.6);
+}
+
+static void test_a_busy_machine_is_worth_knowing(void **state)
+{
+    (void)state;
+    run(busier_and_busier, 1.95);
+    const struct finding *finding =
+        findings_get(&core_stats(world.core)->findings, FINDING_FORECAST, VITAL_CPU);
+    assert_non_null(finding);
+    assert_int_equal(finding->severity, SEVERITY_INFO);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -324,6 +339,7 @@ int main(void)
         TEST(test_a_disk_is_cleaned_before_it_is_full),
         TEST(test_the_unknown_foretells_nothing),
         TEST(test_a_forecast_is_a_finding),
+        TEST(test_a_busy_machine_is_worth_knowing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
