@@ -5,12 +5,13 @@
 
 #include <cmocka.h>
 
+#include "seeds.h"
 #include "sim/freshness.h"
 #include <string.h>
 
 #define TOKENS          10000
 #define CAPACITY        0.3
-#define SEEDS           10
+#define SEEDS           SEEDS_OF(10)
 #define RATIO_MAX       1.01
 #define RATIO_SWING_MAX 1.05
 #define RATIO_EVER_MAX  1.1 /* in any window */

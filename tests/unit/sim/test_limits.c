@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/options.h"
+#include "seeds.h"
 #include "sim/sim.h"
 #include <math.h>
 
@@ -85,7 +86,7 @@ static void a_limit_that_falls_and_rises(void **state)
 {
     (void)state;
     for (int kind = 0; kind < LIMITER_KIND_COUNT; kind++)
-        for (uint64_t seed = 1; seed <= 2; seed++) {
+        for (uint64_t seed = 1; seed <= SEEDS_OF(2); seed++) {
             struct sim_setup setup = {.seed = seed,
                                       .hours = 0.75,
                                       .tokens = 400,

@@ -5,9 +5,10 @@
 
 #include <cmocka.h>
 
+#include "seeds.h"
 #include "sim/sim.h"
 
-#define SEEDS      30
+#define SEEDS      SEEDS_OF(30)
 #define ALL_FAULTS ((1U << SIM_FAULT_COUNT) - 1)
 
 static struct sim_result run(uint64_t seed, double hours, unsigned faults)
