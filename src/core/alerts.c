@@ -236,12 +236,13 @@ static int64_t sent_in_hour(const struct alerts *alerts, instant now)
 static enum alert_message_kind due(const struct alerts *alerts, const struct outlook *outlook,
                                    instant now)
 {
-    bool is_cool = has_passed(alerts->last_message_at, alerts->gap, now);
+    duration waited = instant_diff(now, alerts->last_message_at);
     if (outlook->is_urgent)
         return outlook->is_gathered ? ALERT_NEWS : ALERT_MESSAGE_KIND_COUNT;
     if (outlook->has_over && !outlook->is_known && !outlook->is_firing)
         return ALERT_RESOLVED;
-    if ((outlook->has_news || outlook->has_over) && is_cool)
+    if ((outlook->has_news && waited.us >= alerts->gap.us) ||
+        (outlook->has_over && waited.us >= 2 * alerts->gap.us))
         return ALERT_NEWS;
     if (outlook->is_known && has_passed(alerts->last_message_at, alerts->repeat_after, now))
         return ALERT_REPEAT;

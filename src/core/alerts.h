@@ -9,8 +9,9 @@
  *
  * - what is new waits ALERT_GATHER, so that causes that come together are told together;
  * - the next message waits for the cooldown, the one after for twice as long, and so on up to an
- *   hour, until there was none for an hour; each says all that came meanwhile. But what is worse
- *   than all that people know of goes at once, and so does the news that all is well;
+ *   hour, until there was none for an hour; each says all that came meanwhile. That some of it is
+ *   over has half the hurry. But what is worse than all that people know of goes at once, and so
+ *   does the news that all is well;
  * - the same cause is not told anew within the cooldown, nor while people know it, and what follows
  *   from what they know (finding.because) is no message of its own unless it is worse;
  * - what is told stays told at its worst, so a severity that goes up and down is told once;

@@ -2227,6 +2227,38 @@ static void what_was_told_is_known(void **state)
     assert_int_equal(world.told.of[0].finding.since.us, 1);
 }
 
+static unsigned count_lines(const char *with)
+{
+    unsigned count = 0;
+    for (const char *line = world.trace; (line = strstr(line, with)) != NULL; line++)
+        count++;
+    return count;
+}
+
+/* An upstream that is down for half of each 72 s, fifty times in an hour: at most six messages, the
+ * first within five seconds, one for the end, and it is the last. */
+static void an_hour_of_outages_is_a_few_messages(void **state)
+{
+    (void)state;
+    set_option("maximum_age_sec", "7200");
+    for (char letter = 'A'; letter <= 'T'; letter++)
+        preload(letter, letter < 'H' ? TOKEN_ACTIVE : TOKEN_MONITORING, 10 + letter % 5, 1);
+    start();
+    run_until(600);
+    world.show = SHOW_ALERTS;
+    for (int outage = 0; outage < 50; outage++) {
+        world.outcome = FEED_UNREACHABLE;
+        run_until(600 + outage * 72 + 36);
+        world.outcome = FEED_OK;
+        run_until(600 + outage * 72 + 72);
+    }
+    assert_true(strtod(world.trace, NULL) <= 605); /* the first */
+    run_until(600 + 2 * 3600);
+    assert_in_range(count_lines("alert "), 2, 6);
+    assert_int_equal(count_lines("alert resolved"), 1);
+    assert_int_equal(world.told.kind, ALERT_RESOLVED);
+}
+
 static void a_pause_sends_nothing_new(void **state)
 {
     (void)state;
@@ -2636,6 +2668,7 @@ int main(void)
         TEST(a_start_knows_of_nobody),
         TEST(people_are_told),
         TEST(what_was_told_is_known),
+        TEST(an_hour_of_outages_is_a_few_messages),
         TEST(a_pause_sends_nothing_new),
         TEST(a_clock_that_goes_back_stands_still),
         TEST(a_start_takes_tokens_by_their_age),
