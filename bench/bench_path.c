@@ -164,7 +164,7 @@ static struct reading read_daemon(const struct transport *transport)
 }
 
 /* A token's first answer makes a snapshot and a list of pools, the next ones as a rule neither:
- * what is measured is how it goes on, so each is answered twice before. */
+ * what is measured is how it goes on, so each is answered three times before. */
 static bool warm_up(const struct transport *transport)
 {
     const struct daemon *daemon = &transport->daemon;
@@ -172,7 +172,7 @@ static bool warm_up(const struct transport *transport)
     if (!set_kind(daemon, MIX) || !daemon_ask(daemon, COMMAND_RESUME))
         return false;
     /* A refresh is an answer about a token that had one before. */
-    while (refreshes(daemon, GROUP_HOT) + refreshes(daemon, GROUP_COLD) < TOKENS &&
+    while (refreshes(daemon, GROUP_HOT) + refreshes(daemon, GROUP_COLD) < 2 * TOKENS &&
            instant_before(clock_now(), deadline))
         sleep_ms(50);
     return daemon_ask(daemon, COMMAND_PAUSE) && instant_before(clock_now(), deadline);
