@@ -27,9 +27,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#define TOKENS            2000
-#define INTERVAL_S        15
-#define PATIENCE          duration_s(20)
+#define TOKENS     2000
+#define INTERVAL_S 15
+#define PATIENCE   duration_s(20)
 /* Until everybody is at work and has met every token, which is more work the first time; then whole
  * intervals are counted. */
 #define START_MS          (5000 + INTERVAL_S * 1000)

@@ -12,8 +12,7 @@
 #include <stdint.h>
 
 #define PEAKS_MOST    32
-#define PEAKS_HORIZON 50000 /* values: half a year of one in 5 minutes, 14 hours of one a second   \
-                             */
+#define PEAKS_HORIZON 50000 /* values: half a year of one in 5 minutes */
 
 struct peaks {
     uint32_t kept, count;

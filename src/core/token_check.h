@@ -78,8 +78,8 @@ void table_check_begin(struct table_check *check, struct token_table *table, voi
 
 /* Ids first … last. True when none of them was bad. `worker` is the calling thread's own number. */
 bool table_check_slots(struct table_check *check, uint32_t worker, token_id first, token_id last);
-/* These, by one thread alone, before any range: leaves the sound ones in `ids`, and says how many. No
- * slot may be checked twice. */
+/* These, by one thread alone, before any range: leaves the sound ones in `ids`, and says how many.
+ * No slot may be checked twice. */
 size_t table_check_some(struct table_check *check, token_id *ids, size_t count);
 bool table_check_is_bad(const struct table_check *check, token_id id);
 
