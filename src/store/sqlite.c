@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const char *const STATEMENT_SQL[] = {
-#define X(id, sql) sql,
+#define X(id, sql) [id] = (sql), /* in parentheses: its parts are one text */
     STATEMENT_LIST(X)
 #undef X
 };
