@@ -104,7 +104,8 @@ static void what_is_measured_is_there(void)
 
 /* ---- what we read ourselves ---- */
 
-#define SEEN_WITHIN_S 3.0
+/* Three are promised, of a machine that is nobody else's: this one may be. */
+#define SEEN_WITHIN_S 6.0
 #define AGREES        5.0 /* percent of the machine */
 #define HOG_SHARE     0.1 /* of the machine's memory */
 

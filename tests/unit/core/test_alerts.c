@@ -1,4 +1,6 @@
 /* Which findings become messages, and when: traces over virtual time. */
+#include "../seeds.h"
+
 #include "base/prng.h"
 #include "core/alerts.h"
 #include "core/core.h"
@@ -255,7 +257,7 @@ static void any_flapping_stays_within_six_messages(void **state)
                  {FINDING_FEED_ERRORS, LANE_SCREEN, SEVERITY_ERROR},
                  {FINDING_ERRORS, 0, SEVERITY_WARNING}};
     struct prng prng;
-    for (uint64_t seed = 1; seed <= 300; seed++) {
+    for (uint64_t seed = 1; seed <= SEEDS_OF(300); seed++) {
         set_up(state);
         struct world *world = *state;
         prng_seed(&prng, seed);

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "../seeds.h"
+
 #include "base/prng.h"
 #include "core/core.h"
 #include "page/table_memory.h"
@@ -530,31 +532,32 @@ static struct totals run(uint64_t first_seed, unsigned seeds, double hours, unsi
 static void test_no_false_alarm(void **state)
 {
     (void)state;
-    struct totals totals = run(1, 30, 2, 0);
+    struct totals totals = run(1, SEEDS_OF(30), 2, 0);
     assert_int_equal(totals.late_seconds, 0);
-    assert_true(totals.changes > 500);
+    assert_true(totals.changes > SEEDS_OF(500));
 }
 
 static void test_every_delay(void **state)
 {
     (void)state;
-    struct totals totals = run(1000, 24, 4, WITH_STALLS);
-    assert_true(totals.reports > 50 && totals.alert_seconds > 0);
+    struct totals totals = run(1000, SEEDS_OF(24), 4, WITH_STALLS);
+    assert_true(totals.reports > SEEDS_OF(50) && totals.alert_seconds > 0);
     assert_true(totals.late_seconds < totals.seconds); /* and it ends */
 }
 
 static void test_pauses_and_deaths(void **state)
 {
     (void)state;
-    struct totals totals = run(2000, 12, 4, WITH_PAUSES | WITH_DEATHS);
+    struct totals totals = run(2000, SEEDS_OF(12), 4, WITH_PAUSES | WITH_DEATHS);
     assert_int_equal(totals.late_seconds, 0);
 }
 
 static void test_everything(void **state)
 {
     (void)state;
-    struct totals totals = run(3000, 20, 4, WITH_PAUSES | WITH_DEATHS | WITH_STALLS | WITH_JOBS);
-    assert_true(totals.reports > 20);
+    struct totals totals =
+        run(3000, SEEDS_OF(20), 4, WITH_PAUSES | WITH_DEATHS | WITH_STALLS | WITH_JOBS);
+    assert_true(totals.reports > SEEDS_OF(20));
 }
 
 int main(void)

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "seeds.h"
+#include "../seeds.h"
 #include "sim/freshness.h"
 #include <string.h>
 

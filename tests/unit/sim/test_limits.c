@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "../seeds.h"
 #include "base/options.h"
-#include "seeds.h"
 #include "sim/sim.h"
 #include <math.h>
 

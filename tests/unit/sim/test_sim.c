@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "seeds.h"
+#include "../seeds.h"
 #include "sim/sim.h"
 
 #define SEEDS      SEEDS_OF(30)

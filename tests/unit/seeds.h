@@ -1,0 +1,15 @@
+/*
+ * How many seeds a test in virtual time tries: `all`, but a fifth of them under a sanitizer, which
+ * makes them take several times as long and looks for mistakes that do not hide in one seed, and
+ * where nothing is optimised, to see which lines are run.
+ */
+#ifndef MOONWATCH_TESTS_SEEDS_H
+#define MOONWATCH_TESTS_SEEDS_H
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
+#define SEEDS_OF(all) (((all) + 4) / 5)
+#else
+#define SEEDS_OF(all) (all)
+#endif
+
+#endif
