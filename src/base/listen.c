@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -112,6 +113,9 @@ bool listen_open(const char *text, bool has_token, struct listen_socket *out, ch
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
     int failure = getaddrinfo(parts.host, parts.port, &hints, &found);
+    /* A machine without a hosts file knows it all the same: RFC 6761, section 6.3. */
+    if (failure != 0 && strcasecmp(parts.host, "localhost") == 0)
+        failure = getaddrinfo("127.0.0.1", parts.port, &hints, &found);
     if (failure != 0) {
         snprintf(why, WHY_SIZE, "can't listen on %s: %s", text, gai_strerror(failure));
         return false;

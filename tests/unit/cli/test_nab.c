@@ -142,7 +142,7 @@ static void finds_what_people_labelled(void **state)
     char why[NAB_WHY_SIZE];
     if (access(CORPUS "/windows.json", R_OK) != 0) {
         print_message("# skipped: no recorded data\n");
-        skip();
+        return;
     }
     if (!nab_load(&nab, CORPUS, why))
         fail_msg("%s", why);
