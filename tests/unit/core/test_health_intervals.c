@@ -521,7 +521,7 @@ static struct totals run(uint64_t first_seed, unsigned seeds, double hours, unsi
         totals.reports += world.reports;
         end();
     }
-    print_message("%.0f hours, %d changes, %d delays reported, %.1f hours late\n",
+    print_message("# %.0f hours, %d changes, %d delays reported, %.1f hours late\n",
                   (double)totals.seconds / 3600, (int)totals.changes, (int)totals.reports,
                   (double)totals.late_seconds / 3600);
     return totals;
