@@ -174,8 +174,8 @@ static enum err read_message(const json_t *root, struct alert_message *out, uint
 enum err alert_saved_read(int64_t id, const char *text, struct alert_message *out,
                           uint32_t *waiting)
 {
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    if (root == NULL || id <= 0)
+    json_t *root = id > 0 ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    if (root == NULL)
         return ERR_INVALID;
     out->id = id;
     enum err err = read_message(root, out, waiting);
