@@ -629,12 +629,22 @@ static void on_connection_ready(uv_poll_t *poll, int status, int events)
     progress(websocket);
 }
 
+static void begin_closing(struct websocket *websocket)
+{
+    websocket->state = CLOSING;
+    wslay_event_queue_close(websocket->frames, WSLAY_CODE_GOING_AWAY, NULL, 0);
+    start_deadline(websocket, websocket->options.close_timeout);
+    watch_connection(websocket);
+}
+
 static void on_turn(uv_timer_t *timer)
 {
     struct websocket *websocket = timer->data;
     if (websocket->close_is_ours &&
         (websocket->state == CONNECTING || websocket->state == SHAKING)) {
         fail(websocket, WEBSOCKET_CLOSED, "closed");
+    } else if (websocket->close_is_ours && websocket->state == OPEN) {
+        begin_closing(websocket); /* it opened since it was told to close */
     } else {
         progress(websocket);
     }
@@ -687,10 +697,7 @@ void websocket_close(struct websocket *websocket)
         uv_timer_start(&websocket->timers[TIMER_TURN], on_turn, 0, 0);
         return;
     }
-    websocket->state = CLOSING;
-    wslay_event_queue_close(websocket->frames, WSLAY_CODE_GOING_AWAY, NULL, 0);
-    start_deadline(websocket, websocket->options.close_timeout);
-    watch_connection(websocket);
+    begin_closing(websocket);
 }
 
 /* --- Connecting ------------------------------------------------------------------------------- */

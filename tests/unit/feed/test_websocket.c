@@ -862,6 +862,32 @@ static void test_destroy_any_time(void **state)
     }
 }
 
+static void destroy_when_answered(uv_prepare_t *before_poll)
+{
+    struct world *world = before_poll->data;
+    if (world->source != NULL && world->server.last_key[0] != '\0') {
+        source_destroy(world->source, on_closed);
+        world->source = NULL;
+    }
+}
+
+/* The answer to the handshake lies in the socket: the connection opens once more, to be closed. */
+static void test_destroy_before_the_answer_is_read(void **state)
+{
+    struct world *world = *state;
+    const struct ws_script script = {WS_ANSWER, world->good.at, world->good.length, NULL};
+    uv_prepare_t before_poll = {.data = world};
+    start_source(world, &script, 1);
+    uv_prepare_init(&world->loop, &before_poll);
+    uv_prepare_start(&before_poll, destroy_when_answered);
+    bool has_closed = loop_until(&world->loop, is_closed, world);
+    uv_close((uv_handle_t *)&before_poll, NULL);
+    uv_run(&world->loop, UV_RUN_NOWAIT);
+    assert_true(has_closed);
+    assert_int_equal(world->tokens, 0);
+    stop_source(world);
+}
+
 /* A deaf peer must not hold up a shutdown for more than a second. */
 static void test_destroy_deaf(void **state)
 {
@@ -1030,6 +1056,7 @@ int main(void)
         ROW(test_retry_after),
         ROW(test_nobody_listens),
         ROW(test_destroy_within),
+        ROW(test_destroy_before_the_answer_is_read),
         cmocka_unit_test(test_destroy_any_time),
         ROW(test_destroy_deaf),
         cmocka_unit_test(test_tls),
