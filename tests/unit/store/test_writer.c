@@ -545,13 +545,13 @@ static void fill_with_rows(struct engine *engine, enum folded folded)
         assert_int_equal(ask(engine->place.path, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
 }
 
-/* By the very next commit, which is not acknowledged before it is in the new file. */
+/* By the very next commit, which is not acknowledged before it is in the new file. One may have
+ * been under way when the file was cut off, and fail, too. */
 static void expect_a_new_file(struct engine *engine)
 {
-    uint64_t failures = engine_stats(engine).failures;
     engine_refresh(engine, engine_add(engine), 3001);
     WAIT_FOR(engine, engine->acknowledged == 3001);
-    assert_int_equal(engine_stats(engine).failures, failures + 1);
+    assert_in_range(engine_stats(engine).failures, 1, 2);
     assert_int_equal(count_files(engine, ".damaged-*[0-9]"), 1);
     assert_setting_is_kept(engine);
     assert_recovers_with_all(engine, 3001);
