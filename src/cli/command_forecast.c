@@ -3,46 +3,21 @@
  */
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/series_lines.h"
+#include "cli/series_filter.h"
 #include "core/forecast.h"
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-#define COMPLAINTS_MAX 20 /* lines; more would only scroll the first ones away */
-#define OUTPUT_SIZE    (64 * 1024)
 
 struct forecasting {
+    struct series_filter filter;
     struct forecast forecast;
-    struct series_lines lines;
     double threshold;
     const char *side; /* NULL: the first value says on which it begins */
-    bool has_begun, has_header;
-    uint64_t bad, late;
+    bool has_begun;
+    uint64_t late;
 };
-
-/* Where the input has none; what it has goes on as it is, with names for the new columns. */
-static void write_header(struct forecasting *forecasting, const struct series_line *line)
-{
-    if (forecasting->has_header || line->kind == LINE_BLANK)
-        return;
-    forecasting->has_header = true;
-    if (line->kind == LINE_HEADER)
-        printf("%.*s,eta_s,confidence\n", (int)line->length, line->text);
-    else
-        puts("timestamp,value,eta_s,confidence");
-}
-
-static void complain(struct forecasting *forecasting, const struct series_line *line)
-{
-    if (forecasting->bad++ < COMPLAINTS_MAX)
-        fprintf(stderr, "moonwatch forecast: line %" PRIu64 ": %s; it is passed over\n",
-                line->number, line->complaint);
-    if (forecasting->bad == COMPLAINTS_MAX)
-        fputs("moonwatch forecast: further lines like these are only counted\n", stderr);
-}
 
 static void begin(struct forecasting *forecasting, double value)
 {
@@ -61,26 +36,11 @@ static void write_outlook(const struct series_line *line, const struct outlook *
     printf(",%.4f\n", outlook->confidence);
 }
 
-/* A gap, or a line that is none: nothing is said of it. */
-static void write_nothing(const struct series_line *line)
+static void on_line(void *context, const struct series_line *line)
 {
-    bool is_whole = memchr(line->text, ',', line->length) != NULL;
-    printf("%.*s%s\n", (int)line->length, line->text, is_whole ? ",," : ",,,");
-}
-
-static void write_line(struct forecasting *forecasting, const struct series_line *line)
-{
-    write_header(forecasting, line);
-    if (line->kind == LINE_HEADER)
-        return;
-    if (line->kind == LINE_BLANK) {
-        putchar('\n');
-        return;
-    }
-    if (line->kind == LINE_BAD)
-        complain(forecasting, line);
-    if (line->kind != LINE_VALUE) {
-        write_nothing(line);
+    struct forecasting *forecasting = context;
+    if (line->kind == LINE_GAP) {
+        series_filter_write_nothing(&forecasting->filter, line);
         return;
     }
     if (!forecasting->has_begun)
@@ -90,52 +50,32 @@ static void write_line(struct forecasting *forecasting, const struct series_line
         return;
     }
     forecasting->late++;
-    write_nothing(line);
-}
-
-static int finish(const struct forecasting *forecasting)
-{
-    if (forecasting->lines.error != 0) {
-        fprintf(stderr, "moonwatch forecast: can't read the input after line %" PRIu64 ": %s\n",
-                forecasting->lines.number, strerror(forecasting->lines.error));
-        return EXIT_FAILED;
-    }
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "moonwatch forecast: can't write the output: %s\n", strerror(errno));
-        return EXIT_FAILED;
-    }
-    if (forecasting->late > 0)
-        fprintf(stderr,
-                "moonwatch forecast: %" PRIu64 " lines, not later than one before, were left out\n",
-                forecasting->late);
-    if (forecasting->bad > 0) {
-        fprintf(stderr, "moonwatch forecast: %" PRIu64 " of %" PRIu64 " lines were passed over\n",
-                forecasting->bad, forecasting->lines.number);
-        return EXIT_FAILED;
-    }
-    return EXIT_DONE;
+    series_filter_write_nothing(&forecasting->filter, line);
 }
 
 static int run(struct forecasting *forecasting)
 {
-    static char output[OUTPUT_SIZE];
-    struct series_line line;
-    series_lines_init(&forecasting->lines, STDIN_FILENO);
-    setvbuf(stdout, output, _IOFBF, sizeof output);
-    do {
-        if (series_lines_may_wait(&forecasting->lines) && fflush(stdout) != 0)
-            break; /* nobody reads any more */
-        if (!series_lines_next(&forecasting->lines, &line))
-            break;
-        write_line(forecasting, &line);
-    } while (true);
-    return finish(forecasting);
+    if (!series_filter_run(&forecasting->filter))
+        return EXIT_FAILED;
+    if (forecasting->late > 0)
+        fprintf(stderr,
+                "moonwatch forecast: %" PRIu64 " lines, not later than one before, were left out\n",
+                forecasting->late);
+    return series_filter_end(&forecasting->filter);
 }
+
+static const struct series_verb verb = {.name = "forecast",
+                                        .columns = ",eta_s,confidence",
+                                        .omission = "it is passed over",
+                                        .omitted = "were passed over",
+                                        .on_line = on_line};
 
 int command_forecast(int argc, char *argv[])
 {
     static struct forecasting forecasting; /* too large for a careful stack */
     memset(&forecasting, 0, sizeof forecasting);
+    forecasting.filter.verb = &verb;
+    forecasting.filter.context = &forecasting;
     const struct argument rows[] = {
         {.name = "threshold",
          .type = ARGUMENT_REAL,
