@@ -367,6 +367,12 @@ static void index_keep_up(struct token_table *table)
         index_grow(table);
 }
 
+int token_compare_ids(const void *a, const void *b)
+{
+    const token_id *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
 token_id token_table_add(struct token_table *table, const struct address *mint)
 {
     token_id id = slot_add(table, &(struct token){.mint = *mint, .status = TOKEN_MONITORING});

@@ -213,6 +213,9 @@ uint32_t token_table_capacity(const struct token_table *table); /* tokens that f
 uint32_t token_table_capacity_max(const struct token_table *table);
 token_id token_table_find(const struct token_table *table, const struct address *mint);
 
+/* For qsort() and bsearch() of ids: rising. */
+int token_compare_ids(const void *a, const void *b);
+
 /* A new token, monitoring, without data. TOKEN_NONE when the table is full. Must not exist yet. */
 token_id token_table_add(struct token_table *table, const struct address *mint);
 

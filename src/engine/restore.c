@@ -174,17 +174,11 @@ struct repair {
     size_t count;
 };
 
-static int compare_ids(const void *a, const void *b)
-{
-    const token_id *x = a, *y = b;
-    return *x < *y ? -1 : *x > *y;
-}
-
 static bool on_missing(void *context, const struct store_token *row)
 {
     struct repair *repair = context;
     const token_id *place =
-        bsearch(&row->id, repair->ids, repair->count, sizeof row->id, compare_ids);
+        bsearch(&row->id, repair->ids, repair->count, sizeof row->id, token_compare_ids);
     if (place == NULL || !restore_take_row(repair->table, row))
         return false;
     repair->is_restored[place - repair->ids] = true;
@@ -217,7 +211,7 @@ static enum err repair_slots(struct engine *engine, struct store *store, struct 
     if (restore->warm.fault != TABLE_SOUND)
         return go_cold(restore, table_fault_text(restore->warm.fault));
     memcpy(repair.ids, check->bad, repair.count * sizeof *repair.ids);
-    qsort(repair.ids, repair.count, sizeof *repair.ids, compare_ids);
+    qsort(repair.ids, repair.count, sizeof *repair.ids, token_compare_ids);
     if (store_load_some(store, repair.ids, repair.count, &loader) != OK)
         return go_cold(restore, "the rows of its damaged slots can't be read");
     if (!take_repaired(restore, &repair))

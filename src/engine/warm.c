@@ -93,12 +93,6 @@ static void check_piece(void *context, uint32_t worker, uint32_t piece)
     check_range(warm, worker, from, last);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    const token_id *x = a, *y = b;
-    return *x < *y ? -1 : *x > *y;
-}
-
 size_t warm_first(struct warm *warm, bool (*is_kept_out)(void *context, token_id id), void *context)
 {
     token_id *ids = warm->first, sound[WARM_FIRST_MAX];
@@ -106,7 +100,7 @@ size_t warm_first(struct warm *warm, bool (*is_kept_out)(void *context, token_id
     for (size_t i = 0; i < count; i++)
         if (!is_kept_out(context, ids[i]))
             ids[warm->first_count++] = ids[i];
-    qsort(ids, warm->first_count, sizeof *ids, compare_ids);
+    qsort(ids, warm->first_count, sizeof *ids, token_compare_ids);
     memcpy(sound, ids, warm->first_count * sizeof *ids);
     size_t sound_count = table_check_some(&warm->check, sound, warm->first_count);
     for (size_t i = 0; i < sound_count; i++)

@@ -249,17 +249,11 @@ static struct log_walk walk_row(sqlite3_stmt *statement)
                           sqlite3_column_int64(statement, 0));
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    const token_id *x = a, *y = b;
-    return *x < *y ? -1 : *x > *y;
-}
-
 static bool is_wanted(const struct load *load, int64_t id)
 {
     token_id key = (token_id)id;
     return load->only == NULL || (key == id && bsearch(&key, load->only, load->only_count,
-                                                       sizeof key, compare_ids) != NULL);
+                                                       sizeof key, token_compare_ids) != NULL);
 }
 
 static enum err note_log_record(struct load *load, const struct scan *scan,
