@@ -107,15 +107,7 @@ void json_token_item(struct json *json, const struct token_table *table, const s
 void json_metrics(struct json *json, const struct metrics *metrics, const char *primary_dex,
                   instant fetched_at)
 {
-    static const struct metrics nothing = {.liquidity_usd = NAN,
-                                           .delta_p_5m = NAN,
-                                           .delta_p_15m = NAN,
-                                           .volume_5m_usd = NAN,
-                                           .volume_1h_usd = NAN,
-                                           .buys_volume_5m_usd = NAN,
-                                           .sells_volume_5m_usd = NAN,
-                                           .hours_since_creation = NAN,
-                                           .primary_liquidity_usd = NAN};
+    const struct metrics nothing = metrics_unknown();
     const struct metrics *m = metrics != NULL ? metrics : &nothing;
     json_object_open(json, "metrics");
     json_put_double(json, "L_tot", m->liquidity_usd);

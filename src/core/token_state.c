@@ -1,10 +1,26 @@
-/* What no token's figures can be, wherever they were read. See token_table.h. */
+/* What a token's figures can be, wherever they were read. See token_table.h. */
 #include "core/token_table.h"
 
 #include <math.h>
 
 #define TIME_MAX_US     INT64_C(253402300799000000) /* the year 9999 */
 #define SNAPSHOT_ID_MAX (INT64_C(1) << 62)          /* leaves room to count on */
+
+struct metrics metrics_unknown(void)
+{
+    return (struct metrics){.liquidity_usd = NAN,
+                            .delta_p_5m = NAN,
+                            .delta_p_15m = NAN,
+                            .volume_5m_usd = NAN,
+                            .volume_1h_usd = NAN,
+                            .buys_volume_5m_usd = NAN,
+                            .sells_volume_5m_usd = NAN,
+                            .hours_since_creation = NAN,
+                            .primary_liquidity_usd = NAN,
+                            .price_usd = NAN,
+                            .volume_24h_usd = NAN,
+                            .market_cap_usd = NAN};
+}
 
 static bool is_time(instant t)
 {

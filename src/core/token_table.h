@@ -104,6 +104,9 @@ struct metrics {
     uint8_t pools;
 };
 
+/* NaN in all that may be unknown, 0 in what is counted. */
+struct metrics metrics_unknown(void);
+
 /* What of a token is written to the store as one blob; versioned by STATE_VERSION. */
 #define TOKEN_STATE_VERSION 1
 

@@ -183,18 +183,7 @@ static void forget_figures(struct store_snapshot *snapshot)
     const struct components none = {0};
     snapshot->score_raw = NAN;
     snapshot->raw = snapshot->smoothed = none;
-    snapshot->metrics = (struct metrics){.liquidity_usd = NAN,
-                                         .delta_p_5m = NAN,
-                                         .delta_p_15m = NAN,
-                                         .volume_5m_usd = NAN,
-                                         .volume_1h_usd = NAN,
-                                         .buys_volume_5m_usd = NAN,
-                                         .sells_volume_5m_usd = NAN,
-                                         .hours_since_creation = NAN,
-                                         .primary_liquidity_usd = NAN,
-                                         .price_usd = NAN,
-                                         .volume_24h_usd = NAN,
-                                         .market_cap_usd = NAN};
+    snapshot->metrics = metrics_unknown();
     snapshot->primary_dex[0] = '\0';
 }
 
