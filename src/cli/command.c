@@ -28,6 +28,16 @@ const struct command_row *command_find(const char *name)
     return NULL;
 }
 
+int command_finish_output(const char *verb)
+{
+    char who[64];
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_DONE;
+    snprintf(who, sizeof who, "moonwatch %s", verb);
+    perror(who);
+    return EXIT_FAILED;
+}
+
 static void print_help(FILE *out)
 {
     struct terminal_style style = terminal_style(out);

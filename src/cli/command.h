@@ -34,6 +34,10 @@ struct command_row {
 /* NULL when there is none. */
 const struct command_row *command_find(const char *name);
 
+/* The end of a verb that printed to standard output: a full disk or a closed pipe must not look
+ * like success. Returns the exit status. */
+int command_finish_output(const char *verb);
+
 /* What main() does: finds the verb and runs it, or helps. Returns the exit status. */
 int command_line(int argc, char *argv[]);
 

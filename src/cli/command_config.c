@@ -4,15 +4,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* A full disk or a closed pipe must not look like success. */
-static int finish_output(void)
-{
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return EXIT_DONE;
-    perror("moonwatch config");
-    return EXIT_FAILED;
-}
-
 int command_config(int argc, char *argv[])
 {
     struct options options;
@@ -42,5 +33,5 @@ int command_config(int argc, char *argv[])
         printf("all options are good\n");
     else
         config_write_table(stdout, &options, config_path);
-    return finish_output();
+    return command_finish_output("config");
 }

@@ -44,8 +44,5 @@ int command_findings(int argc, char *argv[])
     fputs(head, stdout);
     for (int component = 0; component < COMPONENT_COUNT; component++)
         print_component((enum component)component);
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return EXIT_DONE;
-    perror("moonwatch findings");
-    return EXIT_FAILED;
+    return command_finish_output("findings");
 }

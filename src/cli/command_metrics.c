@@ -10,8 +10,5 @@ int command_metrics(int argc, char *argv[])
     if (result != ARGUMENTS_OK)
         return arguments_exit_status(result);
     metrics_write_docs(stdout);
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return EXIT_DONE;
-    perror("moonwatch metrics");
-    return EXIT_FAILED;
+    return command_finish_output("metrics");
 }

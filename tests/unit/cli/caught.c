@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -44,4 +45,17 @@ void catch_run(struct caught *caught, int (*run)(int argc, char *argv[]), int ar
     restore(stderr, kept_err);
     read_all(out, caught->out);
     read_all(err, caught->err);
+}
+
+void expect_page(const struct caught *caught, const char *name, const char *command)
+{
+    static char page[CAUGHT_SIZE];
+    char path[512];
+    snprintf(path, sizeof path, "%s/docs/%s", SOURCE_ROOT, name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    page[fread(page, 1, sizeof page - 1, file)] = '\0';
+    fclose(file);
+    if (strcmp(page, caught->out) != 0)
+        fail_msg("docs/%s is old: %s > it", name, command);
 }

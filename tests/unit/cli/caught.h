@@ -13,4 +13,7 @@ struct caught {
 /* Calls `run` with standard output and error caught. */
 void catch_run(struct caught *caught, int (*run)(int argc, char *argv[]), int argc, char *argv[]);
 
+/* Its output is the page of this name in docs/, which `command` renews. */
+void expect_page(const struct caught *caught, const char *name, const char *command);
+
 #endif

@@ -77,15 +77,9 @@ static void test_check(void **state)
 static void test_the_page_is_up_to_date(void **state)
 {
     (void)state;
-    static char page[CAUGHT_SIZE];
-    FILE *file = fopen(SOURCE_ROOT "/docs/configuration.md", "r");
-    assert_non_null(file);
-    page[fread(page, 1, sizeof page - 1, file)] = '\0';
-    fclose(file);
     config("--docs", NULL);
     assert_int_equal(caught.status, EXIT_DONE);
-    if (strcmp(page, caught.out) != 0)
-        fail_msg("docs/configuration.md is old: build/moonwatch config --docs > it");
+    expect_page(&caught, "configuration.md", "build/moonwatch config --docs");
 }
 
 static void test_the_page_has_everything(void **state)

@@ -17,18 +17,12 @@ static struct caught caught;
 static void test_the_page_is_up_to_date(void **state)
 {
     (void)state;
-    static char page[CAUGHT_SIZE];
     char *words[] = {(char *)"findings", NULL};
-    FILE *file = fopen(SOURCE_ROOT "/docs/findings.md", "r");
-    assert_non_null(file);
-    page[fread(page, 1, sizeof page - 1, file)] = '\0';
-    fclose(file);
     catch_run(&caught, command_findings, 1, words);
     assert_int_equal(caught.status, EXIT_DONE);
-    if (strcmp(page, caught.out) != 0)
-        fail_msg("docs/findings.md is old: build/moonwatch findings > it");
+    expect_page(&caught, "findings.md", "build/moonwatch findings");
     for (int cause = 0; cause < FINDING_CAUSE_COUNT; cause++)
-        assert_non_null(strstr(page, finding_what_to_do((enum finding_cause)cause)));
+        assert_non_null(strstr(caught.out, finding_what_to_do((enum finding_cause)cause)));
 }
 
 static void test_no_words(void **state)
