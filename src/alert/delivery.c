@@ -539,8 +539,7 @@ static void on_part_closed(void *context)
     void (*on_closed)(void *) = delivery->on_closed;
     void *closed_context = delivery->closed_context;
     free(delivery);
-    if (on_closed != NULL)
-        on_closed(closed_context);
+    on_closed(closed_context);
 }
 
 static void on_timer_closed(uv_handle_t *handle)

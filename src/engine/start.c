@@ -79,6 +79,14 @@ static enum err restore_tokens(struct engine *engine, struct store *store, struc
     return err == ERR_CORRUPT ? restore_cold(engine, store, restore) : err;
 }
 
+static bool are_loaded(const struct store *store, enum err err)
+{
+    if (err != OK)
+        log_error("store", "cannot load the tokens", LOG_STRING("error", err_text(err)),
+                  LOG_STRING("cause", store_message(store)));
+    return err == OK;
+}
+
 /* What a person and /metrics want to know of a start that was well. */
 static void tell_restored(struct engine *engine)
 {
@@ -125,12 +133,9 @@ static bool open_store(struct engine *engine)
         return false;
     }
     engine_note_stage(engine, STAGE_STORE);
-    enum err err = restore_tokens(engine, store, engine->restore);
-    if (err != OK)
-        log_error("store", "cannot load the tokens", LOG_STRING("error", err_text(err)),
-                  LOG_STRING("cause", store_message(store)));
+    bool is_loaded = are_loaded(store, restore_tokens(engine, store, engine->restore));
     engine_note_stage(engine, STAGE_FIRST);
-    if (err == OK && prepare_writer(engine, store))
+    if (is_loaded && prepare_writer(engine, store))
         return true;
     engine_start_give_up(engine);
     store_close(store);
@@ -227,10 +232,7 @@ static bool take_up_rest(struct engine *engine)
     enum err err = engine_restore_warm_rest(engine, restore->store, restore);
     if (err == ERR_CORRUPT)
         err = restore_cold(engine, restore->store, restore);
-    if (err != OK)
-        log_error("store", "cannot load the tokens", LOG_STRING("error", err_text(err)),
-                  LOG_STRING("cause", store_message(restore->store)));
-    return err == OK;
+    return are_loaded(restore->store, err);
 }
 
 static bool begin_work(struct engine *engine)
