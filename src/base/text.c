@@ -162,6 +162,28 @@ size_t text_escape(const char *in, size_t length, char out[TEXT_ESCAPED_SIZE], s
     return taken;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+void text_trim(const char **text, size_t *length)
+{
+    for (; *length > 0 && is_blank(**text); --*length)
+        ++*text;
+    while (*length > 0 && is_blank((*text)[*length - 1]))
+        --*length;
+}
+
+void text_skip_mark(const char **text, size_t *length)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    if (*length < 3 || memcmp(*text, mark, 3) != 0)
+        return;
+    *text += 3;
+    *length -= 3;
+}
+
 bool text_equal_nocase(const char *a, const char *b)
 {
     while (*a != '\0' && (*a == *b || lower(*a) == lower(*b))) {

@@ -13,6 +13,12 @@
  * (C0, DEL, C1) become a space, and the cut never splits a character. Returns the length. */
 size_t text_copy(char *out, size_t size, const char *in, size_t length);
 
+/* Leaves out blanks, tabs and carriage returns at either end. */
+void text_trim(const char **text, size_t *length);
+
+/* Leaves out the byte order mark that some editors write at the beginning of a file. */
+void text_skip_mark(const char **text, size_t *length);
+
 /* Case-insensitive for ASCII only. */
 bool text_equal_nocase(const char *a, const char *b);
 

@@ -1,4 +1,5 @@
 #include "cli/import_lines.h"
+#include "base/text.h"
 #include <stdbool.h>
 #include <string.h>
 
@@ -29,25 +30,15 @@ static bool read_line(struct import_lines *lines, struct line *line)
     return has_any;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
 /* Takes the line down to its mint. */
 static const char *trim(const struct import_lines *lines, const struct line *line, size_t *length)
 {
     const char *text = line->text;
     const char *comment = memchr(text, '#', line->length);
     size_t left = comment ? (size_t)(comment - text) : line->length;
-    if (lines->line == 1 && left >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
-        text += 3; /* the byte order mark that some editors write */
-        left -= 3;
-    }
-    for (; left > 0 && is_blank(*text); left--)
-        text++;
-    while (left > 0 && is_blank(text[left - 1]))
-        left--;
+    if (lines->line == 1)
+        text_skip_mark(&text, &left);
+    text_trim(&text, &left);
     *length = left;
     return text;
 }

@@ -10,17 +10,9 @@ struct field {
     size_t length;
 };
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
 static struct field trimmed(const char *text, size_t length)
 {
-    for (; length > 0 && is_blank(*text); length--)
-        text++;
-    while (length > 0 && is_blank(text[length - 1]))
-        length--;
+    text_trim(&text, &length);
     return (struct field){text, length};
 }
 
@@ -139,10 +131,8 @@ static bool skip_line(struct series_lines *lines)
 
 static void understand(struct series_lines *lines, struct series_line *line)
 {
-    if (lines->number == 1 && line->length >= 3 && memcmp(line->text, "\xEF\xBB\xBF", 3) == 0) {
-        line->text += 3; /* the byte order mark that some editors write */
-        line->length -= 3;
-    }
+    if (lines->number == 1)
+        text_skip_mark(&line->text, &line->length);
     while (line->length > 0 && line->text[line->length - 1] == '\r')
         line->length--;
     if (line->length > SERIES_LINE_MAX) {

@@ -69,24 +69,14 @@ static void parse_mint(const char *text, size_t length, struct pumpportal_frame 
     snprintf(out->text, sizeof out->text, "%s", complaint ? complaint : "no address");
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
 bool source_line_parse(const char *line, size_t length, struct pumpportal_frame *out)
 {
-    while (length > 0 && is_blank(*line)) {
-        line++;
-        length--;
-    }
+    text_trim(&line, &length);
     bool is_json = length > 0 && strchr("{[\"", *line) && *line != '\0';
     if (!is_json) {
         const char *comment = memchr(line, '#', length);
         length = comment ? (size_t)(comment - line) : length;
-    }
-    while (length > 0 && is_blank(line[length - 1])) {
-        length--;
+        text_trim(&line, &length);
     }
     if (length == 0) {
         return false;
@@ -119,11 +109,9 @@ static bool is_complaint(enum source_count meaning)
 /* False: its token was not taken. */
 static bool take_line(struct source_file *self, const char *line, size_t length)
 {
-    static const char mark[] = "\xEF\xBB\xBF"; /* the byte order mark that some editors write */
     struct pumpportal_frame frame;
-    if (self->line == 0 && length >= 3 && memcmp(line, mark, 3) == 0) {
-        line += 3;
-        length -= 3;
+    if (self->line == 0) {
+        text_skip_mark(&line, &length);
     }
     if (source_line_parse(line, length, &frame)) {
         if (!source_take(&self->source, &frame)) {

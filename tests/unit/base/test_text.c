@@ -166,9 +166,42 @@ static void test_parse_int(void **state)
             fail_msg("\"%s\" was taken", bad[i]);
 }
 
+static void test_trim(void **state)
+{
+    static const struct {
+        const char *text, *trimmed;
+    } rows[] = {{"", ""}, {" \t\r", ""}, {"a", "a"}, {" \ta b\r ", "a b"}, {"\na ", "\na"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *text = rows[i].text;
+        size_t length = strlen(text);
+        text_trim(&text, &length);
+        assert_int_equal(length, strlen(rows[i].trimmed));
+        assert_memory_equal(text, rows[i].trimmed, length);
+    }
+}
+
+static void test_mark(void **state)
+{
+    static const char marked[] = "\xEF\xBB\xBFx";
+    const char *text = marked;
+    size_t length = 4;
+    (void)state;
+    text_skip_mark(&text, &length);
+    assert_int_equal(length, 1);
+    assert_ptr_equal(text, marked + 3);
+    text_skip_mark(&text, &length);
+    assert_int_equal(length, 1);
+    length = 2;
+    text = marked;
+    text_skip_mark(&text, &length); /* a part of it is none */
+    assert_int_equal(length, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_trim),      cmocka_unit_test(test_mark),
         cmocka_unit_test(test_copy),      cmocka_unit_test(test_copy_of_anything_is_clean),
         cmocka_unit_test(test_escape),    cmocka_unit_test(test_equal_nocase),
         cmocka_unit_test(test_distance),  cmocka_unit_test(test_parse_double),
