@@ -316,6 +316,20 @@ static bool is_unknown(void *context)
            isnan(forecast_reading(daemon, "memory"));
 }
 
+/* Runs a command in the daemon's mount namespace. */
+static bool done_beside(const struct process *daemon, const char *const command[])
+{
+    char space[64];
+    const char *arguments[8] = {space};
+    snprintf(space, sizeof space, "--mount=/proc/%d/ns/mnt", (int)daemon->pid);
+    for (size_t i = 0; command[i] != NULL; i++) {
+        assert_true(i + 2 < sizeof arguments / sizeof arguments[0]);
+        arguments[i + 1] = command[i];
+    }
+    struct process *entered = process_start("nsenter", "/usr/bin/nsenter", arguments, NULL);
+    return process_wait(entered, WAIT_S) && process_exit_status(entered) == 0;
+}
+
 /* What the engine keeps open must be hidden before it starts, what it opens anew each second may be
  * hidden later: in a mount namespace of the daemon's own. */
 #define HIDE_FILES                                                                                 \
@@ -324,7 +338,6 @@ static bool is_unknown(void *context)
 
 static void without_proc_all_is_unknown(void)
 {
-    char space[64];
     struct process *market = market_start(market_options);
     char db[PATH_SIZE], feed[64], source[64];
     snprintf(db, sizeof db, "sqlite:%s", sandbox_path("moonwatch.db"));
@@ -341,10 +354,8 @@ static void without_proc_all_is_unknown(void)
         return;
     }
     await_reading(daemon, "load_disk_ratio", 0);
-    snprintf(space, sizeof space, "--mount=/proc/%d/ns/mnt", (int)daemon->pid);
-    const char *const mask[] = {space, "mount", "-t", "tmpfs", "none", "/proc", NULL};
-    struct process *mounted = process_start("mount", "/usr/bin/nsenter", mask, NULL);
-    if (!process_wait(mounted, WAIT_S) || process_exit_status(mounted) != 0) {
+    const char *const mask[] = {"mount", "-t", "tmpfs", "none", "/proc", NULL};
+    if (!done_beside(daemon, mask)) {
         harness_skip("/proc may not be hidden here");
         return;
     }
@@ -359,6 +370,9 @@ static void without_proc_all_is_unknown(void)
     expect_healthy(daemon);
     assert_true(metric(daemon, "load_scale_ratio", NULL) == 1);
     assert_true(metric(daemon, "hangs_total", NULL) == 0);
+    /* What looks for leaks as a process ends reads /proc. */
+    const char *const unmask[] = {"umount", "/proc", NULL};
+    assert_true(done_beside(daemon, unmask));
     process_stop(daemon);
 }
 

@@ -6,26 +6,31 @@
 #include <uv.h>
 
 #define LOOP_BOUND_MS 30000
+/* libuv runs timers before it waits for descriptors: what a timer brings about would be seen only
+ * after whatever comes next. */
+#define LOOP_TICK_MS 10
 
-static inline void loop_until_on_bound(uv_timer_t *timer)
+static inline void loop_until_on_tick(uv_timer_t *timer)
 {
-    *(bool *)timer->data = true;
+    uint64_t *over_at = timer->data;
+    if (uv_now(timer->loop) >= *over_at)
+        *over_at = 0;
 }
 
 /* False: the bound was reached, or nothing was left that could happen. */
 static inline bool loop_until(uv_loop_t *loop, bool (*is_so)(void *context), void *context)
 {
-    bool is_over = false;
-    uv_timer_t bound;
-    uv_timer_init(loop, &bound);
-    bound.data = &is_over;
     uv_update_time(loop);
-    uv_timer_start(&bound, loop_until_on_bound, LOOP_BOUND_MS, 0);
+    uint64_t over_at = uv_now(loop) + LOOP_BOUND_MS; /* 0: it was */
+    uv_timer_t tick;
+    uv_timer_init(loop, &tick);
+    tick.data = &over_at;
+    uv_timer_start(&tick, loop_until_on_tick, LOOP_TICK_MS, LOOP_TICK_MS);
     bool so;
-    while (!(so = is_so(context)) && !is_over) {
+    while (!(so = is_so(context)) && over_at != 0) {
         uv_run(loop, UV_RUN_ONCE);
     }
-    uv_close((uv_handle_t *)&bound, NULL);
+    uv_close((uv_handle_t *)&tick, NULL);
     uv_run(loop, UV_RUN_NOWAIT);
     return so;
 }
