@@ -4,25 +4,52 @@
 #include "api/pulse.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WINDOW_START 64
 #define SCAN_BLOCK   512
 
-/* What a token is ordered by, in one number, smaller first: the score's rank above, the id below.
- */
+/* What a token is ordered by, in one number, smaller first: the rank of its score, or of what else
+ * is asked for, above, the id below. */
 typedef uint64_t pick_key;
 
+const char *pick_sort_name(enum pick_sort sort)
+{
+    static const char *const names[] = {
+#define X(code, name) [code] = name,
+        PICK_SORT_LIST(X)
+#undef X
+    };
+    return names[sort];
+}
+
+static bool is_by_score(enum pick_sort sort)
+{
+    return sort == PICK_SCORE_DESCENDING || sort == PICK_SCORE_ASCENDING;
+}
+
+static bool is_by_liquidity(enum pick_sort sort)
+{
+    return sort == PICK_LIQUIDITY_DESCENDING || sort == PICK_LIQUIDITY_ASCENDING;
+}
+
+static bool is_ascending(enum pick_sort sort)
+{
+    return sort == PICK_SCORE_ASCENDING || sort == PICK_AGE_ASCENDING ||
+           sort == PICK_LIQUIDITY_ASCENDING || sort == PICK_CREATED_ASCENDING;
+}
+
 /* Branches that depend on a score are mispredicted half the time: bits are combined instead. */
-static uint32_t score_rank(float score, enum pick_sort sort)
+static uint32_t number_rank(float number, bool ascending)
 {
     uint32_t bits;
-    score += 0.0f; /* −0 is 0 */
-    memcpy(&bits, &score, sizeof bits);
+    number += 0.0f; /* −0 is 0 */
+    memcpy(&bits, &number, sizeof bits);
     uint32_t negative = -(bits >> 31);
-    uint32_t ascending = bits ^ (negative | 0x80000000u);
-    uint32_t rank = sort == PICK_SCORE_ASCENDING ? ascending : ~ascending;
-    uint32_t unknown = sort == PICK_SCORE_ASCENDING ? 0 : UINT32_MAX;
-    return isnan(score) ? unknown : rank;
+    uint32_t rising = bits ^ (negative | 0x80000000u);
+    uint32_t rank = ascending ? rising : ~rising;
+    uint32_t unknown = ascending ? 0 : UINT32_MAX;
+    return isnan(number) ? unknown : rank;
 }
 
 /* What a query asks of a token, worked out once. */
@@ -30,6 +57,7 @@ struct filter {
     unsigned statuses;
     float min_score;
     bool takes_unknown;
+    bool ascending;
 };
 
 static uint32_t is_listed(const struct filter *filter, unsigned status, float score)
@@ -102,18 +130,82 @@ struct scan_block {
 };
 
 /* Returns how many are listed. */
-static uint32_t rank_block(struct scan_block *block, const struct filter *filter,
-                           enum pick_sort sort)
+static uint32_t rank_block(struct scan_block *block, const struct filter *filter)
 {
     const struct filter wanted = *filter;
     uint32_t total = 0;
     for (uint32_t i = 0; i < block->count; i++) {
-        block->ranks[i] = score_rank(block->scores[i], sort);
+        block->ranks[i] = number_rank(block->scores[i], wanted.ascending);
         block->listed[i] = is_listed(&wanted, block->statuses[i], block->scores[i]);
         total += block->listed[i];
     }
     return total;
 }
+
+/* ---- what the columns of status and score do not tell ---- */
+
+static bool text_is_found(const struct token *token, const char *search)
+{
+    char mint[ADDRESS_TEXT_MAX + 1];
+    if (strcasestr(token->symbol, search) != NULL || strcasestr(token->name, search) != NULL)
+        return true;
+    address_format(&token->mint, mint);
+    return strcasestr(mint, search) != NULL;
+}
+
+static uint32_t age_rank(const struct token_table *table, token_id id,
+                         const struct pick_query *query)
+{
+    instant checked = token_column_checked(table, id);
+    int64_t age_ms = duration_to_ms(instant_diff(query->now, checked));
+    if (instant_is_never(checked) || age_ms >= UINT32_MAX)
+        return UINT32_MAX;
+    return age_ms < 0 ? 0 : (uint32_t)age_ms;
+}
+
+/* Whether a token is listed that its columns let through; its rank where it is not by score. */
+static bool looks_right(const struct token_table *table, token_id id,
+                        const struct pick_query *query, uint32_t *rank)
+{
+    struct token token;
+    bool ascending = is_ascending(query->sort);
+    if (query->groups != 0 && (query->groups >> token_column_group(table, id) & 1) == 0)
+        return false;
+    if (query->search != NULL || is_by_liquidity(query->sort)) {
+        if (!token_look(table, id, &token, NULL))
+            return false;
+        if (query->search != NULL && !text_is_found(&token, query->search))
+            return false;
+    }
+    if (is_by_liquidity(query->sort))
+        *rank = number_rank(
+            token.state.answers > 0 ? (float)token.state.metrics.liquidity_usd : NAN, ascending);
+    else if (query->sort == PICK_AGE_ASCENDING || query->sort == PICK_AGE_DESCENDING)
+        *rank = ascending ? age_rank(table, id, query) : ~age_rank(table, id, query);
+    else if (!is_by_score(query->sort))
+        *rank = ascending ? id : ~id;
+    return true;
+}
+
+static bool needs_a_closer_look(const struct pick_query *query)
+{
+    return query->groups != 0 || query->search != NULL || !is_by_score(query->sort);
+}
+
+/* Returns how many are listed then. */
+static uint32_t look_closer(struct scan_block *block, const struct token_table *table,
+                            token_id first, const struct pick_query *query)
+{
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < block->count; i++) {
+        if (block->listed[i])
+            block->listed[i] = looks_right(table, first + i, query, &block->ranks[i]);
+        total += block->listed[i];
+    }
+    return total;
+}
+
+/* ---- the scan ---- */
 
 /* Once the window is full, hardly any block has one that belongs into it. */
 static bool has_candidate(const struct scan_block *block, const struct window *window)
@@ -138,14 +230,17 @@ static uint32_t scan(const struct token_table *table, uint32_t count,
 {
     struct filter filter = {.statuses = query->statuses,
                             .min_score = (float)query->min_score,
-                            .takes_unknown = query->min_score <= 0};
+                            .takes_unknown = query->min_score <= 0,
+                            .ascending = is_ascending(query->sort)};
+    bool is_plain = !needs_a_closer_look(query);
     struct scan_block block;
     uint32_t total = 0;
     for (uint32_t done = 0; done < count; done += block.count) {
         block.count = count - done < SCAN_BLOCK ? count - done : SCAN_BLOCK;
         pulse();
         token_columns_read(table, done + 1, block.count, block.statuses, block.scores);
-        total += rank_block(&block, &filter, query->sort);
+        uint32_t listed = rank_block(&block, &filter);
+        total += is_plain ? listed : look_closer(&block, table, done + 1, query);
         if (has_candidate(&block, window))
             take_candidates(&block, done + 1, window);
     }

@@ -1,4 +1,4 @@
-/* GET /tokens: a page of tokens by score. */
+/* GET /tokens: a page of tokens, by score or another order, of those that match. */
 #include "api/answer.h"
 #include "api/aside.h"
 #include "api/handlers.h"
@@ -6,18 +6,22 @@
 #include "api/pick.h"
 #include "api/query.h"
 #include "api/token_json.h"
+#include "base/clock.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define LIMIT_DEFAULT 50
 #define LIMIT_MAX     100
 #define SORT_SIZE     32
+#define GROUP_SIZE    16
+#define SEARCH_SIZE   64
 
 #define STATUSES_ALIVE (1u << TOKEN_ACTIVE | 1u << TOKEN_MONITORING)
+#define STATUSES_ALL   (STATUSES_ALIVE | 1u << TOKEN_ARCHIVED)
 
-static const char *const sort_names[] = {
-    [PICK_SCORE_DESCENDING] = "score_desc",
-    [PICK_SCORE_ASCENDING] = "score_asc",
+struct list_query {
+    struct pick_query pick;
+    char search[SEARCH_SIZE];
 };
 
 static bool query_sort(struct request *request, enum pick_sort *sort)
@@ -27,32 +31,56 @@ static bool query_sort(struct request *request, enum pick_sort *sort)
         return false;
     if (text[0] == '\0')
         return true;
-    for (int i = PICK_SCORE_DESCENDING; i <= PICK_SCORE_ASCENDING; i++) {
-        if (strcmp(text, sort_names[i]) == 0) {
+    for (unsigned i = 0; i < PICK_SORT_COUNT; i++) {
+        if (strcmp(text, pick_sort_name((enum pick_sort)i)) == 0) {
             *sort = (enum pick_sort)i;
             return true;
         }
     }
-    refuse(request, MHD_HTTP_BAD_REQUEST, "unknown sort; known are score_desc and score_asc");
+    refuse(request, MHD_HTTP_BAD_REQUEST,
+           "unknown sort; known are score_desc, age_desc, liquidity_desc and created_desc, and the "
+           "same with _asc");
     return false;
 }
 
-static bool read_query(struct request *request, struct pick_query *query)
+/* Archived tokens are a group of their own: who asks for that one need not name the status too. */
+static bool query_group(struct request *request, struct pick_query *query)
+{
+    char text[GROUP_SIZE] = "";
+    if (!query_text(request, "group", text, sizeof text))
+        return false;
+    if (text[0] == '\0')
+        return true;
+    for (unsigned i = 0; i < GROUP_COUNT; i++)
+        if (strcmp(text, token_group_name((enum token_group)i)) == 0)
+            query->groups = 1u << i;
+    if (query->groups == 0)
+        refuse(request, MHD_HTTP_BAD_REQUEST, "unknown group; known are hot, cold and archived");
+    query->statuses = STATUSES_ALL;
+    return query->groups != 0;
+}
+
+static bool read_query(struct request *request, struct list_query *list)
 {
     struct page_texts texts;
     if (!page_view(request, &texts))
         return false;
     int64_t limit = LIMIT_DEFAULT, offset = 0;
-    *query = (struct pick_query){.statuses = STATUSES_ALIVE,
-                                 .min_score = texts.options.min_score,
-                                 .sort = PICK_SCORE_DESCENDING};
+    *list = (struct list_query){.pick = {.statuses = STATUSES_ALIVE,
+                                         .min_score = texts.options.min_score,
+                                         .now = clock_now(),
+                                         .sort = PICK_SCORE_DESCENDING}};
+    struct pick_query *query = &list->pick;
     if (!query_integer(request, "limit", (struct query_range){1, LIMIT_MAX}, &limit) ||
         !query_integer(request, "offset", (struct query_range){0, INT64_MAX}, &offset) ||
         !query_number(request, "min_score", &query->min_score) ||
-        !query_sort(request, &query->sort) || !query_statuses(request, &query->statuses))
+        !query_sort(request, &query->sort) || !query_group(request, query) ||
+        !query_statuses(request, &query->statuses) ||
+        !query_text(request, "search", list->search, sizeof list->search))
         return false;
     query->limit = (uint32_t)limit;
     query->offset = (uint64_t)offset;
+    query->search = list->search[0] != '\0' ? list->search : NULL;
     return true;
 }
 
@@ -67,7 +95,7 @@ static void json_meta(struct json *json, const struct pick_query *query, const s
     json_put_int(json, "page_size", query->limit);
     json_put_bool(json, "has_prev", query->offset > 0);
     json_put_bool(json, "has_next", shown_until < pick->total);
-    json_put_string(json, "sort", sort_names[query->sort]);
+    json_put_string(json, "sort", pick_sort_name(query->sort));
     json_put_double(json, "min_score", query->min_score);
     json_object_close(json);
 }
@@ -75,10 +103,10 @@ static void json_meta(struct json *json, const struct pick_query *query, const s
 static void list_tokens(struct request *request)
 {
     const struct token_table *table = request->api->world.table;
-    struct pick_query query;
+    struct list_query query;
     if (!read_query(request, &query))
         return;
-    struct pick *pick = pick_tokens(table, &query);
+    struct pick *pick = pick_tokens(table, &query.pick);
     if (pick == NULL) {
         refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
         return;
@@ -93,7 +121,7 @@ static void list_tokens(struct request *request)
             json_token_item(&json, table, &token);
     }
     json_array_close(&json);
-    json_meta(&json, &query, pick);
+    json_meta(&json, &query.pick, pick);
     json_object_close(&json);
     free(pick);
     answer_json(request, MHD_HTTP_OK, &json);

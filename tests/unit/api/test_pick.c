@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -83,6 +84,81 @@ static void test_pages(void **state)
     query.offset = INT64_MAX;
     query.limit = 100;
     assert_picks(&query, 5, NULL, 0);
+}
+
+static void name_token(token_id id, const char *name, const char *symbol, double liquidity_usd)
+{
+    struct token *token = token_write_begin(world.memory.table, id);
+    snprintf(token->name, sizeof token->name, "%s", name);
+    snprintf(token->symbol, sizeof token->symbol, "%s", symbol);
+    token->state.metrics.liquidity_usd = liquidity_usd;
+    token_write_end(world.memory.table, id);
+}
+
+static void test_search(void **state)
+{
+    (void)state;
+    char mint[ADDRESS_TEXT_MAX + 1];
+    name_token(1, "Moon Dog", "MDOG", 10);
+    name_token(2, "moonlight", "LGT", 30);
+    name_token(7, "Cat", "dogcat", 20);
+    struct pick_query query = {.statuses = ALIVE, .min_score = -5, .limit = 100};
+    query.search = "MOON";
+    assert_picks(&query, 2, (token_id[]){2, 1}, 2);
+    query.search = "dog";
+    assert_picks(&query, 2, (token_id[]){7, 1}, 2);
+    query.limit = 1;
+    assert_picks(&query, 2, (token_id[]){7}, 1);
+    query.search = "no such thing";
+    assert_picks(&query, 0, NULL, 0);
+    world_mint_text(8, mint);
+    query.search = mint;
+    assert_picks(&query, 1, (token_id[]){8}, 1);
+    query.search = mint + 3; /* any part of it */
+    assert_picks(&query, 1, (token_id[]){8}, 1);
+}
+
+static void test_groups(void **state)
+{
+    (void)state;
+    struct pick_query query = {
+        .statuses = ALIVE, .min_score = -5, .limit = 100, .groups = 1u << GROUP_HOT};
+    for (token_id id = 1; id <= 8; id++)
+        token_set_group(world.memory.table, id, GROUP_COLD);
+    token_set_group(world.memory.table, 3, GROUP_HOT);
+    token_set_group(world.memory.table, 7, GROUP_HOT);
+    assert_picks(&query, 2, (token_id[]){7, 3}, 2);
+}
+
+/* Without it last where it descends, first where it ascends; equal ones by id. */
+static void test_sorts(void **state)
+{
+    (void)state;
+    struct token_table *table = world.memory.table;
+    instant now = {1780000000000000};
+    for (token_id id = 1; id <= 8; id++)
+        token_table_links(table, LINKS_PRICE)[id].stamp = instant_add(now, duration_s(-(double)id));
+    token_table_links(table, LINKS_PRICE)[2].stamp = INSTANT_NEVER;
+    token_table_links(table, LINKS_PRICE)[3].stamp = now;
+    token_table_links(table, LINKS_PRICE)[8].stamp = now;
+    name_token(3, "", "", 5);
+    name_token(8, "", "", 5);
+    static const struct {
+        enum pick_sort sort;
+        token_id ids[7];
+    } cases[] = {
+        {PICK_AGE_DESCENDING, {2, 7, 6, 5, 1, 3, 8}},
+        {PICK_AGE_ASCENDING, {3, 8, 1, 5, 6, 7, 2}},
+        {PICK_LIQUIDITY_DESCENDING, {2, 7, 1, 3, 8, 5, 6}}, /* 5 and 6 are without data */
+        {PICK_LIQUIDITY_ASCENDING, {5, 6, 3, 8, 1, 7, 2}},
+        {PICK_CREATED_DESCENDING, {8, 7, 6, 5, 3, 2, 1}},
+        {PICK_CREATED_ASCENDING, {1, 2, 3, 5, 6, 7, 8}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct pick_query query = {
+            .statuses = ALIVE, .min_score = -5, .limit = 100, .sort = cases[i].sort, .now = now};
+        assert_picks(&query, 7, cases[i].ids, 7);
+    }
 }
 
 struct ranked {
@@ -187,9 +263,9 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_pages),
-        cmocka_unit_test(test_against_sorting),
+        cmocka_unit_test(test_filters), cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_search),  cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_sorts),   cmocka_unit_test(test_against_sorting),
         cmocka_unit_test(test_ages),
     };
     return cmocka_run_group_tests_name("pick", tests, start, stop);
