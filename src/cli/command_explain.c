@@ -1,11 +1,11 @@
 /* One recorded answer, from bytes to score, with every step shown. */
+#include "api/score_words.h"
 #include "api/token_json.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/explain_input.h"
-#include "core/lifecycle.h"
 #include "core/score.h"
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +17,9 @@ struct explanation {
     char primary_dex[DEX_NAME_SIZE];
     struct score raw;
     struct score smoothed;
-    bool activates;
+    struct score_part parts[SCORE_PARTS];
+    unsigned why_not_count; /* 0: it activates */
+    char why_not[WHY_NOT_MAX][SCORE_SENTENCE_SIZE];
 };
 
 static size_t pairs_of(const struct parsed_answer *answer, const struct address *mint,
@@ -30,13 +32,14 @@ static size_t pairs_of(const struct parsed_answer *answer, const struct address 
     return count;
 }
 
-static bool qualifies(const struct pair *const pairs[], size_t count, const struct options *options)
+static void judge_pools(const struct pair *const pairs[], size_t count,
+                        const struct options *options, struct explanation *out)
 {
     struct pool pools[ANSWER_PAIRS_MAX];
     for (size_t i = 0; i < count; i++)
         pools[i] = (struct pool){.liquidity_usd = (float)pairs[i]->liquidity_usd,
                                  .flags = pool_flags_for(pairs[i]->dex, pairs[i]->quote_symbol)};
-    return lifecycle_qualifies(pools, count, options);
+    out->why_not_count = score_why_not(pools, count, options, out->why_not);
 }
 
 static void explain(const struct explain_input *input, const struct options *options,
@@ -49,10 +52,10 @@ static void explain(const struct explain_input *input, const struct options *opt
     out->metrics.hours_since_creation = input->age_hours;
     if (primary != NULL)
         memcpy(out->primary_dex, primary->dex, sizeof out->primary_dex);
-    out->raw = score_raw(&out->metrics, input->status, options);
+    out->raw = score_explain(&out->metrics, input->status, options, out->parts);
     out->smoothed =
         score_smooth(&out->raw, input->has_previous ? &input->previous : NULL, options->ewma_alpha);
-    out->activates = qualifies(pairs, count, options);
+    judge_pools(pairs, count, options, out);
 }
 
 static int write_explanation(const struct explanation *explanation)
@@ -66,7 +69,15 @@ static int write_explanation(const struct explanation *explanation)
     json_components(&json, "smoothed_components", &explanation->smoothed.components);
     json_put_double(&json, "score", explanation->raw.total);
     json_put_double(&json, "smoothed_score", explanation->smoothed.total);
-    json_put_bool(&json, "activates", explanation->activates);
+    json_put_bool(&json, "activates", explanation->why_not_count == 0);
+    json_object_open(&json, "sentences");
+    for (unsigned i = 0; i < SCORE_PARTS; i++)
+        json_put_string(&json, explanation->parts[i].name, explanation->parts[i].sentence);
+    json_object_close(&json);
+    json_array_open(&json, "why_not");
+    for (unsigned i = 0; i < explanation->why_not_count; i++)
+        json_put_string(&json, NULL, explanation->why_not[i]);
+    json_array_close(&json);
     json_object_close(&json);
     bool written = !json.failed && printf("%s\n", json.text) > 0 && fflush(stdout) == 0;
     json_finish(&json);

@@ -164,21 +164,17 @@ struct metrics market_gather(const struct pair *const pairs[], size_t count,
 
 /* ---- the components ---- */
 
-struct minima {
-    double tx_5m, tx_1h, volume_5m, volume_1h, orderflow_volume_5m;
-};
-
-static struct minima minima_for(enum token_status status, const struct options *options)
+struct score_minima score_minima_for(enum token_status status, const struct options *options)
 {
     if (status != TOKEN_ACTIVE)
-        return (struct minima){MONITORING_MINIMUM, MONITORING_MINIMUM, MONITORING_MINIMUM,
-                               MONITORING_MINIMUM, MONITORING_MINIMUM};
-    return (struct minima){options->min_tx_threshold_5m, options->min_tx_threshold_1h,
-                           options->min_volume_threshold_5m, options->min_volume_threshold_1h,
-                           options->min_orderflow_volume_5m};
+        return (struct score_minima){MONITORING_MINIMUM, MONITORING_MINIMUM, MONITORING_MINIMUM,
+                                     MONITORING_MINIMUM, MONITORING_MINIMUM};
+    return (struct score_minima){options->min_tx_threshold_5m, options->min_tx_threshold_1h,
+                                 options->min_volume_threshold_5m, options->min_volume_threshold_1h,
+                                 options->min_orderflow_volume_5m};
 }
 
-static double tx_acceleration(const struct metrics *metrics, const struct minima *minima)
+static double tx_acceleration(const struct metrics *metrics, const struct score_minima *minima)
 {
     if (metrics->tx_count_5m < minima->tx_5m || metrics->tx_count_1h < minima->tx_1h)
         return 0;
@@ -201,14 +197,19 @@ static double tx_arbitrage_activity(const struct metrics *metrics, const struct 
     return (1 - weight) * activity + weight * rise;
 }
 
-static double volume_momentum(const struct metrics *metrics, const struct minima *minima,
+double score_liquidity_factor(const struct metrics *metrics, const struct options *options)
+{
+    double share = metrics->liquidity_usd / options->liquidity_factor_threshold;
+    return metrics->liquidity_usd == 0 ? NO_LIQUIDITY_FACTOR : sqrt(fmin(1, share));
+}
+
+static double volume_momentum(const struct metrics *metrics, const struct score_minima *minima,
                               const struct options *options)
 {
     if (metrics->volume_5m_usd < minima->volume_5m || metrics->volume_1h_usd < minima->volume_1h ||
         metrics->volume_1h_usd <= 0)
         return 0;
-    double share = metrics->liquidity_usd / options->liquidity_factor_threshold;
-    double factor = metrics->liquidity_usd == 0 ? NO_LIQUIDITY_FACTOR : sqrt(fmin(1, share));
+    double factor = score_liquidity_factor(metrics, options);
     return fmin(VOL_MOMENTUM_MAX, metrics->volume_5m_usd / (metrics->volume_1h_usd / 12) * factor);
 }
 
@@ -218,7 +219,7 @@ static double token_freshness(const struct metrics *metrics, const struct option
     return clamp((threshold - metrics->hours_since_creation) / threshold, 0, 1);
 }
 
-static bool looks_manipulated(const struct metrics *metrics, const struct options *options)
+bool score_looks_manipulated(const struct metrics *metrics, const struct options *options)
 {
     double buys = metrics->buys_5m, sells = metrics->tx_count_5m - (double)metrics->buys_5m;
     if (buys <= 0 || sells <= 0)
@@ -228,7 +229,7 @@ static bool looks_manipulated(const struct metrics *metrics, const struct option
     return largest > options->manipulation_detection_ratio * volume / (buys + sells);
 }
 
-static double orderflow_imbalance(const struct metrics *metrics, const struct minima *minima,
+static double orderflow_imbalance(const struct metrics *metrics, const struct score_minima *minima,
                                   const struct options *options)
 {
     double buys = metrics->buys_volume_5m_usd, sells = metrics->sells_volume_5m_usd;
@@ -237,13 +238,13 @@ static double orderflow_imbalance(const struct metrics *metrics, const struct mi
         return 0;
     double significance = fmin(1, volume / options->orderflow_significance_threshold);
     double imbalance = clamp((buys - sells) / volume * significance, -1, 1);
-    return looks_manipulated(metrics, options) ? imbalance / 2 : imbalance;
+    return score_looks_manipulated(metrics, options) ? imbalance / 2 : imbalance;
 }
 
 struct score score_raw(const struct metrics *metrics, enum token_status status,
                        const struct options *options)
 {
-    struct minima minima = minima_for(status, options);
+    struct score_minima minima = score_minima_for(status, options);
     struct score score;
     struct components *parts = &score.components;
     parts->tx_accel = options->tx_calculation_mode == TX_MODE_ARBITRAGE_ACTIVITY

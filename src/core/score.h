@@ -39,6 +39,15 @@ struct score {
 struct score score_raw(const struct metrics *metrics, enum token_status status,
                        const struct options *options);
 
+/* What its pieces are made of, for who explains a score. Under these a component is 0; the factor
+ * that liquidity gives volume; whether the order flow counts half. */
+struct score_minima {
+    double tx_5m, tx_1h, volume_5m, volume_1h, orderflow_volume_5m;
+};
+struct score_minima score_minima_for(enum token_status status, const struct options *options);
+double score_liquidity_factor(const struct metrics *metrics, const struct options *options);
+bool score_looks_manipulated(const struct metrics *metrics, const struct options *options);
+
 /* s = α·x + (1−α)·s, rounded to 6 decimals; with `previous` NULL the first value is taken as it is
  * (rounded). */
 struct score score_smooth(const struct score *raw, const struct score *previous, double alpha);
