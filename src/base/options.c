@@ -86,6 +86,24 @@ const struct option_row *option_row(enum option_id id)
     return &rows[id];
 }
 
+const char *option_unit(const struct option_row *row)
+{
+    static const struct {
+        const char *suffix, *text;
+    } units[] = {
+        {"_sec", "seconds"},     {"_ms", "milliseconds"}, {"_hours", "hours"},
+        {"_days", "days"},       {"_kb", "kB"},           {"_mb", "MB"},
+        {"_percent", "percent"}, {"_usd", "USD"},         {"_per_minute", "per minute"},
+    };
+    size_t length = strlen(row->name);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        size_t suffix = strlen(units[i].suffix);
+        if (length > suffix && strcmp(row->name + length - suffix, units[i].suffix) == 0)
+            return units[i].text;
+    }
+    return NULL;
+}
+
 enum option_id option_find(const char *name)
 {
     for (int i = 0; i < OPTION_COUNT; i++)

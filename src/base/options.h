@@ -67,6 +67,9 @@ struct option_row {
 
 const struct option_row *option_row(enum option_id id);
 
+/* What a number counts, by the end of its name: "seconds"…; NULL: nothing that has a name. */
+const char *option_unit(const struct option_row *row);
+
 /* OPTION_COUNT when there is none. */
 enum option_id option_find(const char *name);
 

@@ -87,31 +87,6 @@ void config_write_table(FILE *out, const struct options *options, const char *co
 
 /* ---- the page ---- */
 
-struct unit {
-    const char *suffix, *text;
-};
-
-static const struct unit units[] = {
-    {"_sec", "seconds"},
-    {"_hours", "hours"},
-    {"_days", "days"},
-    {"_kb", "kB"},
-    {"_percent", "percent"},
-    {"_usd", "USD"},
-    {"_per_minute", "per minute"},
-};
-
-static const char *unit_of(const char *name)
-{
-    size_t length = strlen(name);
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        size_t suffix = strlen(units[i].suffix);
-        if (length > suffix && strcmp(name + length - suffix, units[i].suffix) == 0)
-            return units[i].text;
-    }
-    return NULL;
-}
-
 /* "a|b" as `a`, `b`: a bar would end the table's cell. */
 static void write_choices(FILE *out, const char *choices)
 {
@@ -148,8 +123,7 @@ static void write_values(FILE *out, const struct option_row *row)
     json_number_format(row->low, low);
     json_number_format(row->high, high);
     fprintf(out, "%s to %s%s%s%s", low, high, row->type == OPTION_INTEGER ? ", whole" : "",
-            unit_of(row->name) == NULL ? "" : ", ",
-            unit_of(row->name) == NULL ? "" : unit_of(row->name));
+            option_unit(row) == NULL ? "" : ", ", option_unit(row) == NULL ? "" : option_unit(row));
 }
 
 static void write_sentence(FILE *out, const char *sentence)
