@@ -43,15 +43,19 @@ static bool reader_is_open(struct history *history)
     return history->reader != NULL;
 }
 
-static void history_read(struct history *history, struct history_query *query)
+int history_read_snapshots(struct history_query *base, struct store_reader *reader)
+{
+    struct snapshots_query *query = (struct snapshots_query *)base;
+    return store_reader_snapshots(reader, base->token, base->newest_id, query->snapshots,
+                                  query->limit);
+}
+
+static void answer_query(struct history *history, struct history_query *query)
 {
     query->count = -1;
     if (!reader_is_open(history))
         return;
-    query->count = store_reader_snapshots(history->reader, query->token, query->newest_id,
-                                          query->snapshots, query->limit);
-    if (query->count > query->limit)
-        query->count = query->limit;
+    query->count = query->read(query, history->reader);
     if (query->count < 0) {
         store_reader_close(history->reader);
         history->reader = NULL;
@@ -118,7 +122,7 @@ static void *history_run(void *argument)
         if (shut)
             job.query->count = -1;
         else
-            history_read(history, job.query);
+            answer_query(history, job.query);
         http_loop_resume(job.request->api->loop, job.request->connection);
         pthread_mutex_lock(&history->lock);
     }
@@ -170,8 +174,15 @@ void history_destroy(struct history *history)
     free(history);
 }
 
+static void free_state(struct request *request)
+{
+    free(request->state);
+}
+
 void history_ask(struct request *request, struct history_query *query, request_step *next)
 {
+    request->state = query;
+    request->state_free = free_state;
     struct history *history = request->api->history;
     pthread_mutex_lock(&history->lock);
     bool taken = !history->shut && history->count < HISTORY_QUEUE_MAX;

@@ -3,6 +3,7 @@
 
 #include "api/answer.h"
 #include "api/router.h"
+#include "base/clock.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -64,6 +65,28 @@ bool query_number(struct request *request, const char *name, double *value)
         return true;
     }
     refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s must be a number", name);
+    return false;
+}
+
+/* The library takes a plus for a blank, as forms write it; in a time it stands before the offset.
+ */
+bool query_instant(struct request *request, const char *name, instant *value)
+{
+    char text[VALUE_SIZE] = "";
+    if (!query_text(request, name, text, sizeof text))
+        return false;
+    char *blank = strchr(text, 'T') != NULL ? strrchr(text, ' ') : NULL;
+    if (blank != NULL)
+        *blank = '+';
+    instant found;
+    if (text[0] == '\0')
+        return true;
+    if (iso_time_parse(text, &found) && found.us > 0) { /* no time of ours is before 1970 */
+        *value = found;
+        return true;
+    }
+    refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
+           "%s must be a time such as 2026-11-26T14:30:00Z", name);
     return false;
 }
 

@@ -18,6 +18,9 @@ bool query_integer(struct request *request, const char *name, struct query_range
 /* Any finite number. */
 bool query_number(struct request *request, const char *name, double *value);
 
+/* ISO 8601; without an offset it is UTC. */
+bool query_instant(struct request *request, const char *name, instant *value);
+
 /* Decoded text of less than `size` bytes; left as it is when absent. */
 bool query_text(struct request *request, const char *name, char *out, size_t size);
 

@@ -5,6 +5,7 @@
 #include "api/json_body.h"
 #include "api/page_view.h"
 #include "base/json.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,63 @@ void handle_settings_defaults(struct request *request)
     struct options defaults;
     options_init(&defaults);
     answer_settings(request, &defaults);
+}
+
+static const char *type_name(enum option_type type)
+{
+    switch (type) {
+    case OPTION_INTEGER:
+        return "integer";
+    case OPTION_REAL:
+        return "number";
+    case OPTION_BOOLEAN:
+        return "boolean";
+    case OPTION_CHOICE:
+        return "choice";
+    case OPTION_TEXT:
+        break;
+    }
+    return "text";
+}
+
+/* "choices" is there for a choice only. */
+static void json_choices(struct json *json, const char *choices)
+{
+    json_array_open(json, "choices");
+    while (*choices != '\0') {
+        size_t length = strcspn(choices, "|");
+        json_put_string_n(json, NULL, choices, length);
+        choices += length + (choices[length] == '|');
+    }
+    json_array_close(json);
+}
+
+static void json_option(struct json *json, const struct option_row *row)
+{
+    bool has_bounds = row->type == OPTION_INTEGER || row->type == OPTION_REAL;
+    json_object_open(json, NULL);
+    json_put_string(json, "key", row->name);
+    json_put_string(json, "type", type_name(row->type));
+    json_put_string(json, "default", row->default_text);
+    json_put_double(json, "min", has_bounds ? row->low : NAN);
+    json_put_double(json, "max", has_bounds ? row->high : NAN);
+    json_put_string(json, "unit", has_bounds ? option_unit(row) : NULL);
+    json_put_string(json, "sentence", row->sentence);
+    json_put_string(json, "section", row->section);
+    if (row->choices != NULL)
+        json_choices(json, row->choices);
+    json_object_close(json);
+}
+
+void handle_settings_schema(struct request *request)
+{
+    struct json json = {0};
+    json_array_open(&json, NULL);
+    for (enum option_id id = 0; id < OPTION_COUNT; id++)
+        if (is_setting(id))
+            json_option(&json, option_row(id));
+    json_array_close(&json);
+    answer_json(request, MHD_HTTP_OK, &json);
 }
 
 void handle_settings_weights(struct request *request)

@@ -5,7 +5,7 @@
 #include "api/history.h"
 #include "api/pick.h"
 #include "api/query.h"
-#include "api/readiness.h"
+#include "api/token_find.h"
 #include "api/token_json.h"
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +13,10 @@
 #define HISTORY_LIMIT_DEFAULT 20
 #define REFRESH_PATIENCE_SEC  30 /* an upstream request takes at most 20 by default */
 
-/* False after 404, or after 503 where it may be among the tokens that have not come yet. */
-static bool find_token(struct request *request, struct token *token, struct pool pools[POOLS_MAX])
-{
-    const struct token_table *table = request->api->world.table;
-    struct address mint;
-    bool is_loading = page_get(request->api->world.page, GAUGE_LOADING) == 1; /* before the look */
-    if (address_parse(request->argument, strlen(request->argument), &mint)) {
-        token_id id = token_table_find_shared(table, &mint);
-        if (id != TOKEN_NONE && token_look(table, id, token, pools))
-            return true;
-    }
-    if (is_loading)
-        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%s", finding_sentence(FINDING_LOADING));
-    else
-        refuse(request, MHD_HTTP_NOT_FOUND, "token not found");
-    return false;
-}
-
-static void json_history(struct json *json, const struct history_query *query)
+static void json_history(struct json *json, const struct snapshots_query *query)
 {
     json_array_open(json, "score_history");
-    for (int i = 0; query != NULL && i < query->count; i++) {
+    for (int i = 0; query != NULL && i < query->base.count; i++) {
         const struct store_snapshot *snapshot = &query->snapshots[i];
         json_object_open(json, NULL);
         json_instant(json, "created_at", snapshot->at);
@@ -44,7 +26,7 @@ static void json_history(struct json *json, const struct history_query *query)
     }
     json_array_close(json);
     /* Not one of the fixed fields: there only when the history is missing for a bad reason. */
-    if (query != NULL && query->count < 0)
+    if (query != NULL && query->base.count < 0)
         json_put_string(json, "score_history_error", "the store can't be read now");
 }
 
@@ -54,7 +36,7 @@ static void answer_token(struct request *request)
     const struct token_table *table = request->api->world.table;
     struct token token;
     struct pool pools[POOLS_MAX];
-    if (!find_token(request, &token, pools))
+    if (!token_find(request, &token, pools))
         return;
     bool has_data = token_has_data(&token);
     struct json json = {0};
@@ -69,42 +51,37 @@ static void answer_token(struct request *request)
     answer_json(request, MHD_HTTP_OK, &json);
 }
 
-static void free_state(struct request *request)
-{
-    free(request->state);
-}
-
 void handle_token(struct request *request)
 {
     struct token token;
     int64_t limit = HISTORY_LIMIT_DEFAULT;
     if (!query_integer(request, "history_limit", (struct query_range){1, HISTORY_LIMIT_MAX},
                        &limit) ||
-        !find_token(request, &token, NULL))
+        !token_find(request, &token, NULL))
         return;
     if (token.state.snapshot_id <= 0) {
         answer_token(request);
         return;
     }
-    struct history_query *query = malloc(sizeof *query);
+    struct snapshots_query *query = malloc(sizeof *query);
     if (query == NULL) {
         refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
         return;
     }
-    query->token = token_table_find_shared(request->api->world.table, &token.mint);
-    query->newest_id = token.state.snapshot_id;
+    query->base = (struct history_query){
+        .read = history_read_snapshots,
+        .token = token_table_find_shared(request->api->world.table, &token.mint),
+        .newest_id = token.state.snapshot_id,
+    };
     query->limit = (int)limit;
-    query->count = 0;
-    request->state = query;
-    request->state_free = free_state;
-    history_ask(request, query, answer_token);
+    history_ask(request, &query->base, answer_token);
 }
 
 void handle_token_pools(struct request *request)
 {
     struct token token;
     struct pool pools[POOLS_MAX];
-    if (!find_token(request, &token, pools))
+    if (!token_find(request, &token, pools))
         return;
     struct json json = {0};
     json_pools(&json, NULL, request->api->world.table, &token, pools);
@@ -133,7 +110,7 @@ static void answer_refresh(struct request *request)
 void handle_token_refresh(struct request *request)
 {
     struct token token;
-    if (!find_token(request, &token, NULL))
+    if (!token_find(request, &token, NULL))
         return;
     struct command command = {.kind = COMMAND_REFRESH, .mint = token.mint};
     engine_ask(request, &command, duration_s(REFRESH_PATIENCE_SEC), answer_refresh);

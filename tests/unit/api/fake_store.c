@@ -37,3 +37,10 @@ int store_reader_snapshots(struct store_reader *reader, token_id token, int64_t 
     }
     return count;
 }
+
+int store_reader_events(struct store_reader *reader, token_id token, struct store_event *out,
+                        int limit)
+{
+    (void)reader, (void)token, (void)out, (void)limit;
+    return 0;
+}

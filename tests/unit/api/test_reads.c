@@ -221,6 +221,11 @@ static void test_list_queries(void **state)
     assert_symbols("/tokens?status=active&statuses=archived", "T1 T6");
     assert_symbols("/tokens?limit=1&offset=1", "T3");
     assert_symbols("/tokens/?offset=1000", "");
+    assert_symbols("/tokens?search=t3", "T3");
+    assert_symbols("/tokens?search=%D0%BB&min_score=-1", "");
+    assert_symbols("/tokens?sort=created_desc", "T6 T3 T2 T1");
+    assert_symbols("/tokens?sort=created_asc&limit=2", "T1 T2");
+    assert_symbols("/tokens?group=hot", "");
     assert_symbols("/tokens?status=&limit=", "T1 T3 T2 T6");
     assert_symbols("/tokens?%6cimit=0", "T1 T3 T2 T6"); /* a name that is not encoded otherwise */
     json_t *json = get("/tokens?limit=2&offset=2");
@@ -255,6 +260,11 @@ static void test_list_refusals(void **state)
         assert_refused(target, 422, " must be ");
     }
     assert_refused("/tokens?sort=name", 400, "score_desc");
+    assert_refused("/tokens?group=warm", 400, "hot, cold and archived");
+    assert_refused("/tokens?search=%ff", 400, "search is malformed");
+    assert_refused(
+        "/tokens?search=0123456789012345678901234567890123456789012345678901234567890123", 400,
+        "too long");
     assert_refused("/tokens?status=dead", 400, "unknown status 'dead'");
     assert_refused("/tokens?statuses=active,,archived", 400, "unknown status ''");
     assert_refused("/tokens?statuses=active,%22%3Cx", 400, "unknown status");
@@ -326,6 +336,48 @@ static void test_token_history(void **state)
     atomic_store(&world.page->newest_snapshot, 1000000);
 }
 
+/* What is explained is what is listed: the same figures through the same code. */
+static void test_token_explain(void **state)
+{
+    (void)state;
+    char target[128];
+    token_target(target, 1, "/explain");
+    json_t *json = get(target);
+    assert_keys(json, "status status_reason score smoothed_score components activates why_not");
+    assert_string_equal(string(json, "status"), "active");
+    assert_non_null(strstr(string(json, "status_reason"), "; so since 20"));
+    assert_true(number(json, "smoothed_score") == 0.9);
+    json_t *parts = json_object_get(json, "components"), *part;
+    size_t index;
+    double total = 0;
+    static const char *const names[] = {"tx_accel", "vol_momentum", "token_freshness",
+                                        "orderflow_imbalance"};
+    assert_int_equal(json_array_size(parts), 4);
+    json_array_foreach(parts, index, part)
+    {
+        assert_keys(part, "name raw smoothed weight contribution sentence");
+        assert_string_equal(string(part, "name"), names[index]);
+        assert_true(number(part, "weight") == 0.25);
+        assert_true(fabs(number(part, "contribution") - 0.25 * number(part, "smoothed")) < 1e-6);
+        total += 0.25 * number(part, "raw");
+    }
+    assert_true(fabs(total - number(json, "score")) < 1e-6);
+    assert_string_equal(string(json_array_get(parts, 0), "sentence"),
+                        "140 transactions in 5 minutes against 1400 in an hour: ln(1 + 140 / 5) / "
+                        "ln(1 + 1400 / 60), at most 10.");
+    json_decref(json);
+    token_target(target, 7, "/explain/"); /* without data */
+    json = get(target);
+    assert_null_member(json, "score");
+    assert_null_member(json, "smoothed_score");
+    assert_null_member(json_array_get(json_object_get(json, "components"), 3), "raw");
+    assert_true(json_is_false(json_object_get(json, "activates")));
+    assert_int_equal(json_array_size(json_object_get(json, "why_not")), 2);
+    json_decref(json);
+    token_target(target, 99, "/explain");
+    assert_refused(target, 404, "token not found");
+}
+
 static void test_token_without_data(void **state)
 {
     (void)state;
@@ -381,6 +433,31 @@ static void test_csv(void **state)
 }
 
 /* ---- settings, bots, state ---- */
+
+static void test_settings_schema(void **state)
+{
+    (void)state;
+    json_t *json = get("/settings/schema"), *all = get("/settings"), *row;
+    size_t index;
+    assert_int_equal(json_array_size(json), json_object_size(all));
+    json_array_foreach(json, index, row)
+    {
+        const char *type = string(row, "type");
+        bool is_choice = strcmp(type, "choice") == 0;
+        assert_keys(row, is_choice ? "key type default min max unit sentence section choices"
+                                   : "key type default min max unit sentence section");
+        assert_non_null(json_object_get(all, string(row, "key")));
+        if (strcmp(string(row, "key"), "hot_interval_sec") != 0)
+            continue;
+        assert_string_equal(type, "number");
+        assert_string_equal(string(row, "default"), "15");
+        assert_string_equal(string(row, "unit"), "seconds");
+        assert_string_equal(string(row, "section"), "Freshness: targets and budgets");
+        assert_true(number(row, "min") == 1 && number(row, "max") == 86400);
+    }
+    json_decref(all);
+    json_decref(json);
+}
 
 static void test_settings(void **state)
 {
@@ -1125,10 +1202,12 @@ int main(void)
         cmocka_unit_test(test_token),
         cmocka_unit_test(test_token_history),
         cmocka_unit_test(test_token_unknown),
+        cmocka_unit_test(test_token_explain),
         cmocka_unit_test(test_token_without_data),
         cmocka_unit_test(test_pools),
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_settings_schema),
         cmocka_unit_test(test_notarb),
         cmocka_unit_test(test_freshness),
         cmocka_unit_test(test_ready),

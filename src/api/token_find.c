@@ -1,0 +1,24 @@
+/* See token_find.h. */
+#include "api/token_find.h"
+
+#include "api/answer.h"
+#include "api/pick.h"
+#include "core/finding.h"
+#include <string.h>
+
+token_id token_find(struct request *request, struct token *token, struct pool pools[POOLS_MAX])
+{
+    const struct token_table *table = request->api->world.table;
+    struct address mint;
+    bool is_loading = page_get(request->api->world.page, GAUGE_LOADING) == 1; /* before the look */
+    if (address_parse(request->argument, strlen(request->argument), &mint)) {
+        token_id id = token_table_find_shared(table, &mint);
+        if (id != TOKEN_NONE && token_look(table, id, token, pools))
+            return id;
+    }
+    if (is_loading)
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%s", finding_sentence(FINDING_LOADING));
+    else
+        refuse(request, MHD_HTTP_NOT_FOUND, "token not found");
+    return TOKEN_NONE;
+}
