@@ -426,10 +426,55 @@ static char *put_figures(char *at, const struct pool_life *pool, const struct po
     case BODY_DUPLICATE_KEYS:
         return put_twice(at, pool, figures);
     case BODY_SOUND:
+    case BODY_NAMES:
+    case BODY_NO_UTF8:
     case BODY_DAMAGE_COUNT:
         break;
     }
     return put_sound_figures(at, pool, figures, damage);
+}
+
+/* ---- names as damage ---- */
+
+static char *put_names(char *at, const struct hostile_name *hostile)
+{
+    at = put(at, "\"name\":\"");
+    for (unsigned i = 0; i < (hostile->repeats == 0 ? 1 : hostile->repeats); i++)
+        at = put(at, hostile->name);
+    return put(put(put(at, "\",\"symbol\":\""), hostile->symbol), "\"");
+}
+
+/* The members before the figures, with other names in the market's own token, which is one of two
+ * objects: the last, where the pair is reversed, or the one before. */
+static char *put_renamed_head(char *at, const struct prepared *prepared, enum body_damage damage)
+{
+    static const struct hostile_name no_utf8 = {"\xff\xfe\xc0\xaf", "\xed\xa0\x80", 0};
+    static const char own_name[] = "\"name\":", second[] = "},\"quoteToken\":{";
+    const char *head = prepared->head, *end = head + prepared->head_length;
+    const char *between = memmem(head, prepared->head_length, second, sizeof second - 1);
+    assert(between != NULL);
+    const char *from = prepared->pool.is_reversed ? between : head;
+    const char *name = memmem(from, (size_t)(end - from), own_name, sizeof own_name - 1);
+    assert(name != NULL);
+    memcpy(at, head, (size_t)(name - head));
+    at = put_names(at + (name - head),
+                   damage == BODY_NO_UTF8 ? &no_utf8 : hostile_name_of(prepared->pool.token.key));
+    const char *rest = prepared->pool.is_reversed ? end - 1 : between; /* from the brace on */
+    memcpy(at, rest, (size_t)(end - rest));
+    return at + (end - rest);
+}
+
+static char *put_prepared_head(char *at, const struct prepared *prepared, enum body_damage damage)
+{
+    if (damage == BODY_NAMES || damage == BODY_NO_UTF8)
+        return put_renamed_head(at, prepared, damage);
+    memcpy(at, prepared->head, prepared->head_length);
+    return at + prepared->head_length;
+}
+
+size_t body_pair_max(enum body_damage damage)
+{
+    return damage == BODY_NAMES ? BODY_PAIR_MAX + BODY_NAMES_MAX : BODY_PAIR_MAX;
 }
 
 static char *write_pair(struct bodies *bodies, const struct prepared *prepared, instant now,
@@ -439,12 +484,12 @@ static char *write_pair(struct bodies *bodies, const struct prepared *prepared, 
     model_figures(bodies->model, &prepared->pool, now, &figures);
     char *at = out;
     *at++ = '{';
-    memcpy(at, prepared->head, prepared->head_length);
-    at = put_figures(at + prepared->head_length, &prepared->pool, &figures, damage);
+    at = put_prepared_head(at, prepared, damage);
+    at = put_figures(at, &prepared->pool, &figures, damage);
     memcpy(at, prepared->tail, prepared->tail_length);
     at += prepared->tail_length;
     *at++ = '}';
-    assert(at - out <= BODY_PAIR_MAX);
+    assert((size_t)(at - out) <= body_pair_max(damage));
     return at;
 }
 

@@ -9,7 +9,8 @@
 #include "market/model.h"
 #include <stddef.h>
 
-#define BODY_PAIR_MAX   3072  /* bytes of one pair at most, whatever the damage */
+#define BODY_PAIR_MAX   3072  /* bytes of one pair at most */
+#define BODY_NAMES_MAX  24576 /* that names as damage may add to it */
 #define BODIES_PREPARED 65536 /* pairs kept prepared; a power of two; 1.9 kB each, once used */
 
 /* What may be wrong with a pair on purpose. */
@@ -18,6 +19,8 @@ enum body_damage {
     BODY_NULLS,          /* null where a key would be absent, and for some present ones */
     BODY_NANS,           /* NaN, Infinity, 1e999, negative counts, texts for numbers */
     BODY_DUPLICATE_KEYS, /* priceUsd, liquidity and pairAddress twice */
+    BODY_NAMES,          /* name and symbol as in hostile_names (names.h) */
+    BODY_NO_UTF8,        /* name and symbol with bytes that are none */
     BODY_DAMAGE_COUNT
 };
 
@@ -27,7 +30,10 @@ struct bodies;
 struct bodies *bodies_create(const struct model *model);
 void bodies_destroy(struct bodies *bodies);
 
-/* Writes the pair at `out` (BODY_PAIR_MAX bytes) and returns its end. `pool` must exist at `now`.
+/* The most bytes of one pair with this damage. */
+size_t body_pair_max(enum body_damage damage);
+
+/* Writes the pair at `out` (body_pair_max() bytes) and returns its end. `pool` must exist at `now`.
  */
 char *body_write_pool(struct bodies *bodies, const struct identity *pool, instant now,
                       enum body_damage damage, char *out);

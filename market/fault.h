@@ -33,6 +33,8 @@
     X(FAULT_HUGE, "huge")               /* a body of at least `bytes` */                           \
     X(FAULT_NULLS, "nulls")             /* nulls where there are figures */                        \
     X(FAULT_NANS, "nan")                /* NaN, 1e999, texts for numbers, negative counts */       \
+    X(FAULT_NAMES, "names")     /* tokens are called what markup, tables and terminals obey */     \
+    X(FAULT_NO_UTF8, "no-utf8") /* names have bytes that are no UTF-8: no JSON */                  \
     X(FAULT_DUPLICATE_KEYS, "duplicate-keys")                                                      \
     X(FAULT_DUPLICATE_PAIRS, "duplicate-pairs") /* each pair twice */                              \
     X(FAULT_DOWN, "down")                       /* connections are reset and refused */            \

@@ -60,6 +60,28 @@ void name_of_token(uint64_t key, char name[NAME_SIZE], char symbol[SYMBOL_SIZE])
         *at = (char)toupper((unsigned char)*at);
 }
 
+const struct hostile_name *hostile_name_of(uint64_t key)
+{
+    static const struct hostile_name names[] = {
+        {"<script>alert(1)</script>", "<script>alert(1)</script>", 0},
+        {"\\\"><img src=x onerror=alert(1)>", "\\\"><img src=x onerror=alert(1)>", 0},
+        {"=cmd|'/C calc'!A0", "=cmd|'/C calc'!A0", 0},
+        {"+1+cmd|' /C calc'!A0", "-1+1", 0},
+        {"@SUM(1+1)*cmd|' /C calc'!A0", "@SUM(1)", 0},
+        {"\\t=1+1", "\\r=1+1", 0},
+        {"\xe2\x80\xaemoc.live\xe2\x80\xac", "\xe2\x80\xaeLOS", 0},
+        {"\xe2\x81\xa7\xe2\x80\xaegpj.exe", "\xe2\x80\x8f\xe2\x80\xad", 0},
+        {"\xf0\x9f\x9a\x80", "\xf0\x9f\x9a\x80", 2560}, /* of 4 bytes each */
+        {"\\ud83d", "\\udc00x\\ud800", 0},
+        {"a\\u0000b", "\\u0000", 0},
+        {"\\u001b[2J\\u001b]0;owned\\u0007", "\\u009b31m", 0},
+        {"line\\r\\nSet-Cookie: a=b", "level=error", 0},
+        {"</textarea>{{7*7}}${7*7}", "'--", 0},
+        {"javascript:alert(1)", "../../etc", 0},
+    };
+    return &names[chance_at(key, 206) % COUNT(names)];
+}
+
 void handle_of_token(uint64_t key, char handle[HANDLE_SIZE])
 {
     two_words(key, handle, HANDLE_SIZE - 4, "");

@@ -213,13 +213,13 @@ static void write_pairs(struct writing *writing)
         *writing->at++ = '}';
 }
 
-static size_t room_for_pairs(const struct route *route)
+static size_t room_for_pairs(const struct route *route, enum body_damage damage)
 {
     /* The legacy route looks one token too far before it takes it back. */
     size_t pairs = route->kind == ROUTE_LEGACY     ? 3 * POOLS_MAX
                    : route->kind == ROUTE_DISCOVER ? POOLS_MAX
                                                    : route->count;
-    return ENVELOPE_MAX + pairs * DOUBLED * (BODY_PAIR_MAX + 1);
+    return ENVELOPE_MAX + pairs * DOUBLED * (body_pair_max(damage) + 1);
 }
 
 static instant moment_of(const struct upstream *upstream, const struct route *route, instant now)
@@ -234,7 +234,7 @@ static instant moment_of(const struct upstream *upstream, const struct route *ro
 static void reply_pairs(struct upstream *upstream, struct writing *writing,
                         struct http_reply *reply)
 {
-    writing->start = writing->at = malloc(room_for_pairs(writing->route));
+    writing->start = writing->at = malloc(room_for_pairs(writing->route, writing->damage));
     if (writing->start == NULL) {
         reply_error(reply, 500);
         return;
@@ -276,6 +276,8 @@ static enum body_damage damage_of(enum fault_type type)
 {
     return type == FAULT_NULLS            ? BODY_NULLS
            : type == FAULT_NANS           ? BODY_NANS
+           : type == FAULT_NAMES          ? BODY_NAMES
+           : type == FAULT_NO_UTF8        ? BODY_NO_UTF8
            : type == FAULT_DUPLICATE_KEYS ? BODY_DUPLICATE_KEYS
                                           : BODY_SOUND;
 }

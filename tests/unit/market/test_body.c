@@ -15,7 +15,7 @@
 static const instant start_time = {INT64_C(1780000000000000)};
 static struct model *model;
 static struct bodies *bodies;
-static char text[POOLS_MAX * (BODY_PAIR_MAX + 1)];
+static char text[POOLS_MAX * (BODY_PAIR_MAX + 1) + BODY_NAMES_MAX];
 
 static int start(void **state)
 {
@@ -163,6 +163,47 @@ static void damage_is_done_where_it_is_asked_for(void **state)
     assert_true(was_broken);
 }
 
+static const char *own_name(const json_t *pair, uint32_t token)
+{
+    struct address mint;
+    char address[ADDRESS_TEXT_MAX + 1];
+    model_mint(model, token, &mint);
+    address_format(&mint, address);
+    const json_t *base = json_object_get(pair, "baseToken");
+    const json_t *own = strcmp(json_string_value(json_object_get(base, "address")), address) == 0
+                            ? base
+                            : json_object_get(pair, "quoteToken");
+    assert_string_equal(json_string_value(json_object_get(own, "address")), address);
+    return json_string_value(json_object_get(own, "name"));
+}
+
+/* What the others are called stays as it is. Halves of characters are no text for jansson. */
+static void names_are_replaced(void **state)
+{
+    size_t longest = 0, refused = 0;
+    unsigned scripts = 0;
+    (void)state;
+    for (uint32_t token = 0; token < 200; token++) {
+        struct token_life life;
+        model_token(model, token, &life);
+        for (unsigned i = 0; i < life.pools; i++) {
+            struct identity pool = {IDENTITY_POOL, token, (uint8_t)i};
+            char *end = body_write_pool(bodies, &pool, start_time, BODY_NAMES, text);
+            json_t *pair = json_loadb(text, (size_t)(end - text), JSON_ALLOW_NUL, NULL);
+            refused += pair == NULL;
+            const char *name = pair == NULL ? "" : own_name(pair, token);
+            longest = strlen(name) > longest ? strlen(name) : longest;
+            scripts += strcmp(name, "<script>alert(1)</script>") == 0;
+            json_decref(pair);
+            end = body_write_pool(bodies, &pool, start_time, BODY_NO_UTF8, text);
+            assert_non_null(memmem(text, (size_t)(end - text), "\xff\xfe", 2));
+            assert_null(json_loadb(text, (size_t)(end - text), 0, NULL));
+        }
+    }
+    assert_int_equal(longest, 10240);
+    assert_true(scripts > 0 && refused > 0 && refused < 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(pairs_are_json_with_the_recorded_keys),
@@ -170,6 +211,7 @@ int main(void)
                                        cmocka_unit_test(a_prepared_pair_is_the_same),
                                        cmocka_unit_test(all_pools_come_once_each),
                                        cmocka_unit_test(pools_exist_from_their_creation_on),
-                                       cmocka_unit_test(damage_is_done_where_it_is_asked_for)};
+                                       cmocka_unit_test(damage_is_done_where_it_is_asked_for),
+                                       cmocka_unit_test(names_are_replaced)};
     return cmocka_run_group_tests_name("body", tests, start, finish);
 }
