@@ -56,6 +56,7 @@ static bool attach(struct process *process, char why[PAGE_WHY_SIZE])
     if (process->page == NULL)
         return false;
     clock_share(&process->page->clock);
+    log_share(&process->page->log, PROCESS_API);
     crash_arm(&process->page->crashes[PROCESS_API]);
     if (!attach_table(process, why))
         return false;

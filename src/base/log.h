@@ -6,6 +6,7 @@
  *                 LOG_INT("status", 429));
  *
  * Safe from any thread; a line is one write(2). Levels below the threshold cost one comparison.
+ * Each line also goes into the ring that processes share (log_ring.h), where there is one.
  */
 #ifndef MOONWATCH_BASE_LOG_H
 #define MOONWATCH_BASE_LOG_H
@@ -36,6 +37,16 @@ struct log_field {
 /* clang-format on */
 
 void log_setup(enum log_level threshold, enum log_format format);
+
+/* From now on lines also go into `ring`, as those of `writer`; it must stay where it is. NULL: no
+ * more. */
+struct log_ring;
+void log_share(struct log_ring *ring, unsigned writer);
+
+/* A text that no line may show: three stars stand in its place. Before there are threads; what is
+ * shorter than six bytes is no secret, and could not be told from words. At most 8. */
+#define LOG_SECRET_MIN 6
+void log_hide(const char *secret);
 bool log_level_parse(const char *text, enum log_level *out);
 const char *log_level_name(enum log_level level);
 

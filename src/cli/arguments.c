@@ -1,6 +1,7 @@
 #include "cli/arguments.h"
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
@@ -327,6 +328,17 @@ enum arguments_result arguments_parse(int argc, char *argv[], const struct argum
     if (spec->config_path != NULL)
         *spec->config_path = parse.config_path;
     return result;
+}
+
+void arguments_set_up_log(const struct options *options)
+{
+    char value[OPTION_TEXT_SIZE];
+    log_setup((enum log_level)options->log_level, (enum log_format)options->log_format);
+    for (enum option_id id = 0; id < OPTION_COUNT; id++)
+        if ((option_row(id)->flags & OPTION_SECRET) != 0) {
+            options_get(options, id, value);
+            log_hide(value);
+        }
 }
 
 int arguments_exit_status(enum arguments_result result)

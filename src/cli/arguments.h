@@ -57,6 +57,9 @@ enum arguments_result {
     ARGUMENTS_WRONG   /* said so on stderr: exit with EXIT_USAGE */
 };
 
+/* Logs as `options` say, and never shows a secret of theirs. */
+void arguments_set_up_log(const struct options *options);
+
 /* argv[0] is the verb's name. */
 enum arguments_result arguments_parse(int argc, char *argv[],
                                       const struct argument_spec *spec) MUST_CHECK;

@@ -1,6 +1,5 @@
 #include "api/process.h"
 #include "base/heap.h"
-#include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 
@@ -13,6 +12,6 @@ int command_api(int argc, char *argv[])
     if (result != ARGUMENTS_OK)
         return arguments_exit_status(result);
     heap_set_up();
-    log_setup((enum log_level)options.log_level, (enum log_format)options.log_format);
+    arguments_set_up_log(&options);
     return api_process(&options);
 }

@@ -1,5 +1,4 @@
 #include "base/heap.h"
-#include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "engine/engine.h"
@@ -13,6 +12,6 @@ int command_engine(int argc, char *argv[])
     if (result != ARGUMENTS_OK)
         return arguments_exit_status(result);
     heap_set_up();
-    log_setup((enum log_level)options.log_level, (enum log_format)options.log_format);
+    arguments_set_up_log(&options);
     return engine_process(&options);
 }

@@ -1,4 +1,3 @@
-#include "base/log.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "supervisor/supervisor.h"
@@ -11,7 +10,7 @@ int command_run(int argc, char *argv[])
     enum arguments_result result = arguments_parse(argc, argv, &spec);
     if (result != ARGUMENTS_OK)
         return arguments_exit_status(result);
-    log_setup((enum log_level)options.log_level, (enum log_format)options.log_format);
+    arguments_set_up_log(&options);
     close_range(STDERR_FILENO + 1, ~0U, 0); /* whatever we were started with is none of ours */
     const struct supervisor_config config = {
         .options = &options, .arguments = argv + 1, .faults = -1};

@@ -247,6 +247,7 @@ static bool inherit(struct engine *engine)
         return false;
     }
     clock_share(&engine->page->clock);
+    log_share(&engine->page->log, PROCESS_ENGINE);
     crash_arm(&engine->page->crashes[PROCESS_ENGINE]);
     offer_to_oom_killer();
     for (int fd = FD_PAGE; fd < FD_INHERITED_END; fd++)

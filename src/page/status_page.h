@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/histogram.h"
+#include "base/log_ring.h"
 #include "base/options.h"
 #include "base/time.h"
 #include "core/finding.h"
@@ -26,7 +27,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 10
+#define STATUS_PAGE_LAYOUT 11
 
 /* X(code, name) */
 #define PROCESS_LIST(X)                                                                            \
@@ -271,6 +272,7 @@ struct status_page {
     struct crash_report crashes[PROCESS_COUNT];
     struct suspects suspects;
     struct flight flight;
+    struct log_ring log; /* its lines are written by processes, enum page_process_id */
 };
 
 void status_page_init(struct status_page *page);

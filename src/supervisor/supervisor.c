@@ -303,6 +303,7 @@ static bool start_parts(struct supervisor *supervisor, char why[512])
         return false;
     instant now = clock_now();
     clock_share(&supervisor->world.page->clock);
+    log_share(&supervisor->world.page->log, PROCESS_SUPERVISOR);
     map_faults(supervisor);
     state_dir_load_suspects(&supervisor->state_dir, &supervisor->world.page->suspects);
     incidents_init(&supervisor->incidents, supervisor->state_dir.incidents_fd,

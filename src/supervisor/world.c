@@ -73,6 +73,7 @@ bool world_renew(struct world *world)
     }
     memcpy(fresh.page, world->page, sizeof *fresh.page);
     clock_share(&fresh.page->clock);
+    log_share(&fresh.page->log, PROCESS_SUPERVISOR);
     world_finish(world);
     *world = fresh;
     return true;
