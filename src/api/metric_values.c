@@ -179,6 +179,10 @@ VALUE(vital_false, number(&view->page->vitals[i].false_alarms))
 VALUE(vital_missed, number(&view->page->vitals[i].missed))
 VALUE(vital_lead, page_bits(&view->page->vitals[i].median_lead_bits))
 
+/* Logs. */
+VALUE(log_lines, number(&view->page->log.next))
+VALUE(log_lines_lost, number(&view->page->log.lost))
+
 /* The engine. */
 VALUE(is_paused, number(&view->page->is_paused))
 VALUE(health, view->health->health)

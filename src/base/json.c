@@ -182,6 +182,12 @@ void json_put_raw(struct json *json, const char *key, const char *text, size_t l
     append(json, text, length);
 }
 
+void json_put_members(struct json *json, const char *text, size_t length)
+{
+    begin_value(json, NULL);
+    append(json, text, length);
+}
+
 void json_put_null(struct json *json, const char *key)
 {
     literal(json, key, "null");

@@ -45,6 +45,9 @@ void json_put_null(struct json *json, const char *key);
 /* Text that is known to be one JSON value, as it is. */
 void json_put_raw(struct json *json, const char *key, const char *text, size_t length);
 
+/* Text that is known to be members of a JSON object, "a":1,"b":2, as it is; not empty. */
+void json_put_members(struct json *json, const char *text, size_t length);
+
 /* Empties the text and keeps the memory, for the next document. */
 void json_reset(struct json *json);
 void json_finish(struct json *json);
