@@ -9,8 +9,8 @@ help:
 	@echo 'make test     build and run every test, plainly and under sanitizers'
 	@echo 'make bench    what bench/ measures, as a table and as build/bench.json; QUICK=1: in under three minutes'
 	@echo 'make cover    how much of what heals is run by its tests'
-	@echo 'make lint     formatting, both compilers, clang-tidy, shellcheck, the purity of src/core'
-	@echo 'make format   clang-format over all sources'
+	@echo 'make lint     formatting, both compilers, clang-tidy, shellcheck, tsc and biome, the purity of src/core'
+	@echo 'make format   clang-format over all sources, biome over the dashboard'
 	@echo
 	@echo 'What is missing on Debian 12 is installed first (as root or with sudo).'
 
@@ -50,3 +50,4 @@ lint:
 format:
 	@tools/setup lint
 	@tools/sources | xargs clang-format -i
+	@cd web && npx --no-install biome check --write .

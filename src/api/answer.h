@@ -37,8 +37,8 @@ void response_protect(struct MHD_Response *response, const char *content_securit
 
 #define POLICY_API "default-src 'none'; frame-ancestors 'none'"
 #define POLICY_PAGE                                                                                \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "        \
-    "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "   \
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 #define CONTENT_JSON "application/json"
 

@@ -1,4 +1,7 @@
-/* The dashboard: GET /, /app/ and /app/{file}. A file's ETag is a hash of its bytes. */
+/*
+ * The dashboard: GET /, /app/ and its pages, which are one file, and the files that it asks for.
+ * Each file has a response a form, and one that says that the form a client has is still good.
+ */
 #include "api/answer.h"
 #include "api/handlers.h"
 #include "api/web.h"
@@ -6,14 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#define ETAG_SIZE 24
+#define ETAG_SIZE     32
+#define ASSETS        "assets/"
+#define CACHE_FOREVER "public, max-age=31536000, immutable" /* a change has another name */
+
+enum form { FORM_PLAIN, FORM_PACKED, FORM_COUNT };
+
+struct web_response {
+    struct MHD_Response *whole, *unchanged; /* 200, 304; NULL: the file has no such form */
+    char etag[ETAG_SIZE];
+};
 
 struct web_entry {
     const struct web_file *file;
-    struct MHD_Response *response;
-    struct MHD_Response *unchanged; /* 304 */
-    char etag[ETAG_SIZE];
+    struct web_response forms[FORM_COUNT];
 };
 
 struct web {
@@ -28,6 +39,7 @@ static const struct {
     {".css", "text/css; charset=utf-8"},
     {".js", "text/javascript; charset=utf-8"},
     {".svg", "image/svg+xml"},
+    {".woff2", "font/woff2"},
 };
 
 static const char *content_type_of(const char *name)
@@ -40,27 +52,41 @@ static const char *content_type_of(const char *name)
     return "application/octet-stream";
 }
 
-/* FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/): tells versions apart, nothing more. */
-static void etag_make(const struct web_file *file, char out[ETAG_SIZE])
+static bool is_asset(const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325ULL;
-    for (size_t i = 0; i < file->size; i++)
-        hash = (hash ^ file->bytes[i]) * 0x100000001b3ULL;
-    snprintf(out, ETAG_SIZE, "\"%016llx\"", (unsigned long long)hash);
+    return strncmp(name, ASSETS, sizeof ASSETS - 1) == 0;
 }
 
-static struct MHD_Response *file_response(const struct web_entry *entry, size_t size)
+static struct MHD_Response *response_of(const struct web_entry *entry, enum form form,
+                                        const struct web_bytes *bytes)
 {
+    const struct web_file *file = entry->file;
     struct MHD_Response *response = MHD_create_response_from_buffer(
-        size, (void *)(uintptr_t)entry->file->bytes, MHD_RESPMEM_PERSISTENT);
+        bytes->size, (void *)(uintptr_t)bytes->bytes, MHD_RESPMEM_PERSISTENT);
     if (response == NULL)
         return NULL;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                            content_type_of(entry->file->name));
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
-    MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, entry->etag);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type_of(file->name));
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
+                            is_asset(file->name) ? CACHE_FOREVER : "no-cache");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, entry->forms[form].etag);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+    if (form == FORM_PACKED)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
     response_protect(response, POLICY_PAGE);
     return response;
+}
+
+static bool form_make(struct web_entry *entry, enum form form, const struct web_bytes *bytes)
+{
+    static const struct web_bytes nothing = {(const unsigned char *)"", 0};
+    struct web_response *made = &entry->forms[form];
+    if (bytes->bytes == NULL)
+        return true;
+    snprintf(made->etag, ETAG_SIZE, "\"%s%s\"", entry->file->hash,
+             form == FORM_PACKED ? "-gzip" : "");
+    made->whole = response_of(entry, form, bytes);
+    made->unchanged = response_of(entry, form, &nothing);
+    return made->whole != NULL && made->unchanged != NULL;
 }
 
 struct web *web_create(void)
@@ -74,10 +100,8 @@ struct web *web_create(void)
     for (size_t i = 0; i < count; i++) {
         struct web_entry *entry = &web->entries[i];
         entry->file = &files[i];
-        etag_make(entry->file, entry->etag);
-        entry->response = file_response(entry, entry->file->size);
-        entry->unchanged = file_response(entry, 0);
-        if (entry->response == NULL || entry->unchanged == NULL) {
+        if (!form_make(entry, FORM_PLAIN, &files[i].plain) ||
+            !form_make(entry, FORM_PACKED, &files[i].packed)) {
             web_destroy(web);
             return NULL;
         }
@@ -87,27 +111,53 @@ struct web *web_create(void)
 
 void web_destroy(struct web *web)
 {
-    for (size_t i = 0; web != NULL && i < web->count; i++) {
-        if (web->entries[i].response != NULL)
-            MHD_destroy_response(web->entries[i].response);
-        if (web->entries[i].unchanged != NULL)
-            MHD_destroy_response(web->entries[i].unchanged);
+    for (size_t i = 0; web != NULL && i < web->count * FORM_COUNT; i++) {
+        struct web_response *made = &web->entries[i / FORM_COUNT].forms[i % FORM_COUNT];
+        if (made->whole != NULL)
+            MHD_destroy_response(made->whole);
+        if (made->unchanged != NULL)
+            MHD_destroy_response(made->unchanged);
     }
     free(web);
+}
+
+static const char *header_of(struct request *request, const char *name)
+{
+    const char *value = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+    return value != NULL ? value : "";
+}
+
+/* "gzip" as an element of the list (RFC 9110, 12.5.3), and not with a weight of zero. */
+static bool takes_gzip(const char *accepted)
+{
+    while (*accepted != '\0') {
+        accepted += strspn(accepted, " \t,");
+        size_t length = strcspn(accepted, ","), name = strcspn(accepted, " \t,;");
+        if (name == 4 && strncasecmp(accepted, "gzip", 4) == 0) {
+            char element[32] = "";
+            snprintf(element, sizeof element, "%.*s", (int)length, accepted);
+            const char *weight = strstr(element, "q=");
+            return weight == NULL || strtod(weight + 2, NULL) > 0;
+        }
+        accepted += length;
+    }
+    return false;
 }
 
 static void answer_file(struct request *request, const char *name)
 {
     struct web *web = request->api->web;
     for (size_t i = 0; i < web->count; i++) {
-        struct web_entry *entry = &web->entries[i];
+        const struct web_entry *entry = &web->entries[i];
         if (strcmp(entry->file->name, name) != 0)
             continue;
-        const char *known = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
-                                                        MHD_HTTP_HEADER_IF_NONE_MATCH);
-        bool is_known = known != NULL && strstr(known, entry->etag) != NULL;
+        bool is_packed = entry->forms[FORM_PACKED].whole != NULL &&
+                         takes_gzip(header_of(request, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+        const struct web_response *form = &entry->forms[is_packed ? FORM_PACKED : FORM_PLAIN];
+        bool is_known =
+            strstr(header_of(request, MHD_HTTP_HEADER_IF_NONE_MATCH), form->etag) != NULL;
         answer_kept(request, is_known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK,
-                    is_known ? entry->unchanged : entry->response);
+                    is_known ? form->unchanged : form->whole);
         return;
     }
     refuse(request, MHD_HTTP_NOT_FOUND, "no such resource");
@@ -118,7 +168,15 @@ void handle_page(struct request *request)
     answer_file(request, "index.html");
 }
 
-void handle_page_file(struct request *request)
+void handle_page_asset(struct request *request)
 {
-    answer_file(request, request->argument);
+    char name[sizeof ASSETS + PATH_ARGUMENT_SIZE];
+    snprintf(name, sizeof name, ASSETS "%s", request->argument);
+    answer_file(request, name);
+}
+
+/* The page finds out itself which of its pages /app/health is; what has a suffix is a file. */
+void handle_page_part(struct request *request)
+{
+    answer_file(request, strchr(request->argument, '.') != NULL ? request->argument : "index.html");
 }

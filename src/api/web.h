@@ -1,14 +1,21 @@
-/* The dashboard's files (web/), embedded at build time, as ready-made responses. */
+/*
+ * The dashboard's files (web/), built and embedded by web/build.mjs, as ready-made responses:
+ * plain, and gzip-compressed for who takes that.
+ */
 #ifndef MOONWATCH_API_WEB_H
 #define MOONWATCH_API_WEB_H
 
 #include <stddef.h>
 
-/* What web/embed.sh generates from the files. */
-struct web_file {
-    const char *name;
-    const unsigned char *bytes;
+struct web_bytes {
+    const unsigned char *bytes; /* NULL: there is no such form */
     size_t size;
+};
+
+struct web_file {
+    const char *name; /* "index.html", "assets/index-Cx1z.js": what is in assets/ never changes */
+    const char *hash; /* of the plain form */
+    struct web_bytes plain, packed;
 };
 const struct web_file *web_files(size_t *count);
 

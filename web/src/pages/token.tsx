@@ -1,0 +1,3 @@
+export function TokenPage(props: { mint: string }) {
+  return <h1>{props.mint}</h1>;
+}

@@ -1,0 +1,2 @@
+import { en } from "./text_en";
+export const ru = en;
