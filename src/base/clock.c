@@ -65,15 +65,15 @@ static void begin(void)
 }
 
 /* One attempt; false while the line is being changed. */
-static bool try_now(int64_t *now_us)
+static bool try_now(const struct clock_line *on, int64_t *now_us)
 {
-    uint32_t before = atomic_load_explicit(&line->sequence, memory_order_acquire);
+    uint32_t before = atomic_load_explicit(&on->sequence, memory_order_acquire);
     int64_t boot_us = read_clock_us(CLOCK_BOOTTIME);
-    int64_t start_us = atomic_load_explicit(&line->start_us, memory_order_acquire);
-    int64_t offset_us = atomic_load_explicit(&line->offset_us, memory_order_acquire);
-    int64_t target_us = atomic_load_explicit(&line->target_us, memory_order_acquire);
+    int64_t start_us = atomic_load_explicit(&on->start_us, memory_order_acquire);
+    int64_t offset_us = atomic_load_explicit(&on->offset_us, memory_order_acquire);
+    int64_t target_us = atomic_load_explicit(&on->target_us, memory_order_acquire);
     *now_us = boot_us + offset_at(boot_us, start_us, offset_us, target_us);
-    return before % 2 == 0 && atomic_load_explicit(&line->sequence, memory_order_relaxed) == before;
+    return before % 2 == 0 && atomic_load_explicit(&on->sequence, memory_order_relaxed) == before;
 }
 
 void clock_share(struct clock_line *shared)
@@ -89,15 +89,20 @@ void clock_share(struct clock_line *shared)
     line = shared;
 }
 
-instant clock_now(void)
+instant clock_now_on(const struct clock_line *other)
 {
     int64_t now_us;
 
-    if (atomic_load_explicit(&line->sequence, memory_order_relaxed) == 0)
-        begin();
-    for (int i = 0; !try_now(&now_us) && i < READ_ATTEMPTS_MAX; i++)
+    for (int i = 0; !try_now(other, &now_us) && i < READ_ATTEMPTS_MAX; i++)
         continue;
     return (instant){now_us};
+}
+
+instant clock_now(void)
+{
+    if (atomic_load_explicit(&line->sequence, memory_order_relaxed) == 0)
+        begin();
+    return clock_now_on(line);
 }
 
 duration clock_offset(void)

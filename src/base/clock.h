@@ -32,6 +32,9 @@ void clock_share(struct clock_line *shared);
 /* Safe from any thread. */
 instant clock_now(void);
 
+/* The same on the line of other processes, which has begun: for who may only look at it. */
+instant clock_now_on(const struct clock_line *other);
+
 /* Wall clock minus steady timeline as last seen by clock_discipline(). */
 duration clock_offset(void);
 

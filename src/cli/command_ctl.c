@@ -116,7 +116,7 @@ static int show_status(const struct ctl *ctl, int page_fd)
     struct status_page *page = status_page_attach(page_fd, PAGE_READ_ONLY, why);
     if (page == NULL)
         return fail(why);
-    instant now = clock_now();
+    instant now = clock_now_on(&page->clock);
     if (ctl->is_json) {
         status_json(&json, page, now);
         puts(json.failed ? "null" : json.text);
