@@ -163,6 +163,7 @@ static void on_command(struct engine *engine, struct command *command)
         return;
     case COMMAND_EMERGENCY:
     case COMMAND_STATUS:
+    case COMMAND_TABLE:
     case COMMAND_GO:
     case COMMAND_COUNT:
         break;

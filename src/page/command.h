@@ -27,6 +27,7 @@
     X(COMMAND_RESTART, "restart")       /* gracefully; answered when accepted */                   \
     X(COMMAND_EMERGENCY, "emergency")   /* to the supervisor only: kill and start afresh */        \
     X(COMMAND_STATUS, "status")         /* to the supervisor only: answered with the page */       \
+    X(COMMAND_TABLE, "table")           /* to the supervisor only: with the token table */         \
     X(COMMAND_GO, "go")                 /* supervisor to engine: begin; maybe with faults */
 
 enum command_kind {

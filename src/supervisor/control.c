@@ -97,20 +97,26 @@ static int page_for_readers(const struct world *world)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static void answer_status(struct supervisor *supervisor, struct control_client *client)
+/* Passes a descriptor that nothing can be written through. */
+static void answer_with(struct control_client *client, int fd)
 {
     struct reply reply = {.result = RESULT_DONE, .score = NAN};
     union passed_fd passed;
     struct iovec part = {&reply, sizeof reply};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    passed_fd_give(&passed, fd, &message);
+    if (sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        shut(client);
+}
+
+static void answer_status(struct supervisor *supervisor, struct control_client *client)
+{
     int fd = page_for_readers(&supervisor->world);
     if (fd < 0) {
         answer(client, RESULT_UNAVAILABLE, "the status page can't be opened");
         return;
     }
-    passed_fd_give(&passed, fd, &message);
-    if (sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        shut(client);
+    answer_with(client, fd);
     close(fd);
 }
 
@@ -152,6 +158,9 @@ static void on_command(struct supervisor *supervisor, struct control_client *cli
     switch ((enum command_kind)command->kind) {
     case COMMAND_STATUS:
         answer_status(supervisor, client);
+        return;
+    case COMMAND_TABLE:
+        answer_with(client, supervisor->world.table_reader_fd);
         return;
     case COMMAND_RESTART:
         answer_restart(client, heal_restart(supervisor, ASKED_FOR, INCIDENT_NOT_DRAINED));

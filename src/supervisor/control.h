@@ -1,8 +1,9 @@
 /*
  * `moonwatch ctl` speaks to the supervisor over a UNIX socket in the state folder, which only its
  * owner can open: one struct command a message, one struct reply each (page/command.h). What is for
- * the engine is passed on, and its reply passed back; STATUS is answered with a read-only
- * descriptor of the status page, so that who wants to know reads it himself.
+ * the engine is passed on, and its reply passed back; STATUS and TABLE are answered with a
+ * read-only descriptor of the status page and of the token table, so that who wants to know reads
+ * them himself.
  *
  * Limits: CONTROL_CLIENTS_MAX at once, one command under way each; a client that stays silent for
  * CONTROL_IDLE_SEC is shut out, so that nobody can take up all places.

@@ -220,12 +220,15 @@ static void test_no_page_to_give(void **state)
 /* ---- who asks ---- */
 
 static const struct command status_wanted = {.kind = COMMAND_STATUS};
+static const struct command table_wanted = {.kind = COMMAND_TABLE};
 static char why[CONTROL_WHY_SIZE];
 
 static void test_client(void **state)
 {
     (void)state;
     struct control_answer answer;
+    struct table_memory memory;
+    enum table_fault fault;
     supervised_start_and_up();
     int fd = control_connect(&supervised()->options, why);
     assert_true(fd >= 0);
@@ -233,6 +236,13 @@ static void test_client(void **state)
     assert_int_equal(answer.reply.result, RESULT_DONE);
     assert_true(answer.page_fd >= 0);
     close(answer.page_fd);
+    /* The table, too, and neither to be written to. */
+    assert_true(control_ask(fd, &table_wanted, duration_s(10), &answer, why));
+    assert_int_equal(answer.reply.result, RESULT_DONE);
+    assert_int_equal(table_memory_attach_shared(&memory, answer.page_fd, &fault), OK);
+    assert_int_equal(token_table_count(memory.table), 0);
+    assert_int_equal(write(answer.page_fd, "", 1), -1);
+    table_memory_finish(&memory);
     assert_int_equal(kill(supervised()->pid, SIGKILL), 0);
     assert_int_equal(supervised_wait(), -SIGKILL);
     assert_false(control_ask(fd, &status_wanted, duration_s(10), &answer, why));
