@@ -64,7 +64,7 @@ size_t text_decode(const char *in, size_t length, uint32_t *character)
     return tail + 1;
 }
 
-static size_t utf8_encode(uint32_t character, char out[4])
+size_t text_encode(uint32_t character, char out[4])
 {
     if (character < 0x80) {
         out[0] = (char)character;
@@ -110,7 +110,7 @@ size_t text_copy(char *out, size_t size, const char *in, size_t length)
         uint32_t character;
         char encoded[4];
         size_t taken = text_decode(in, length, &character);
-        size_t bytes = utf8_encode(is_control(character) ? ' ' : character, encoded);
+        size_t bytes = text_encode(is_control(character) ? ' ' : character, encoded);
         if (bytes > size - 1 - written)
             break;
         memcpy(out + written, encoded, bytes);
@@ -157,7 +157,7 @@ size_t text_escape(const char *in, size_t length, char out[TEXT_ESCAPED_SIZE], s
         out[5] = digits[character & 15];
         *out_length = 6;
     } else {
-        *out_length = utf8_encode(character, out);
+        *out_length = text_encode(character, out);
     }
     return taken;
 }

@@ -33,6 +33,9 @@ bool text_is_slip(size_t distance, size_t length);
  * not UTF-8 gives U+FFFD and takes the longest prefix that could have begun a character. */
 size_t text_decode(const char *in, size_t length, uint32_t *character);
 
+/* The reverse: the bytes of a character, and how many. */
+size_t text_encode(uint32_t character, char out[4]);
+
 /* The first character of `in` as it may stand between the quotes of a JSON string: UTF-8, or an
  * escape for quotes, backslashes and control characters. Returns the bytes of `in` it takes. */
 #define TEXT_ESCAPED_SIZE 8
