@@ -1,6 +1,7 @@
 /* See status_view.h. */
 #include "cli/status_view.h"
 
+#include "cli/figures.h"
 #include "cli/terminal.h"
 #include "core/core.h"
 #include "page/health_view.h"
@@ -21,31 +22,6 @@ static double share_of(uint64_t part, uint64_t whole)
 }
 
 /* ---- for a person ---- */
-
-/* "3 d 4 h", "5 min", "12.3 s", "–": as exact as is of use. */
-static const char *span_text(double seconds, char out[32])
-{
-    if (isnan(seconds))
-        return "–";
-    if (seconds < 100)
-        snprintf(out, 32, "%.1f s", seconds);
-    else if (seconds < 7200)
-        snprintf(out, 32, "%.0f min", seconds / 60);
-    else if (seconds < 172800)
-        snprintf(out, 32, "%.0f h", seconds / 3600);
-    else
-        snprintf(out, 32, "%.0f d", seconds / 86400);
-    return out;
-}
-
-/* A minute; "–" where it is not known. */
-static const char *rate_text(double per_minute, char out[32])
-{
-    if (isnan(per_minute))
-        return "–";
-    snprintf(out, 32, "%.0f", per_minute);
-    return out;
-}
 
 static void print_cell(FILE *out, const char *text, size_t width)
 {
@@ -79,7 +55,7 @@ static void print_process(FILE *out, const struct status_page *page, unsigned i,
     fputs(style.end, out);
     snprintf(number, sizeof number, "%llu", (unsigned long long)page_word(&process->pid));
     print_cell(out, page_word(&process->pid) == 0 ? "–" : number, 10);
-    print_cell(out, span_text(seconds_since(&process->started_at_us, now), span), 10);
+    print_cell(out, figure_span(seconds_since(&process->started_at_us, now), span), 10);
     snprintf(number, sizeof number, "%llu", (unsigned long long)page_word(&process->starts));
     print_cell(out, number, 10);
     snprintf(number, sizeof number, "%llu",
@@ -107,13 +83,13 @@ static void print_group(FILE *out, const struct status_page *page, unsigned i, i
     fprintf(out, "  %-*s", NAME_WIDTH - 2, token_group_name((enum token_group)i));
     snprintf(text, sizeof text, "%llu", (unsigned long long)page_word(&group->tokens));
     print_cell(out, text, 10);
-    print_cell(out, span_text((double)page_word(&group->target_us) / 1e6, text), 10);
-    print_cell(out, span_text((double)page_word(&group->oldest_age_us) / 1e6, text), 10);
+    print_cell(out, figure_span((double)page_word(&group->target_us) / 1e6, text), 10);
+    print_cell(out, figure_span((double)page_word(&group->oldest_age_us) / 1e6, text), 10);
     snprintf(text, sizeof text, "%.1f %%", on_time * 100);
     print_cell(out, isnan(on_time) ? "–" : text, 10);
     snprintf(text, sizeof text, "%llu", (unsigned long long)page_word(&group->deferred));
     print_cell(out, text, 10);
-    print_cell(out, span_text(seconds_since(&group->last_answer_us, now), text), 10);
+    print_cell(out, figure_span(seconds_since(&group->last_answer_us, now), text), 10);
     fputc('\n', out);
 }
 
@@ -136,26 +112,18 @@ static void print_lanes(FILE *out, const struct status_page *page, instant now)
         char text[32];
         double rest = -seconds_since(&lane->paused_until_us, now);
         fprintf(out, "  %-*s", NAME_WIDTH - 2, lane_kind_name((enum lane_kind)i));
-        print_cell(out, rate_text(page_bits(&lane->allowed_per_minute_bits), text), 11);
-        print_cell(out, rate_text(page_bits(&lane->learned_per_minute_bits), text), 11);
+        print_cell(out, figure_rate(page_bits(&lane->allowed_per_minute_bits), text), 11);
+        print_cell(out, figure_rate(page_bits(&lane->learned_per_minute_bits), text), 11);
         snprintf(text, sizeof text, "%llu", (unsigned long long)page_word(&lane->used_last_minute));
         print_cell(out, text, 11);
         snprintf(text, sizeof text, "%llu", (unsigned long long)page_word(&lane->in_flight));
         print_cell(out, text, 11);
         snprintf(text, sizeof text, "%.0f ms", (double)page_word(&lane->latency_us) / 1000);
         print_cell(out, text, 11);
-        print_cell(out, span_text(rest > 0 ? rest : NAN, text), 11);
+        print_cell(out, figure_span(rest > 0 ? rest : NAN, text), 11);
         print_cell(out, lane_limit_name((enum lane_limit)page_word(&lane->limit)), 11);
         fputc('\n', out);
     }
-}
-
-static const char *percent_text(double ratio, char out[32])
-{
-    if (isnan(ratio))
-        return "–";
-    snprintf(out, 32, "%.1f %%", ratio * 100);
-    return out;
 }
 
 static void print_load(FILE *out, const struct status_page *page, instant now)
@@ -166,10 +134,10 @@ static void print_load(FILE *out, const struct status_page *page, instant now)
     bool is_known = load_is_known(page, now);
     fprintf(out, "  %-*s", NAME_WIDTH - 2,
             is_known ? load_level_name(load_level_now(page)) : "unknown");
-    print_cell(out, percent_text(load_signal_percent(page, SIGNAL_CPU, now) / 100, text), 10);
-    print_cell(out, percent_text(load_reading(page, READING_OWN_CPU, now), text), 10);
-    print_cell(out, percent_text(load_signal_percent(page, SIGNAL_MEMORY, now) / 100, text), 10);
-    print_cell(out, percent_text(load_reading(page, READING_DISK, now), text), 10);
+    print_cell(out, figure_percent(load_signal_percent(page, SIGNAL_CPU, now) / 100, text), 10);
+    print_cell(out, figure_percent(load_reading(page, READING_OWN_CPU, now), text), 10);
+    print_cell(out, figure_percent(load_signal_percent(page, SIGNAL_MEMORY, now) / 100, text), 10);
+    print_cell(out, figure_percent(load_reading(page, READING_DISK, now), text), 10);
     snprintf(text, sizeof text, "%.0f ms", load_reading(page, READING_LAG, now) * 1000);
     print_cell(out, is_known ? text : "–", 10);
     snprintf(text, sizeof text, "%.0f", load_reading(page, READING_DESCRIPTORS, now));
@@ -198,7 +166,7 @@ static void print_suspects(FILE *out, const struct status_page *page, instant no
         fprintf(out, "  %-*s%s, in hand at %u death%s%s%s\n", NAME_WIDTH - 2,
                 suspect_state_name((enum suspect_state)state), mint, row->deaths,
                 row->deaths == 1 ? "" : "s", state == SUSPECT_QUARANTINED ? ", for another " : "",
-                state == SUSPECT_QUARANTINED ? span_text(left, span) : "");
+                state == SUSPECT_QUARANTINED ? figure_span(left, span) : "");
     }
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 int terminal_width(FILE *out)
 {
@@ -49,6 +50,88 @@ size_t terminal_columns(const char *text)
         columns++;
     }
     return columns;
+}
+
+/* ---- clipping ---- */
+
+/* What we draw with, and what it is where there is only ASCII. */
+static uint32_t plain_of(uint32_t character)
+{
+    static const struct {
+        uint32_t drawn;
+        char plain;
+    } glyphs[] = {{0x2013, '-'}, {0x2212, '-'}, {0x2026, '.'}, {0x00b7, '.'}, {0x2500, '-'},
+                  {0x2502, '|'}, {0x25cf, '*'}, {0x25b2, '^'}, {0x25bc, 'v'}, {0x25b6, '>'},
+                  {0x2191, '^'}, {0x2193, 'v'}, {0x2192, '>'}, {0x2588, '#'}, {0x2593, '='},
+                  {0x2592, '-'}, {0x2591, '.'}, {0x2581, '_'}, {0x2582, '.'}, {0x2583, ':'},
+                  {0x2584, '-'}, {0x2585, '='}, {0x2586, '+'}, {0x2587, '*'}};
+    for (size_t i = 0; i < sizeof glyphs / sizeof glyphs[0]; i++)
+        if (glyphs[i].drawn == character)
+            return (uint32_t)glyphs[i].plain;
+    return '?';
+}
+
+/* Of the characters that turn the direction of writing, wcwidth() counts some as visible. */
+static bool turns_direction(uint32_t character)
+{
+    return character == 0x061c || character == 0x200e || character == 0x200f ||
+           (character >= 0x202a && character <= 0x202e) ||
+           (character >= 0x2066 && character <= 0x2069);
+}
+
+/* The columns that a character takes, and what is drawn in its stead. */
+static size_t glyph_width(uint32_t *character)
+{
+    if (*character < 0x20 || (*character >= 0x7f && *character < 0xa0))
+        *character = ' ';
+    if (turns_direction(*character))
+        return 0;
+    int width = wcwidth((wchar_t)*character);
+    if (width >= 0)
+        return (size_t)width;
+    *character = plain_of(*character);
+    return 1;
+}
+
+struct clip {
+    char *out;
+    size_t size, length, columns;
+};
+
+static bool clip_put(struct clip *clip, uint32_t character)
+{
+    char encoded[4];
+    size_t bytes = text_encode(character, encoded);
+    if (bytes >= clip->size - clip->length)
+        return false;
+    memcpy(clip->out + clip->length, encoded, bytes);
+    clip->length += bytes;
+    return true;
+}
+
+size_t terminal_clip(const char *text, size_t columns, char *out, size_t size)
+{
+    struct clip clip = {.out = out, .size = size}, before_last = clip;
+    size_t left = strlen(text);
+    bool fits = true;
+    while (left > 0 && fits) {
+        uint32_t character;
+        size_t taken = text_decode(text, left, &character);
+        size_t width = glyph_width(&character);
+        fits = clip.columns + width <= columns && (width == 0 || clip_put(&clip, character));
+        clip.columns += fits ? width : 0;
+        if (fits && clip.columns < columns) /* room for "…" behind it */
+            before_last = clip;
+        text += taken;
+        left -= taken;
+    }
+    if (!fits && columns > 0) {
+        uint32_t dots = 0x2026;
+        clip = before_last;
+        clip.columns += glyph_width(&dots) * clip_put(&clip, dots);
+    }
+    out[clip.length] = '\0';
+    return clip.columns;
 }
 
 void terminal_pad(FILE *out, size_t used, size_t columns)

@@ -21,6 +21,12 @@ struct terminal_style terminal_style(FILE *out);
 /* Columns that a UTF-8 text takes, one a character: enough for what our tools print. */
 size_t terminal_columns(const char *text);
 
+/* What may stand on a screen of a text that a stranger wrote: no control characters, no marks that
+ * turn the direction of writing, nothing without a width; at most `columns` wide, as the locale's
+ * wcwidth() measures. Where the locale has no such character, one that looks like it or a question
+ * mark. With `columns` too few, the last is "…". Returns how many it takes. */
+size_t terminal_clip(const char *text, size_t columns, char *out, size_t size);
+
 /* Writes words, breaking lines at `width` and indenting the later ones; `column` is where the
  * cursor stands. Ends with a newline. */
 struct terminal_wrap {
