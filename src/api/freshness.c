@@ -82,14 +82,19 @@ static void age_add(struct freshness *freshness, enum token_group group, instant
     duration age = instant_diff(now, checked);
     if (age.us < 0)
         age.us = 0;
+    double step = ages->step_s > 0 ? duration_to_s(age) / ages->step_s : 0;
+    ages->steps[step < AGE_STEPS - 1 ? (unsigned)step : AGE_STEPS - 1]++;
     ages->max_s = fmax(ages->max_s, duration_to_s(age));
     freshness->histogram[group][bucket_of((uint64_t)duration_to_ms(age))]++;
 }
 
-static void scan_make(struct freshness *freshness, const struct token_table *table, instant now)
+static void scan_make(struct freshness *freshness, const struct token_table *table,
+                      const struct status_page *page, instant now)
 {
     memset(&freshness->scan, 0, sizeof freshness->scan);
     memset(freshness->histogram, 0, sizeof freshness->histogram);
+    for (int i = 0; i < GROUP_COUNT; i++)
+        freshness->scan.groups[i].step_s = (double)page_word(&page->groups[i].target_us) / 1e7;
     uint32_t count = token_table_count(table);
     freshness->scan.tokens = count;
     for (token_id id = 1; id <= count; id++) {
@@ -115,6 +120,6 @@ const struct freshness_scan *freshness_look(struct freshness *freshness,
                                                                     : FRESHNESS_KEPT_MS;
     bool is_old = duration_to_ms(instant_diff(now, freshness->scanned_at)) >= kept_ms;
     if (instant_is_never(freshness->scanned_at) || is_old)
-        scan_make(freshness, table, now);
+        scan_make(freshness, table, page, now);
     return &freshness->scan;
 }

@@ -13,10 +13,14 @@
 #define FRESHNESS_KEPT_MS        1000
 #define FRESHNESS_KEPT_SPARED_MS 10000
 
+#define AGE_STEPS 21 /* tenths of the target, and the last what is beyond twice of it */
+
 struct group_ages {
     uint32_t tokens;
     uint32_t never;                    /* of these, without any answer yet; not in the ages */
     double p50_s, p95_s, p99_s, max_s; /* NaN: no ages */
+    double step_s;                     /* a tenth of the target */
+    uint32_t steps[AGE_STEPS];         /* tokens by age */
 };
 
 struct freshness_scan {

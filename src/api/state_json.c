@@ -25,6 +25,17 @@ static void json_ages(struct json *json, const struct group_ages *ages)
     json_object_close(json);
 }
 
+static void json_age_steps(struct json *json, const struct group_ages *ages)
+{
+    json_object_open(json, "age_counts");
+    json_put_double(json, "step_s", ages->step_s);
+    json_array_open(json, "counts");
+    for (unsigned i = 0; i < AGE_STEPS; i++)
+        json_put_int(json, NULL, ages->steps[i]);
+    json_array_close(json);
+    json_object_close(json);
+}
+
 static void json_group(struct json *json, const char *name, const struct page_group *group,
                        const struct group_ages *ages)
 {
@@ -32,6 +43,7 @@ static void json_group(struct json *json, const char *name, const struct page_gr
     json_put_int(json, "tokens", ages->tokens);
     json_put_double(json, "target_s", (double)page_word(&group->target_us) / 1e6);
     json_ages(json, ages);
+    json_age_steps(json, ages);
     json_put_int(json, "never_refreshed", ages->never);
     json_put_double(json, "share_on_time", group_share_on_time(group));
     json_put_int(json, "deferred", (int64_t)page_word(&group->deferred));

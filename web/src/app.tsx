@@ -164,7 +164,7 @@ function Shown() {
     case "health":
       return <Health />;
     case "incidents":
-      return <Incidents />;
+      return <Incidents number={argument} />;
     case "settings":
       return <Settings />;
     case "log":

@@ -76,7 +76,9 @@ export function percent(value: number | null | undefined, digits = 0): string {
 export function duration(seconds: number | null | undefined, digits = 0): string {
   if (seconds == null || !Number.isFinite(seconds)) return NONE;
   const u = t.value.units;
-  if (seconds < 1 && seconds > 0) return `${fixed(seconds * 1000, 0)} ${u.millisecond}`;
+  if (seconds < 1 && seconds > 0) {
+    return `${fixed(seconds * 1000, seconds < 0.01 ? 1 : 0)} ${u.millisecond}`;
+  }
   if (seconds < 100) return `${fixed(seconds, seconds < 10 ? digits : 0)} ${u.second}`;
   if (seconds < 5400) return `${fixed(seconds / 60, 0)} ${u.minute}`;
   if (seconds < 172_800) return `${fixed(seconds / 3600, seconds < 36_000 ? 1 : 0)} ${u.hour}`;

@@ -157,6 +157,7 @@ export const en = {
     refreshFailed: "Could not refresh",
     copy: "Copy the mint",
     copied: "Copied",
+    history: "Over time",
     range: "Range",
     ranges: { m15: "15 min", h1: "1 h", h6: "6 h", d1: "24 h", d7: "7 d" },
     price: "Price",
@@ -347,7 +348,7 @@ export const en = {
   },
   settings: {
     search: "Find a setting",
-    atOnce: "takes effect at once",
+    atOnce: "A change takes effect at once, in every part, and survives a restart.",
     default: "default",
     range: (low: string, high: string) => `${low} to ${high}`,
     save: "Save",
@@ -361,8 +362,10 @@ export const en = {
     tooHigh: (high: string) => `Must be at most ${high}`,
     notWhole: "Must be a whole number",
     empty: "No setting matches",
+    // The daemon says these in English.
     sections: {} as Record<string, string>,
     sentences: {} as Record<string, string>,
+    units: {} as Record<string, string>,
     yes: "yes",
     no: "no",
   },

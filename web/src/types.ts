@@ -158,7 +158,7 @@ export interface Freshness {
       tokens: number;
       target_s: number;
       age_s: { p50: number | null; p95: number | null; p99: number | null; max: number | null };
-      age_counts?: { step_s: number; counts: number[] };
+      age_counts: { step_s: number; counts: number[] };
       never_refreshed: number;
       share_on_time: number | null;
       deferred: number;

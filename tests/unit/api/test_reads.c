@@ -526,6 +526,13 @@ static void test_freshness(void **state)
     assert_keys(json_object_get(hot, "age_s"), "p50 p95 p99 max");
     assert_true(number(hot, "target_s") == 15);
     assert_true(number(hot, "share_on_time") == 0.995);
+    json_t *steps = json_object_get(hot, "age_counts"), *count;
+    size_t i, counted = 0;
+    assert_true(number(steps, "step_s") == 1.5);
+    assert_int_equal(json_array_size(json_object_get(steps, "counts")), 21);
+    json_array_foreach(json_object_get(steps, "counts"), i, count) counted +=
+        (size_t)json_integer_value(count);
+    assert_int_equal(counted + (size_t)number(hot, "never_refreshed"), number(hot, "tokens"));
     json_t *refresh = json_object_get(json_object_get(json, "budgets"), "refresh");
     assert_true(number(refresh, "allowed_per_minute") == 294);
     assert_int_equal(number(refresh, "used_last_minute"), 120);
