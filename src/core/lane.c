@@ -1,17 +1,8 @@
-/* Lanes: FIFOs sorted by age, and the choice among their heads. See the header. */
+/* Lanes: FIFOs sorted by age. The choice among their heads is lane_choose.c's. */
 #include "core/lane_parts.h"
 
 #include <assert.h>
 #include <math.h>
-
-/* One scale of keys for all: bands that cannot overlap for ages up to decades. */
-#define KEY_OVERDUE 1e60
-#define KEY_WANTED  1e55
-#define KEY_URGENT  1e50
-#define KEY_ON_TIME 1e40
-#define KEY_PACED   1e30
-#define KEY_SPARE   1e-60
-#define KEY_NOBODY  (-1e300)
 
 void lanes_init(struct lanes *lanes, struct token_table *table, enum link_family family,
                 double weight_min)
@@ -83,7 +74,7 @@ static void link_before(struct lanes *lanes, unsigned index, token_id id, token_
     *(prev == TOKEN_NONE ? &fifo->head : &lanes->links[prev].next) = id;
     *(next == TOKEN_NONE ? &fifo->tail : &lanes->links[next].prev) = id;
     lanes->links[id].fifo = (uint8_t)(index + 1);
-    lanes->occupied[index / 64] |= 1ULL << (index % 64);
+    lanes->occupied[index / LANE_CLASSES] |= 1ULL << (index % LANE_CLASSES);
     fifo->count++;
     if (next == TOKEN_NONE)
         note_ahead(lanes, fifo, id);
@@ -171,7 +162,7 @@ void lanes_remove(struct lanes *lanes, token_id id)
     *(link->next == TOKEN_NONE ? &fifo->tail : &lanes->links[link->next].prev) = link->prev;
     lanes->links[id].fifo = 0;
     if (--fifo->count == 0)
-        lanes->occupied[index / 64] &= ~(1ULL << (index % 64));
+        lanes->occupied[index / LANE_CLASSES] &= ~(1ULL << (index % LANE_CLASSES));
 }
 
 bool lanes_holds(const struct lanes *lanes, token_id id)
@@ -183,201 +174,6 @@ unsigned lanes_group_of(const struct lanes *lanes, token_id id)
 {
     assert(lanes->links[id].fifo != 0);
     return (lanes->links[id].fifo - 1U) / LANE_CLASSES;
-}
-
-/* ---- choosing ---- */
-
-static double index_policy(const struct lane_head *head)
-{
-    return head->weight * head->age_s * head->age_s;
-}
-
-#define URGE_TENTHS 9 /* of the maximum age */
-
-/* Those that come near their maximum together (that is how a peak leaves them) cannot all be sent
- * at the last moment: heavier ones would wait for all of them. So from here on the index grows
- * beyond all bounds, and they are taken among others, the sooner the more there is to do. */
-static double urge(const struct lane_group *group, duration age)
-{
-    int64_t maximum_us = group->maximum.us;
-    if (maximum_us == 0 || age.us * 10 <= maximum_us * URGE_TENTHS)
-        return 1;
-    return (double)maximum_us * (1 - URGE_TENTHS / 10.0) / (double)(maximum_us - age.us);
-}
-
-/* ---- the pace ---- */
-
-/* A peak leaves those of a FIFO as old as each other. The index takes none of them while it has
- * heavier ones to take, and then all of them at once, when they come near their maximum. So a FIFO
- * has a pace: its tokens, one after the other, within the maximum age. That is no more than the
- * index takes of them in the mean (the optimum is at most the maximum), only sooner. It begins when
- * the budget begins to be short. */
-#define PACE_SLACK 0.1 /* of the maximum age: so far ahead of its pace or behind it is as good */
-
-static void begin_pace(struct lanes *lanes, unsigned group, instant now)
-{
-    double slack_us = PACE_SLACK * (double)lanes->groups[group].maximum.us;
-    for (unsigned i = 0; i < LANE_CLASSES; i++)
-        lanes->fifos[group * LANE_CLASSES + i].paced_until =
-            instant_add(now, duration_us((int64_t)slack_us));
-    lanes->paced_groups |= 1U << group;
-}
-
-static void begin_paces(struct lanes *lanes, const struct lane_query *query)
-{
-    if (query->on_time_limit != 0)
-        lanes->paced_groups &= ~query->groups;
-    for (unsigned group = 0; group < LANE_GROUPS_MAX && query->on_time_limit == 0; group++)
-        if ((query->groups & ~lanes->paced_groups) >> group & 1)
-            begin_pace(lanes, group, query->now);
-}
-
-/* Once for each token that is chosen, so in plain comparisons. */
-static void keep_pace(struct lane_fifo *fifo, const struct lane_group *group, instant now)
-{
-    double step_us = (double)group->maximum.us / fifo->count;
-    double slack_us = PACE_SLACK * (double)group->maximum.us;
-    double most_us = step_us > slack_us ? step_us : slack_us;
-    double ahead_us = (double)instant_diff(fifo->paced_until, now).us;
-    ahead_us = (ahead_us < -slack_us ? -slack_us : ahead_us) + step_us;
-    ahead_us = ahead_us > most_us ? most_us : ahead_us;
-    fifo->paced_until = instant_add(now, duration_us((int64_t)ahead_us));
-}
-
-static bool is_behind_pace(const struct lane_fifo *fifo, const struct lane_group *group,
-                           const struct lane_query *query)
-{
-    return query->on_time_limit == 0 && group->rank == RANK_NORMAL && group->maximum.us > 0 &&
-           fifo->paced_until.us <= query->now.us;
-}
-
-/* How much the head of a FIFO wants to be next. Positive: due. Negative: may ride along. */
-static double key_for(const struct lanes *lanes, const struct lane_query *query, unsigned fifo)
-{
-    token_id head = lanes->fifos[fifo].head;
-    if (head == TOKEN_NONE)
-        return KEY_NOBODY;
-    const struct lane_group *group = &lanes->groups[fifo / LANE_CLASSES];
-    duration age = instant_diff(query->now, lanes->links[head].stamp);
-    struct lane_head seen = {.age_s = duration_to_s(age),
-                             .target_s = duration_to_s(group->target),
-                             .weight = lanes->class_weights[fifo % LANE_CLASSES]};
-    if (age.us + query->lead.us < group->target.us)
-        return (seen.age_s - seen.target_s) / seen.target_s;
-    if (query->policy != NULL)
-        return query->policy(&seen);
-    duration age_answered = duration_us(age.us + query->lead.us);
-    if (group->maximum.us > 0 && age_answered.us >= group->maximum.us)
-        return KEY_OVERDUE * (double)age_answered.us / (double)group->maximum.us;
-    if (group->rank == RANK_WANTED)
-        return KEY_WANTED * (1 + seen.age_s);
-    if (group->rank == RANK_URGENT)
-        return KEY_URGENT * (1 + seen.age_s);
-    if (group->rank == RANK_NORMAL && seen.age_s < seen.target_s * query->on_time_limit)
-        return KEY_ON_TIME * (1 + seen.age_s / seen.target_s);
-    if (is_behind_pace(&lanes->fifos[fifo], group, query))
-        return KEY_PACED * (double)age_answered.us / (double)group->maximum.us;
-    /* A token just answered with a target of nothing has age 0: due all the same. */
-    double index = fmax(index_policy(&seen), 1e-18) * urge(group, age_answered);
-    return group->rank == RANK_SPARE ? index * KEY_SPARE : index;
-}
-
-/* A head has become known. In a large table links lie anywhere, and a chain of them can only be
- * followed at the pace of the memory; so each token was told, when another was appended behind it,
- * who comes LANE_AHEAD turns later, and that one's memory is asked for now. Always inline: gcc
- * takes a function that only prefetches for one that does nothing, and leaves out its calls. */
-static inline __attribute__((always_inline)) void
-look_ahead(const struct lanes *lanes, const struct lane_query *query, unsigned fifo)
-{
-    token_id later = lanes->links[lanes->fifos[fifo].head].ahead;
-    lanes_prefetch(lanes, later);
-    if (query->costs != NULL)
-        __builtin_prefetch(&query->costs[later]);
-}
-
-struct contest {
-    uint8_t fifos[LANE_FIFOS];
-    double keys[LANE_FIFOS];
-    size_t count;
-};
-
-static void gather(const struct lanes *lanes, const struct lane_query *query,
-                   struct contest *contest)
-{
-    contest->count = 0;
-    for (unsigned word = 0; word < LANE_FIFOS / 64; word++) {
-        for (uint64_t bits = lanes->occupied[word]; bits != 0; bits &= bits - 1) {
-            unsigned fifo = word * 64 + (unsigned)__builtin_ctzll(bits);
-            if (!(query->groups >> (fifo / LANE_CLASSES) & 1))
-                continue;
-            contest->fifos[contest->count] = (uint8_t)fifo;
-            contest->keys[contest->count++] = key_for(lanes, query, fifo);
-        }
-    }
-}
-
-static size_t winner(const struct contest *contest)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < contest->count; i++)
-        if (contest->keys[i] > contest->keys[best])
-            best = i;
-    return best;
-}
-
-size_t lanes_select(struct lanes *lanes, const struct lane_query *query, token_id *out)
-{
-    struct contest contest;
-    size_t selected = 0;
-    uint32_t left = query->slots;
-    begin_paces(lanes, query);
-    gather(lanes, query, &contest);
-    while (left > 0 && contest.count > 0) {
-        size_t best = winner(&contest);
-        double key = contest.keys[best];
-        if (key == KEY_NOBODY || (selected == 0 && key <= -query->early))
-            break;
-        unsigned fifo = contest.fifos[best];
-        token_id id = lanes->fifos[fifo].head;
-        uint32_t cost = query->costs == NULL ? 1 : query->costs[id];
-        if (cost > left && selected > 0) {
-            contest.keys[best] = KEY_NOBODY; /* does not fit any more; others may */
-            continue;
-        }
-        if (query->on_time_limit == 0)
-            keep_pace(&lanes->fifos[fifo], &lanes->groups[fifo / LANE_CLASSES], query->now);
-        lanes_remove(lanes, id);
-        out[selected++] = id;
-        left -= cost < left ? cost : left;
-        contest.keys[best] = key_for(lanes, query, fifo);
-        look_ahead(lanes, query, fifo);
-    }
-    return selected;
-}
-
-/* How old a group's tokens are when they may be sent: as lanes_select() sees it, to the
- * microsecond, or a caller would come in vain. */
-static duration age_due(const struct lane_group *group, duration lead, double early)
-{
-    int64_t early_us = (int64_t)(early * (double)group->target.us) - 1;
-    return duration_us(group->target.us - (early_us > lead.us ? early_us : lead.us));
-}
-
-instant lanes_next_due(const struct lanes *lanes, unsigned groups, duration lead, double early)
-{
-    instant next = INSTANT_FAR;
-    for (unsigned word = 0; word < LANE_FIFOS / 64; word++) {
-        for (uint64_t bits = lanes->occupied[word]; bits != 0; bits &= bits - 1) {
-            unsigned fifo = word * 64 + (unsigned)__builtin_ctzll(bits);
-            unsigned group = fifo / LANE_CLASSES;
-            if (!(groups >> group & 1))
-                continue;
-            instant stamp = lanes->links[lanes->fifos[fifo].head].stamp;
-            duration wait = age_due(&lanes->groups[group], lead, early);
-            next = instant_min(next, instant_add(stamp, wait));
-        }
-    }
-    return next;
 }
 
 /* ---- counting ---- */
@@ -453,10 +249,9 @@ uint32_t lanes_count_older(const struct lanes *lanes, unsigned group, instant st
 instant lanes_oldest(const struct lanes *lanes, unsigned group)
 {
     instant oldest = INSTANT_FAR;
-    for (unsigned i = 0; i < LANE_CLASSES; i++) {
-        token_id head = lanes->fifos[group * LANE_CLASSES + i].head;
-        if (head != TOKEN_NONE)
-            oldest = instant_min(oldest, lanes->links[head].stamp);
+    for (uint64_t bits = lanes->occupied[group]; bits != 0; bits &= bits - 1) {
+        unsigned fifo = group * LANE_CLASSES + (unsigned)__builtin_ctzll(bits);
+        oldest = instant_min(oldest, lanes->links[lanes->fifos[fifo].head].stamp);
     }
     return oldest;
 }

@@ -86,7 +86,7 @@ struct lanes {
     struct lane_group groups[LANE_GROUPS_MAX];
     struct lane_fifo fifos[LANE_FIFOS];
     double class_weights[LANE_CLASSES];
-    uint64_t occupied[LANE_FIFOS / 64]; /* a bit for each FIFO that is not empty */
+    uint64_t occupied[LANE_GROUPS_MAX]; /* a bit for each class whose FIFO is not empty */
     unsigned paced_groups;              /* a bit for each whose budget is short */
 };
 

@@ -45,7 +45,7 @@ static void append(struct lanes *lanes, token_id id)
     *(fifo->tail == TOKEN_NONE ? &fifo->head : &lanes->links[fifo->tail].next) = id;
     fifo->tail = id;
     fifo->count++;
-    lanes->occupied[index / 64] |= 1ULL << (index % 64);
+    lanes->occupied[index / LANE_CLASSES] |= 1ULL << (index % LANE_CLASSES);
 }
 
 /* Merges two sorted chains of `next` links; equal stamps keep their order. */
