@@ -7,9 +7,10 @@
 #include <stdlib.h>
 
 struct aside_job {
-    struct request *request;
-    aside_work *work;      /* with the request's state; or */
-    request_step *handler; /* the whole of it */
+    struct request *request; /* NULL: it is nobody's */
+    void *state;             /* its own, or the request's */
+    aside_work *work;        /* with it; or */
+    request_step *handler;   /* the whole of it */
 };
 
 struct aside {
@@ -36,7 +37,7 @@ static void job_do(const struct aside_job *job)
     if (job->handler != NULL)
         job->handler(job->request);
     else
-        job->work(job->request->state);
+        job->work(job->state);
 }
 
 static void job_refuse(const struct aside_job *job)
@@ -61,7 +62,8 @@ static void *aside_run(void *argument)
             job_refuse(&job);
         else
             job_do(&job);
-        http_loop_resume(job.request->api->loop, job.request->connection);
+        if (job.request != NULL)
+            http_loop_resume(job.request->api->loop, job.request->connection);
         pthread_mutex_lock(&aside->lock);
     }
     pthread_mutex_unlock(&aside->lock);
@@ -104,6 +106,13 @@ void aside_destroy(struct aside *aside)
     free(aside);
 }
 
+static void suspend(struct request *request, request_step *next)
+{
+    request->next = next;
+    request->waits = true;
+    MHD_suspend_connection(request->connection);
+}
+
 static bool job_put(struct aside *aside, const struct aside_job *job, request_step *next)
 {
     pthread_mutex_lock(&aside->lock);
@@ -111,18 +120,23 @@ static bool job_put(struct aside *aside, const struct aside_job *job, request_st
     if (taken) {
         unsigned at = (aside->first + aside->count++) % ASIDE_QUEUE_MAX;
         aside->queue[at] = *job;
-        job->request->next = next;
-        job->request->waits = true;
-        MHD_suspend_connection(job->request->connection);
+        if (job->request != NULL)
+            suspend(job->request, next);
         pthread_cond_signal(&aside->changed);
     }
     pthread_mutex_unlock(&aside->lock);
     return taken;
 }
 
+bool aside_post(struct aside *aside, aside_work *work, void *state)
+{
+    const struct aside_job job = {.work = work, .state = state};
+    return job_put(aside, &job, NULL);
+}
+
 void aside_ask(struct request *request, aside_work *work, request_step *next)
 {
-    const struct aside_job job = {.request = request, .work = work};
+    const struct aside_job job = {.request = request, .state = request->state, .work = work};
     if (!job_put(request->api->aside, &job, next))
         refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too many reads of files; try again");
 }

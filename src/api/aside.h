@@ -30,6 +30,9 @@ void aside_destroy(struct aside *aside);
  * handlers share is theirs alone. */
 void aside_handle(struct aside *aside, struct request *request, request_step *handler);
 
+/* Does `work` for no request; false where too many wait. What waits when it ends is not done. */
+bool aside_post(struct aside *aside, aside_work *work, void *state) MUST_CHECK;
+
 /* Suspends `request` and runs `next` when the work is done; 503 where too many wait. */
 void aside_ask(struct request *request, aside_work *work, request_step *next);
 

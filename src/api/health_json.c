@@ -67,19 +67,23 @@ void json_health(const struct health_page *look, unsigned components)
     json_array_close(look->json);
 }
 
-void json_reasons(const struct health_page *look)
+void json_reasons_of(struct json *json, const struct findings *findings)
 {
-    const struct findings *findings = &look->health.findings;
-    json_array_open(look->json, "reasons");
+    json_array_open(json, "reasons");
     for (int severity = SEVERITY_CRITICAL; severity > SEVERITY_INFO; severity--)
         for (uint32_t i = 0; i < findings->count; i++) {
             char message[FINDING_TEXT_SIZE];
             if ((int)findings->of[i].severity != severity)
                 continue;
             finding_text(&findings->of[i], message);
-            json_put_string(look->json, NULL, message);
+            json_put_string(json, NULL, message);
         }
-    json_array_close(look->json);
+    json_array_close(json);
+}
+
+void json_reasons(const struct health_page *look)
+{
+    json_reasons_of(look->json, &look->health.findings);
 }
 
 void json_components_health(const struct health_page *look)

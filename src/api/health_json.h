@@ -22,6 +22,7 @@ struct health_page {
 void json_health(const struct health_page *look, unsigned components);
 /* "reasons": what is wrong, a sentence each, the worst first. */
 void json_reasons(const struct health_page *look);
+void json_reasons_of(struct json *json, const struct findings *findings);
 /* "components": name → status. */
 void json_components_health(const struct health_page *look);
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -79,6 +80,16 @@ static void take_signals(struct process *process)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
+/* Each client that listens to /events keeps one; a usual limit is 1,024. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static bool serve(struct process *process, char why[PAGE_WHY_SIZE])
 {
     const struct api_world world = {
@@ -134,6 +145,7 @@ int api_process(const struct options *options)
     char why[PAGE_WHY_SIZE] = "";
     int status = API_DONE;
     take_signals(&process);
+    allow_descriptors();
     if (!attach(&process, why)) {
         log_error(LOGGER, why);
         report(REPORT_REFUSED, why);

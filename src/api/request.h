@@ -77,6 +77,7 @@ struct api {
     struct aside *aside;
     struct aside *scans; /* what looks at every token */
     struct freshness *freshness;
+    struct events *events;
     struct web *web;
     struct connections *connections;
     struct MHD_Response *health;

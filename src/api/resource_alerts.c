@@ -1,26 +1,17 @@
 /* GET /alerts: what there is, what people were told, and how it reaches them. */
+#include "api/alert_json.h"
 #include "api/answer.h"
 #include "api/handlers.h"
 #include "api/page_view.h"
 #include "api/token_json.h"
 #include "page/alert_board.h"
-#include <inttypes.h>
-#include <stdio.h>
-
-static void put_what(struct json *json, enum finding_cause cause, unsigned subject)
-{
-    const char *who = finding_subject_name(cause, subject);
-    json_put_string(json, "cause", finding_name(cause));
-    json_put_string(json, "subject", who[0] == '\0' ? NULL : who);
-    json_put_string(json, "component", component_name(finding_component(cause)));
-}
 
 static void put_alert(struct json *json, const struct board_alert *alert)
 {
     char text[FINDING_TEXT_SIZE];
     const struct finding *finding = &alert->finding;
     json_object_open(json, NULL);
-    put_what(json, finding->cause, finding->subject);
+    json_alert_what(json, finding->cause, finding->subject);
     json_put_string(json, "severity", severity_name(finding->severity));
     json_put_string(json, "state", alert_state_name((enum alert_state)alert->state));
     json_put_string(json, "told",
@@ -32,38 +23,6 @@ static void put_alert(struct json *json, const struct board_alert *alert)
     json_put_string(json, "message", text);
     finding_advice(finding, text);
     json_put_string(json, "what_to_do", text);
-    json_object_close(json);
-}
-
-static void put_entry(struct json *json, const struct board_entry *entry)
-{
-    json_object_open(json, NULL);
-    put_what(json, (enum finding_cause)entry->cause, entry->subject);
-    json_put_string(json, "severity", severity_name((enum severity)entry->severity));
-    json_put_string(json, "change", alert_change_name((enum alert_change)entry->change));
-    json_object_close(json);
-}
-
-static void put_message(struct json *json, const struct board_message *message)
-{
-    char id[32];
-    snprintf(id, sizeof id, "%" PRId64, message->id); /* more than a number of JavaScript holds */
-    json_object_open(json, NULL);
-    json_put_string(json, "id", id);
-    json_instant(json, "at", message->at);
-    json_put_string(json, "kind", alert_message_kind_name((enum alert_message_kind)message->kind));
-    json_put_string(json, "severity", severity_name((enum severity)message->severity));
-    json_put_int(json, "alert_count", message->count + message->omitted);
-    json_array_open(json, "alerts");
-    for (uint32_t i = 0; i < message->count && i < BOARD_ENTRIES_MAX; i++)
-        put_entry(json, &message->of[i]);
-    json_array_close(json);
-    json_object_open(json, "delivery");
-    for (int sink = 0; sink < ALERT_SINK_COUNT; sink++)
-        if (message->sinks[sink] != DELIVERY_NOT_WANTED)
-            json_put_string(json, alert_sink_name((enum alert_sink)sink),
-                            delivery_state_name((enum delivery_state)message->sinks[sink]));
-    json_object_close(json);
     json_object_close(json);
 }
 
@@ -125,7 +84,7 @@ void handle_alerts(struct request *request)
     json_array_close(&json);
     json_array_open(&json, "messages");
     for (uint32_t i = 0; i < board->message_count; i++)
-        put_message(&json, &board->messages[i]);
+        json_alert_message(&json, &board->messages[i]);
     json_array_close(&json);
     json_object_open(&json, "sinks");
     for (int sink = 0; sink < ALERT_SINK_COUNT; sink++)

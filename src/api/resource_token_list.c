@@ -118,7 +118,7 @@ static void list_tokens(struct request *request)
     for (uint32_t i = 0; i < pick->count; i++) {
         struct token token;
         if (token_look(table, pick->ids[i], &token, NULL))
-            json_token_item(&json, table, &token);
+            json_token_item(&json, NULL, table, &token);
     }
     json_array_close(&json);
     json_meta(&json, &query.pick, pick);

@@ -3,6 +3,7 @@
 #include "api/aside.h"
 #include "api/connections.h"
 #include "api/engine_link.h"
+#include "api/events.h"
 #include "api/freshness.h"
 #include "api/guard.h"
 #include "api/history.h"
@@ -21,8 +22,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX             512
-#define CONNECTIONS_PER_ADDRESS_MAX 256        /* one client cannot take them all */
+#define CONNECTIONS_MAX             512        /* and those that listen to /events */
+#define CONNECTIONS_PER_ADDRESS_MAX 192        /* the same; one client cannot take them all */
 #define CONNECTION_MEMORY           (16 << 10) /* request line, headers, and what is being read */
 #define IDLE_TIMEOUT_SEC            15
 #define BODY_FORGOTTEN_MAX          (64 << 10)   /* of routes that take no body */
@@ -274,16 +275,19 @@ __attribute__((format(printf, 2, 0))) static void on_library_log(void *context, 
 static bool daemon_start(struct api *api, int listen_fd, int family)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned most = CONNECTIONS_MAX + (unsigned)api->options.events_clients_max;
+    unsigned most_of_address =
+        CONNECTIONS_PER_ADDRESS_MAX + (unsigned)api->options.events_clients_per_address_max;
     if (family == AF_INET6)
         flags |= MHD_USE_IPv6;
     api->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_access, api, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, CONNECTIONS_PER_ADDRESS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SEC, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, connections_on_change, api->connections, MHD_OPTION_END);
+        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT, most,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, most_of_address, MHD_OPTION_CONNECTION_TIMEOUT,
+        IDLE_TIMEOUT_SEC, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        connections_on_change, api->connections, MHD_OPTION_END);
     return api->daemon != NULL;
 }
 
@@ -302,6 +306,17 @@ static struct MHD_Response *health_make(void)
     return response_make(text, sizeof text - 1, CONTENT_JSON, MHD_RESPMEM_PERSISTENT);
 }
 
+static struct events *events_make(struct api *api)
+{
+    const struct events_parts parts = {.page = api->world.page,
+                                       .table = api->world.table,
+                                       .options = &api->options,
+                                       .incidents_folder = api->incidents_folder,
+                                       .aside = api->aside,
+                                       .loop = api->loop};
+    return parts.aside != NULL && parts.loop != NULL ? events_create(&parts) : NULL;
+}
+
 static bool parts_make(struct api *api)
 {
     api->history = history_create(api->world.store_url, api->world.page);
@@ -312,9 +327,10 @@ static bool parts_make(struct api *api)
     api->connections = connections_create();
     api->loop = http_loop_create();
     api->health = health_make();
-    return api->loop != NULL && api->history != NULL && api->aside != NULL && api->scans != NULL &&
-           api->freshness != NULL && api->web != NULL && api->connections != NULL &&
-           api->health != NULL;
+    api->events = events_make(api);
+    return api->events != NULL && api->history != NULL && api->aside != NULL &&
+           api->scans != NULL && api->freshness != NULL && api->web != NULL &&
+           api->connections != NULL && api->health != NULL;
 }
 
 /* Opens the socket, or takes the one that is open already. */
@@ -385,6 +401,7 @@ void api_stop(struct api *api)
     engine_link_shut(api->link);
     history_shut(api->history);
     aside_shut(api->aside);
+    events_shut(api->events);
     http_loop_stop(api->loop);
     aside_shut(api->scans); /* who is still there had more time than a list takes */
     if (api->daemon != NULL)
@@ -395,6 +412,7 @@ void api_stop(struct api *api)
     aside_destroy(api->aside);
     aside_destroy(api->scans);
     freshness_destroy(api->freshness);
+    events_destroy(api->events);
     web_destroy(api->web);
     http_loop_destroy(api->loop);
     if (api->health != NULL)

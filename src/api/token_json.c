@@ -83,11 +83,12 @@ static void json_count(struct json *json, const char *key, const struct metrics 
         json_put_int(json, key, count);
 }
 
-void json_token_item(struct json *json, const struct token_table *table, const struct token *token)
+void json_token_item(struct json *json, const char *key, const struct token_table *table,
+                     const struct token *token)
 {
     const struct token_state *state = &token->state;
     const struct metrics *metrics = token_has_data(token) ? &state->metrics : NULL;
-    json_object_open(json, NULL);
+    json_object_open(json, key);
     json_token_head(json, token);
     json_put_double(json, "delta_p_5m", metrics != NULL ? metrics->delta_p_5m : NAN);
     json_put_double(json, "delta_p_15m", metrics != NULL ? metrics->delta_p_15m : NAN);

@@ -10,7 +10,8 @@ void json_address(struct json *json, const char *key, const struct address *addr
 void json_text(struct json *json, const char *key, const char *text); /* "": null */
 
 /* An item of GET /tokens. */
-void json_token_item(struct json *json, const struct token_table *table, const struct token *token);
+void json_token_item(struct json *json, const char *key, const struct token_table *table,
+                     const struct token *token);
 
 /* mint_address, name, symbol, status, score, liquidity_usd: how every token begins. */
 void json_token_head(struct json *json, const struct token *token);

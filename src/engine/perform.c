@@ -144,9 +144,11 @@ void engine_perform(struct engine *engine, const struct action *action)
         return;
     case ACTION_ADD_TOKEN:
         writer_add_token(engine->writer, action->add_token.id, action->add_token.tag);
+        changes_put(&engine->page->changes, action->add_token.id);
         return;
     case ACTION_SAVE:
         writer_mark_dirty(engine->writer, action->save.id);
+        changes_put(&engine->page->changes, action->save.id);
         return;
     case ACTION_SNAPSHOT:
         writer_take_snapshot(engine->writer, action->snapshot.id, action->snapshot.snapshot_id,

@@ -19,6 +19,7 @@
 #include "base/time.h"
 #include "core/finding.h"
 #include "page/alert_board.h"
+#include "page/changes.h"
 #include "page/crash.h"
 #include "page/flight.h"
 #include "page/suspects.h"
@@ -27,7 +28,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 11
+#define STATUS_PAGE_LAYOUT 12
 
 /* X(code, name) */
 #define PROCESS_LIST(X)                                                                            \
@@ -79,7 +80,8 @@ enum process_state {
     X(BEAT_FEED_WORKER_15, PROCESS_ENGINE, "feed worker 15")                                       \
     X(BEAT_FEED_WORKER_16, PROCESS_ENGINE, "feed worker 16")                                       \
     X(BEAT_API_HTTP, PROCESS_API, "api http thread")                                               \
-    X(BEAT_API_LINK, PROCESS_API, "api link thread")
+    X(BEAT_API_LINK, PROCESS_API, "api link thread")                                               \
+    X(BEAT_API_EVENTS, PROCESS_API, "api events thread")
 
 enum beat {
 #define X(code, process, name) code,
@@ -272,7 +274,8 @@ struct status_page {
     struct crash_report crashes[PROCESS_COUNT];
     struct suspects suspects;
     struct flight flight;
-    struct log_ring log; /* its lines are written by processes, enum page_process_id */
+    struct changes changes; /* token ids */
+    struct log_ring log;    /* its lines are written by processes, enum page_process_id */
 };
 
 void status_page_init(struct status_page *page);
