@@ -37,10 +37,12 @@ static int hex_digit(char c)
     return -1;
 }
 
+#define CLEAN_SIZE 8192 /* the longest that anybody asks for are a hundred mints */
+
 /* text_copy() changes exactly what strangers must not send. */
 static bool is_clean(const char *text, size_t length)
 {
-    char copy[OPTION_TEXT_SIZE * 2];
+    char copy[CLEAN_SIZE];
     if (length >= sizeof copy)
         return false;
     return text_copy(copy, sizeof copy, text, length) == length && memcmp(copy, text, length) == 0;

@@ -85,6 +85,19 @@ static void test_long_argument(void **state)
     assert_int_equal(found.match, ROUTE_MALFORMED);
 }
 
+/* As long as a hundred mints. */
+static void test_long_text(void **state)
+{
+    (void)state;
+    char text[5000], out[sizeof text];
+    memset(text, 'a', sizeof text);
+    assert_true(percent_decode(text, 4500, out, sizeof out));
+    assert_int_equal(strlen(out), 4500);
+    text[4499] = '\n';
+    assert_false(percent_decode(text, 4500, out, sizeof out));
+    assert_false(percent_decode(text, 4499, out, 4499));
+}
+
 /* Every row can be reached: none is shadowed by one before it. */
 static void test_table(void **state)
 {
@@ -108,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_long_argument),
+        cmocka_unit_test(test_long_text),
         cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests_name("router", tests, NULL, NULL);
