@@ -126,8 +126,8 @@ function useTracks(forecast: Forecast | null): Map<string, Track> {
 /** The course of a signal: what was, then where its slope leads. */
 function courseOf(signal: Signal, track: Track, horizonS: number) {
   const last = track.times.at(-1) ?? 0;
-  const span = Math.max(60, last - (track.times[0] ?? last));
-  const ahead = Math.min(horizonS, Math.max(60, (span * AHEAD_SHARE) / (1 - AHEAD_SHARE)));
+  const span = Math.max(30, last - (track.times[0] ?? last));
+  const ahead = Math.min(horizonS, (span * AHEAD_SHARE) / (1 - AHEAD_SHARE));
   const start = signal.level ?? signal.value;
   const slope = signal.slope_per_second ?? 0;
   const floor = signal.unit === "ratio" || signal.unit === "seconds" ? 0 : Number.NEGATIVE_INFINITY;

@@ -81,7 +81,7 @@ function Tabs(props: { status: string; choose: (status: string) => void }) {
           aria-pressed={props.status === status}
           onClick={() => props.choose(status)}
         >
-          {names[status]}
+          <span class="first">{names[status]}</span>
           {numbers[status] !== undefined && <small>{whole(numbers[status])}</small>}
         </button>
       ))}
@@ -132,16 +132,14 @@ function Tools(props: { filter: Filter; set: (change: Partial<Filter>) => void }
           </option>
         ))}
       </select>
-      <label class="inline">
-        <span>{text.minScore}</span>
-        <input
-          type="number"
-          step="0.1"
-          placeholder={text.any}
-          value={filter.minScore}
-          onChange={(event) => set({ minScore: event.currentTarget.value })}
-        />
-      </label>
+      <input
+        type="number"
+        step="0.1"
+        aria-label={text.minScore}
+        placeholder={text.minScore}
+        value={filter.minScore}
+        onChange={(event) => set({ minScore: event.currentTarget.value })}
+      />
       <select
         aria-label={text.sort}
         class="sorts"

@@ -75,8 +75,8 @@ export function Strip() {
       <section class="cell small">
         <h2>{text.load}</h2>
         <p class="figure word">{seen?.level ? t.value.load[seen.level] : NONE}</p>
-        <p class="line quiet">
-          {text.engine}: {seen ? text.generation(seen.engine.generation) : NONE}
+        <p class="line quiet" title={text.engine}>
+          {seen ? text.generation(seen.engine.generation) : NONE}
         </p>
       </section>
     </div>
