@@ -51,12 +51,6 @@ static struct shown show(const char *text)
     return shown;
 }
 
-/* Has a word in its place, not a flag. */
-static bool is_operand(const struct argument *row)
-{
-    return row->type == ARGUMENT_OPERAND || row->type == ARGUMENT_WORDS;
-}
-
 static void swap_characters(char *text, char from, char to)
 {
     for (; *text != '\0'; text++)
@@ -89,7 +83,7 @@ static enum arguments_result unknown_flag(const struct parse *parse, const char 
 
     consider(&nearest, typed, "help");
     for (size_t i = 0; i < parse->spec->count; i++)
-        if (!is_operand(&parse->spec->rows[i]))
+        if (argument_is_flag(&parse->spec->rows[i]))
             consider(&nearest, typed, parse->spec->rows[i].name);
     if (parse->spec->options != NULL) {
         consider(&nearest, typed, "set");
@@ -235,7 +229,7 @@ static enum arguments_result take_flag(struct parse *parse, const char *word)
     snprintf(name, sizeof name, "%.*s",
              (int)(equals == NULL ? strlen(word) : (size_t)(equals - word)), word);
     for (size_t i = 0; i < parse->spec->count; i++)
-        if (!is_operand(&parse->spec->rows[i]) && strcmp(parse->spec->rows[i].name, name) == 0)
+        if (argument_is_flag(&parse->spec->rows[i]) && strcmp(parse->spec->rows[i].name, name) == 0)
             return set_own(parse, i, attached);
     return set_shared(parse, name, attached);
 }
@@ -292,8 +286,9 @@ static enum arguments_result check_required(const struct parse *parse)
     for (size_t i = 0; i < parse->spec->count; i++) {
         const struct argument *row = &parse->spec->rows[i];
         if (row->need == ARGUMENT_REQUIRED && (parse->given >> i & 1) == 0)
-            return is_operand(row) ? wrong(parse, "%s is missing", row->name)
-                                   : wrong(parse, "--%s %s is missing", row->name, row->value_name);
+            return argument_is_flag(row)
+                       ? wrong(parse, "--%s %s is missing", row->name, row->value_name)
+                       : wrong(parse, "%s is missing", row->name);
     }
     return ARGUMENTS_OK;
 }
@@ -312,8 +307,32 @@ static enum arguments_result read_other_sources(const struct parse *parse)
     return ARGUMENTS_OK;
 }
 
+/* ---- without running the verb ---- */
+
+static struct {
+    const struct command_row *command; /* NULL: verbs are run */
+    argument_visitor *visit;
+    void *context;
+} visitor;
+
+void arguments_visit(const struct command_row *command, argument_visitor *visit, void *context)
+{
+    char help[] = "--help", name[NAME_SIZE];
+    char *argv[] = {name, help, NULL};
+    snprintf(name, sizeof name, "%s", command->name);
+    visitor.command = command;
+    visitor.visit = visit;
+    visitor.context = context;
+    (void)command->run(2, argv);
+    visitor.command = NULL;
+}
+
 enum arguments_result arguments_parse(int argc, char *argv[], const struct argument_spec *spec)
 {
+    if (visitor.command != NULL) {
+        visitor.visit(visitor.context, visitor.command, spec);
+        return ARGUMENTS_HELPED;
+    }
     struct parse parse = {.verb = argv[0], .spec = spec, .argc = argc, .argv = argv, .next = 1};
 
     if (spec->options != NULL)
@@ -370,7 +389,7 @@ static void help_own(FILE *out, const struct argument_spec *spec)
 
     for (size_t i = 0; i < spec->count; i++) {
         const struct argument *row = &spec->rows[i];
-        if (is_operand(row))
+        if (!argument_is_flag(row))
             snprintf(flag, sizeof flag, "%s", row->name);
         else
             snprintf(flag, sizeof flag, "--%s %s", row->name,
@@ -380,20 +399,28 @@ static void help_own(FILE *out, const struct argument_spec *spec)
     help_row(out, "--help", "Prints this.");
 }
 
-static void help_option(FILE *out, const struct option_row *row)
+void argument_option_flag(const struct option_row *row, char out[ARGUMENT_FLAG_SIZE])
 {
-    char flag[2 * NAME_SIZE], sentence[1024];
+    snprintf(out, ARGUMENT_FLAG_SIZE, "%s", row->name);
+    swap_characters(out, '_', '-');
+}
+
+const char *argument_option_value(const struct option_row *row)
+{
     static const char *const kinds[] = {[OPTION_INTEGER] = "N",
                                         [OPTION_REAL] = "X",
                                         [OPTION_BOOLEAN] = "true|false",
                                         [OPTION_TEXT] = "TEXT",
                                         [OPTION_CHOICE] = NULL};
+    return row->type == OPTION_CHOICE ? row->choices : kinds[row->type];
+}
 
-    snprintf(flag, sizeof flag, "--%s", row->name);
-    swap_characters(flag, '_', '-');
-    size_t length = strlen(flag);
-    snprintf(flag + length, sizeof flag - length, " %s",
-             row->type == OPTION_CHOICE ? row->choices : kinds[row->type]);
+static void help_option(FILE *out, const struct option_row *row)
+{
+    char name[ARGUMENT_FLAG_SIZE], flag[3 * NAME_SIZE], sentence[1024];
+
+    argument_option_flag(row, name);
+    snprintf(flag, sizeof flag, "--%s %s", name, argument_option_value(row));
     snprintf(sentence, sizeof sentence, "%s%s%s%s", row->sentence,
              row->default_text[0] == '\0' ? "" : " [", row->default_text,
              row->default_text[0] == '\0' ? "" : "]");

@@ -13,6 +13,7 @@
 #define MOONWATCH_CLI_ARGUMENTS_H
 
 #include "base/options.h"
+#include "cli/command.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,8 +39,9 @@ struct argument {
     enum argument_type type;
     const char *value_name; /* MINT, SECONDS…; NULL for a switch or an operand */
     const char *sentence;
-    void *target;     /* keeps its value when the argument is absent */
-    double low, high; /* bounds of numbers; both 0: none */
+    const char *choices; /* "a|b|", for completions; NULL: anything, or a file */
+    void *target;        /* keeps its value when the argument is absent */
+    double low, high;    /* bounds of numbers; both 0: none */
     enum { ARGUMENT_OPTIONAL, ARGUMENT_REQUIRED } need;
 };
 
@@ -69,5 +71,22 @@ int arguments_exit_status(enum arguments_result result);
 
 /* What `moonwatch VERB --help` prints. */
 void arguments_help(FILE *out, const char *verb, const struct argument_spec *spec);
+
+/* What a verb's arguments are, without running it: who writes completions and manual pages has
+ * them from the tables that the verb itself reads. */
+typedef void argument_visitor(void *context, const struct command_row *command,
+                              const struct argument_spec *spec);
+void arguments_visit(const struct command_row *command, argument_visitor *visit, void *context);
+
+static inline bool argument_is_flag(const struct argument *row)
+{
+    return row->type != ARGUMENT_OPERAND && row->type != ARGUMENT_WORDS;
+}
+
+/* hot-interval-sec of hot_interval_sec. */
+#define ARGUMENT_FLAG_SIZE 64
+void argument_option_flag(const struct option_row *row, char out[ARGUMENT_FLAG_SIZE]);
+/* What an option's value is called: N, TEXT, a|b … */
+const char *argument_option_value(const struct option_row *row);
 
 #endif

@@ -20,6 +20,11 @@ static const struct command_row commands[] = {
 
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
+const struct command_row *command_at(size_t index)
+{
+    return index < COMMANDS ? &commands[index] : NULL;
+}
+
 const struct command_row *command_find(const char *name)
 {
     for (size_t i = 0; i < COMMANDS; i++)
@@ -38,7 +43,7 @@ int command_finish_output(const char *verb)
     return EXIT_FAILED;
 }
 
-static void print_help(FILE *out)
+void command_print_help(FILE *out)
 {
     struct terminal_style style = terminal_style(out);
 
@@ -61,7 +66,7 @@ static void print_help(FILE *out)
                  "is.\n");
 }
 
-static int complain_unknown(const char *typed)
+int command_complain_unknown(const char *typed)
 {
     const char *nearest = NULL;
     size_t least = TEXT_FAR;
@@ -95,13 +100,13 @@ static int run_hidden(const struct command_row *command, int argc, char *argv[])
 
 static int is_help(const char *word)
 {
-    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
 int command_line(int argc, char *argv[])
 {
     if (argc < 2) {
-        print_help(stderr);
+        command_print_help(stderr);
         return EXIT_USAGE;
     }
     const struct command_row *command = command_find(argv[1]);
@@ -110,12 +115,12 @@ int command_line(int argc, char *argv[])
     if (command != NULL)
         return command->run(argc - 1, argv + 1);
     if (is_help(argv[1])) {
-        print_help(stdout);
+        command_print_help(stdout);
         return EXIT_DONE;
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
         printf("moonwatch %s\n", MOONWATCH_VERSION);
         return EXIT_DONE;
     }
-    return complain_unknown(argv[1]);
+    return command_complain_unknown(argv[1]);
 }

@@ -10,6 +10,9 @@
 #ifndef MOONWATCH_CLI_COMMAND_H
 #define MOONWATCH_CLI_COMMAND_H
 
+#include <stddef.h>
+#include <stdio.h>
+
 enum exit_status {
     EXIT_DONE = 0,
     EXIT_FAILED = 1, /* the verb could not do it, and said why */
@@ -31,12 +34,21 @@ struct command_row {
 #include "cli/commands.def"
 #undef COMMAND
 
+/* In the order of commands.def; NULL after the last. */
+const struct command_row *command_at(size_t index);
+
 /* NULL when there is none. */
 const struct command_row *command_find(const char *name);
 
 /* The end of a verb that printed to standard output: a full disk or a closed pipe must not look
  * like success. Returns the exit status. */
 int command_finish_output(const char *verb);
+
+/* Says that there is no such verb, and which is near. Returns the exit status. */
+int command_complain_unknown(const char *typed);
+
+/* What `moonwatch --help` prints. */
+void command_print_help(FILE *out);
 
 /* What main() does: finds the verb and runs it, or helps. Returns the exit status. */
 int command_line(int argc, char *argv[]);

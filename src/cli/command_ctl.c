@@ -150,17 +150,28 @@ static int run_incidents(struct ctl *ctl, const struct request_row *row)
     return EXIT_DONE;
 }
 
+/* X(name, operands, command, function, what is said when it is done) */
+#define REQUEST_LIST(X)                                                                            \
+    X("status", 0, COMMAND_STATUS, run_status, NULL)                                               \
+    X("restart", 0, COMMAND_RESTART, run_plain, "restarting; moonwatch ctl status shows it")       \
+    X("pause", 0, COMMAND_PAUSE, run_plain, "paused: nothing is fetched until it is resumed")      \
+    X("resume", 0, COMMAND_RESUME, run_plain, "resumed: what is due goes first")                   \
+    X("refresh", 1, COMMAND_REFRESH, run_with_mint, "refreshed")                                   \
+    X("set", 2, COMMAND_SET, run_set, NULL)                                                        \
+    X("test-alert", 0, COMMAND_TEST_ALERT, run_test_alert, NULL)                                   \
+    X("release", 1, COMMAND_RELEASE, run_with_mint,                                                \
+      "released: it is asked for again, alone first")                                              \
+    X("incidents", 0, COMMAND_COUNT, run_incidents, NULL)
+
 static const struct request_row rows[] = {
-    {"status", 0, COMMAND_STATUS, run_status, NULL},
-    {"restart", 0, COMMAND_RESTART, run_plain, "restarting; moonwatch ctl status shows it"},
-    {"pause", 0, COMMAND_PAUSE, run_plain, "paused: nothing is fetched until it is resumed"},
-    {"resume", 0, COMMAND_RESUME, run_plain, "resumed: what is due goes first"},
-    {"refresh", 1, COMMAND_REFRESH, run_with_mint, "refreshed"},
-    {"set", 2, COMMAND_SET, run_set, NULL},
-    {"test-alert", 0, COMMAND_TEST_ALERT, run_test_alert, NULL},
-    {"release", 1, COMMAND_RELEASE, run_with_mint, "released: it is asked for again, alone first"},
-    {"incidents", 0, COMMAND_COUNT, run_incidents, NULL},
+#define X(name, operands, kind, run, done) {name, operands, kind, run, done},
+    REQUEST_LIST(X)
+#undef X
 };
+
+#define X(name, operands, kind, run, done) name "|"
+static const char requests[] = REQUEST_LIST(X);
+#undef X
 
 #define ROWS (sizeof rows / sizeof rows[0])
 
@@ -189,6 +200,19 @@ static int run_row(struct ctl *ctl, const struct request_row *row)
     return EXIT_USAGE;
 }
 
+/* The names of all settings, as completions want them. */
+static const char *settings(void)
+{
+    static char names[OPTION_COUNT * ARGUMENT_FLAG_SIZE];
+    size_t length = 0;
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *row = option_row((enum option_id)i);
+        if (row->flags & OPTION_SETTING)
+            length += (size_t)snprintf(names + length, sizeof names - length, "%s|", row->name);
+    }
+    return names;
+}
+
 int command_ctl(int argc, char *argv[])
 {
     static struct ctl ctl;
@@ -197,11 +221,13 @@ int command_ctl(int argc, char *argv[])
          .type = ARGUMENT_OPERAND,
          .target = &ctl.words[0],
          .need = ARGUMENT_REQUIRED,
+         .choices = requests,
          .sentence = "status, restart, pause, resume, refresh MINT, set KEY VALUE, release MINT "
                      "(from quarantine), test-alert or incidents."},
         {.name = "WHAT",
          .type = ARGUMENT_OPERAND,
          .target = &ctl.words[1],
+         .choices = settings(),
          .sentence = "A mint, or a setting."},
         {.name = "VALUE",
          .type = ARGUMENT_OPERAND,

@@ -110,6 +110,12 @@ static int run(struct drill_command *command)
     return status;
 }
 
+#define DRILL(function, name, company, limit_s, fault) name "|"
+static const char drills[] =
+#include "drill/drills.def"
+    ;
+#undef DRILL
+
 int command_drill(int argc, char *argv[])
 {
     static struct drill_command command = {.at_once = AT_ONCE};
@@ -117,6 +123,7 @@ int command_drill(int argc, char *argv[])
         {.name = "NAME…",
          .type = ARGUMENT_WORDS,
          .target = &command.names,
+         .choices = drills,
          .sentence = "The drills to run; all without."},
         {.name = "list",
          .type = ARGUMENT_SWITCH,

@@ -118,6 +118,7 @@ int command_explain(int argc, char *argv[])
         {.name = "status",
          .type = ARGUMENT_TEXT,
          .value_name = "STATUS",
+         .choices = "monitoring|active|archived|",
          .target = &arguments.status,
          .sentence = "monitoring, active or archived: which thresholds apply."},
         {.name = "age-hours",

@@ -86,6 +86,7 @@ int command_forecast(int argc, char *argv[])
         {.name = "side",
          .type = ARGUMENT_TEXT,
          .value_name = "SIDE",
+         .choices = "above|below|",
          .target = &forecasting.side,
          .sentence =
              "above or below: on which side of it; else the one that the first value is not "

@@ -60,6 +60,7 @@ int command_freshness(int argc, char *argv[])
         {.name = "policy",
          .type = ARGUMENT_TEXT,
          .value_name = "POLICY",
+         .choices = "index|edf|fifo|priority|mix|",
          .target = &policy,
          .sentence = "index (the daemon's), edf, fifo, priority or mix (80 % by priority, 20 % "
                      "oldest first)."},

@@ -3,112 +3,28 @@
  * screen at 80 by 24 and at 200 by 60, keys, names from strangers, without colours, in plain ASCII,
  * resized, through the daemon's deaths; and that the terminal is left as it was.
  */
-#include "harness.h"
+#include "terminal.h"
 
 #include <ctype.h>
 #include <signal.h>
 #include <unistd.h>
 
-#define TMUX        "/usr/bin/tmux"
-#define SCREEN_SIZE 65536
-#define COMMAND     (PATH_SIZE * 3)
-
 static const char *const market_options[] = {
     "--tokens", "200",           "--rpm",  "0", "--graduations-per-hour",
     "0",        "--replay-rate", "100000", NULL};
 
-/* ---- a terminal ---- */
+/* ---- top ---- */
 
-static char screen[SCREEN_SIZE];
-
-/* The output of a command of the shell. */
-static int ask_shell(const char *command, char *out, size_t size)
+/* Says something first, so that what was there before can be looked for afterwards. */
+static void top_open(unsigned columns, unsigned rows, const char *environment)
 {
-    FILE *pipe = popen(command, "r"); // NOLINT(cert-env33-c)
-    assert_non_null(pipe);
-    size_t length = fread(out, 1, size - 1, pipe);
-    out[length] = '\0';
-    while (fgetc(pipe) != EOF)
-        continue;
-    return pclose(pipe);
-}
-
-/* A command to tmux; what it prints is in `screen`. */
-__attribute__((format(printf, 1, 2))) static int tmux(const char *format, ...)
-{
-    char words[COMMAND], command[COMMAND + PATH_SIZE];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(words, sizeof words, format, arguments);
-    va_end(arguments);
-    snprintf(command, sizeof command, "LC_ALL=C.UTF-8 " TMUX " -N -S '%s' %s 2>&1",
-             sandbox_path("tmux"), words);
-    return ask_shell(command, screen, sizeof screen);
-}
-
-static bool tmux_answers(void *context)
-{
-    (void)context;
-    return tmux("list-commands") == 0;
-}
-
-/* Says what it is about to run, so that what was there before can be looked for afterwards. */
-static void terminal_open(unsigned columns, unsigned rows, const char *environment)
-{
-    static const char *const options[] = {"-D", "-f", "/dev/null", NULL};
-    const char *argv[] = {"-S", sandbox_path("tmux"), options[0], options[1], options[2], NULL};
-    static const char *const locale[] = {"LC_ALL=C.UTF-8", NULL};
-    if (!tmux_answers(NULL))
-        process_start("tmux", TMUX, argv, locale);
-    expect_soon(tmux_answers, NULL);
-    int status = tmux("new-session -d -x %u -y %u \"echo it was here; "
-                      "env TERM=tmux-256color LC_ALL=C.UTF-8 %s '%s' top --db 'sqlite:%s'; "
-                      "echo ended: \\$?; stty -a; exec sleep 600\"",
-                      columns, rows, environment, moonwatch_program(), sandbox_path("a.db"));
-    if (status != 0)
-        fail_msg("tmux: %s", screen);
-}
-
-struct wanted {
-    const char *text;
-    bool is_absent;
-};
-
-static bool screen_has(void *context)
-{
-    const struct wanted *wanted = context;
-    return tmux("capture-pane -p") == 0 &&
-           (strstr(screen, wanted->text) == NULL) == wanted->is_absent;
-}
-
-static void expect_on_screen(const char *text)
-{
-    struct wanted wanted = {text, false};
-    if (!wait_until(screen_has, &wanted, WAIT_S * SLOWNESS))
-        fail_msg("not on the screen: %s\n%s", text, screen);
-}
-
-static void expect_gone(const char *text)
-{
-    struct wanted wanted = {text, true};
-    if (!wait_until(screen_has, &wanted, WAIT_S * SLOWNESS))
-        fail_msg("still on the screen: %s\n%s", text, screen);
-}
-
-static void expect_all(const char *const texts[])
-{
-    for (unsigned i = 0; texts[i] != NULL; i++)
-        expect_on_screen(texts[i]);
-}
-
-static void press(const char *keys)
-{
-    assert_int_equal(tmux("send-keys %s", keys), 0);
-}
-
-static void type(const char *text)
-{
-    assert_int_equal(tmux("send-keys -l '%s'", text), 0);
+    char command[TERMINAL_COMMAND];
+    snprintf(
+        command, sizeof command,
+        "echo it was here; env TERM=tmux-256color LC_ALL=C.UTF-8 %s '%s' top --db 'sqlite:%s'; "
+        "echo ended: \\$?; stty -a; exec sleep 600",
+        environment, moonwatch_program(), sandbox_path("a.db"));
+    terminal_open(&(struct terminal){columns, rows, command});
 }
 
 /* It ended well, what was on the screen before is there again, and so is the terminal's mode. */
@@ -118,36 +34,14 @@ static void expect_ended(void)
     expect_on_screen(" icanon");
     expect_on_screen(" echo ");
     expect_on_screen("it was here");
-    assert_null(strstr(screen, "Moonwatch"));
-}
-
-/* The process that the terminal's shell waits for. */
-static pid_t pid_of_top(void)
-{
-    char path[64];
-    assert_int_equal(tmux("display-message -p '#{pane_pid}'"), 0);
-    long shell = strtol(screen, NULL, 10);
-    snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", shell, shell);
-    char *children = read_file(path, NULL);
-    assert_non_null(children);
-    long child = strtol(children, NULL, 10);
-    free(children);
-    assert_true(child > 0);
-    return (pid_t)child;
-}
-
-/* Row by row; NULL after the last. */
-static char *next_row(char **rest)
-{
-    char *row = strsep(rest, "\n");
-    return row == NULL || (*row == '\0' && *rest == NULL) ? NULL : row;
+    assert_null(strstr(terminal_screen(), "Moonwatch"));
 }
 
 /* ---- the daemon ---- */
 
 static json_t *status_of_daemon(void)
 {
-    char command[COMMAND], out[SCREEN_SIZE];
+    char command[TERMINAL_COMMAND], out[TERMINAL_SCREEN_SIZE];
     snprintf(command, sizeof command, "'%s' ctl status --json --db 'sqlite:%s'",
              moonwatch_program(), sandbox_path("a.db"));
     assert_int_equal(ask_shell(command, out, sizeof out), 0);
@@ -208,35 +102,35 @@ static void small(void)
                                          "q quit  ? help",
                                          NULL};
     begin();
-    terminal_open(80, 24, "");
-    expect_all(wanted);
-    press("s");
+    top_open(80, 24, "");
+    expect_all_on_screen(wanted);
+    terminal_press("s");
     expect_on_screen("by age");
     expect_on_screen("age▼");
-    press("r");
+    terminal_press("r");
     expect_on_screen("least first");
-    press("S r f");
+    terminal_press("S r f");
     expect_on_screen(" active, by score");
-    press("f f f");
+    terminal_press("f f f");
     expect_on_screen("Tokens 200, by score");
-    press("Down Down");
+    terminal_press("Down Down");
     expect_on_screen("3 of 200");
-    press("End");
+    terminal_press("End");
     expect_on_screen("200 of 200");
-    press("Home '?'");
+    terminal_press("Home '?'");
     expect_on_screen("lets the screen stand still");
-    press("'?' Space");
+    terminal_press("'?' Space");
     expect_on_screen("the screen stands still");
-    press("Space Tab");
+    terminal_press("Space Tab");
     expect_on_screen("then what people were told");
-    press("Tab");
+    terminal_press("Tab");
     expect_on_screen("the flight recorder");
-    press("BTab BTab");
+    terminal_press("BTab BTab");
     expect_on_screen("score▼");
-    press("Enter");
+    terminal_press("Enter");
     expect_on_screen(" mint ");
     expect_on_screen("first seen");
-    press("q");
+    terminal_press("q");
     expect_ended();
 }
 
@@ -246,18 +140,18 @@ static void large(void)
                                          "liquidity", "pump  ",  " Events",     NULL};
     char engine[32];
     begin();
-    terminal_open(200, 60, "");
-    expect_all(wanted);
+    top_open(200, 60, "");
+    expect_all_on_screen(wanted);
     snprintf(engine, sizeof engine, " %d ", (int)pid_of_process("engine"));
     expect_on_screen(engine);
-    assert_int_equal(tmux("resize-window -x 80 -y 24"), 0);
+    terminal_resize(80, 24);
     expect_gone("deaths/h");
     expect_on_screen("engine running");
-    assert_int_equal(tmux("resize-window -x 30 -y 8"), 0);
+    terminal_resize(30, 8);
     expect_on_screen("too small: 30 x 8");
-    assert_int_equal(tmux("resize-window -x 200 -y 60"), 0);
-    expect_all(wanted);
-    press("C-c");
+    terminal_resize(200, 60);
+    expect_all_on_screen(wanted);
+    terminal_press("C-c");
     expect_ended();
 }
 
@@ -267,7 +161,7 @@ static void survives_deaths(void)
     struct process *daemon = daemon_start(market, "a.db", NULL);
     char engine[32];
     expect_metric(daemon, "tokens", NULL, 200);
-    terminal_open(200, 60, "");
+    top_open(200, 60, "");
     expect_on_screen("200 tokens");
     assert_int_equal(kill(pid_of_process("engine"), SIGKILL), 0);
     expect_on_screen("the engine died or hung 1 times");
@@ -276,14 +170,15 @@ static void survives_deaths(void)
     process_stop(daemon);
     expect_on_screen("the daemon is gone");
     expect_on_screen("● gone");
-    assert_non_null(strstr(screen, "200 tokens")); /* what it showed last is there still */
+    assert_non_null(
+        strstr(terminal_screen(), "200 tokens")); /* what it showed last is there still */
     daemon = daemon_start(market, "a.db", NULL);
     expect_gone("the daemon is gone");
     snprintf(engine, sizeof engine, " %d ", (int)pid_of_process("engine"));
     expect_on_screen(engine);
     process_kill(daemon);
     expect_on_screen("the daemon is gone");
-    assert_int_equal(kill(pid_of_top(), SIGTERM), 0);
+    assert_int_equal(kill(terminal_child(), SIGTERM), 0);
     expect_ended();
 }
 
@@ -298,25 +193,23 @@ static bool has_colour(const char *text)
 static void without_colours(void)
 {
     begin();
-    terminal_open(80, 24, "");
+    top_open(80, 24, "");
     expect_on_screen("Tokens 200");
-    assert_int_equal(tmux("capture-pane -p -e"), 0);
-    assert_true(has_colour(screen));
-    press("q");
+    assert_true(has_colour(terminal_look_closely()));
+    terminal_press("q");
     expect_ended();
-    terminal_open(80, 24, "NO_COLOR=1");
+    top_open(80, 24, "NO_COLOR=1");
     expect_on_screen("Tokens 200");
-    assert_int_equal(tmux("capture-pane -p -e"), 0);
-    assert_false(has_colour(screen));
-    assert_non_null(strstr(screen, "\x1b[1m")); /* bold is no colour */
-    press("q");
+    assert_false(has_colour(terminal_look_closely()));
+    assert_non_null(strstr(terminal_screen(), "\x1b[1m")); /* bold is no colour */
+    terminal_press("q");
     expect_ended();
-    terminal_open(80, 24, "LC_ALL=C TERM=vt100");
+    top_open(80, 24, "LC_ALL=C TERM=vt100");
     expect_on_screen("scorev");
-    assert_non_null(strstr(screen, "Moonwatch  *"));
-    for (const char *c = screen; *c != '\0'; c++)
+    assert_non_null(strstr(terminal_screen(), "Moonwatch  *"));
+    for (const char *c = terminal_screen(); *c != '\0'; c++)
         assert_true((unsigned char)*c < 0x80);
-    press("q");
+    terminal_press("q");
     expect_on_screen("ended: 0"); /* such a terminal has one screen only */
 }
 
@@ -336,7 +229,7 @@ static void names_of_strangers(void)
     struct process *daemon = begin();
     struct prng prng;
     prng_seed(&prng, harness_seed());
-    terminal_open(80, 24, "");
+    top_open(80, 24, "");
     expect_on_screen("Tokens 200");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char mint[MINT_SIZE], body[PATH_SIZE];
@@ -344,21 +237,17 @@ static void names_of_strangers(void)
         snprintf(body, sizeof body, "{\"mint_address\":\"%s\",\"name\":\"%s\",\"symbol\":\"%s\"}",
                  mint, names[i].name, "");
         assert_int_equal(http_status(daemon->port, "POST", "/tokens", body), 201);
-        press("/ C-u");
-        type(mint);
-        press("Enter");
+        terminal_press("/ C-u");
+        terminal_type(mint);
+        terminal_press("Enter");
         expect_on_screen("1 of 1");
         expect_on_screen(names[i].shown);
-        assert_null(strstr(screen, "\u202e"));
-        assert_null(strstr(screen, "\u2066"));
-        char *rest = screen, *row, *token = NULL;
-        while ((row = next_row(&rest)) != NULL)
-            if (strncmp(row, "▶", strlen("▶")) == 0)
-                token = row;
-        assert_non_null(token);
-        assert_non_null(strstr(token, "monitoring"));
+        assert_null(strstr(terminal_screen(), "\u202e"));
+        assert_null(strstr(terminal_screen(), "\u2066"));
+        /* Its row is whole: all figures stand before the name. */
+        assert_non_null(strstr(terminal_screen(), "▶      – monitoring "));
     }
-    press("q");
+    terminal_press("q");
     expect_ended();
 }
 
@@ -376,7 +265,7 @@ static void nobody_there(void)
     assert_true(process_wait(top, WAIT_S * SLOWNESS));
     assert_int_equal(process_exit_status(top), 1);
     expect_said(top, "this is no terminal; moonwatch ctl status");
-    terminal_open(80, 24, "TERM=nonsense");
+    top_open(80, 24, "TERM=nonsense");
     expect_on_screen("no terminal of the type TERM=\"nonsense\" is known here");
     expect_on_screen("ended: 1");
 }
