@@ -46,6 +46,7 @@ struct request {
     struct MHD_Connection *connection;
     instant began_at; /* its headers were in */
     const struct route *route;
+    bool is_head; /* a GET whose body nobody wants */
     char argument[PATH_ARGUMENT_SIZE]; /* what {…} stands for; "" for none */
 
     char *body; /* of BODY_JSON */

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIMIT_DEFAULT 20
-#define DIGITS_MAX    18 /* fits 64 bits */
+#define DIGITS_MAX 18 /* fits 64 bits */
 
 struct incidents_query {
     struct api *api;
@@ -79,8 +78,8 @@ static void answer_newest(struct request *request)
 
 void handle_incidents(struct request *request)
 {
-    int64_t limit = LIMIT_DEFAULT;
-    if (!query_integer(request, "limit", (struct query_range){1, INCIDENTS_LIMIT_MAX}, &limit))
+    int64_t limit = 0;
+    if (!query_integer(request, "limit", &limit))
         return;
     struct incidents_query *query = query_make(request);
     if (query == NULL)

@@ -22,10 +22,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define LIMIT_DEFAULT 100
-#define LIMIT_MAX     500
-#define SEARCHED_MAX  5000
-#define SEARCH_SIZE   64
+#define SEARCHED_MAX 5000
+#define SEARCH_SIZE  64
 
 _Static_assert(SEARCHED_MAX <= PICK_LIMIT_MAX, "a search is one pick");
 
@@ -37,9 +35,8 @@ struct live_query {
 
 static bool read_query(struct request *request, struct live_query *query)
 {
-    *query = (struct live_query){.limit = LIMIT_DEFAULT,
-                                 .statuses = 1u << TOKEN_ACTIVE | 1u << TOKEN_MONITORING};
-    return query_integer(request, "limit", (struct query_range){1, LIMIT_MAX}, &query->limit) &&
+    *query = (struct live_query){.statuses = 1u << TOKEN_ACTIVE | 1u << TOKEN_MONITORING};
+    return query_integer(request, "limit", &query->limit) &&
            query_statuses(request, &query->statuses) &&
            query_text(request, "search", query->search, sizeof query->search);
 }

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIMIT_DEFAULT 200
 #define LIMIT_MAX     500
 #define LIST_SIZE     256
 #define CONTAINS_SIZE 128
@@ -81,9 +80,8 @@ static void escape(const char *text, char *out)
 static bool read_query(struct request *request, struct logs_query *query)
 {
     char contains[CONTAINS_SIZE] = "";
-    *query = (struct logs_query){.limit = LIMIT_DEFAULT, .levels = ~0U, .since = INSTANT_NEVER};
-    if (!query_integer(request, "limit", (struct query_range){1, LIMIT_MAX}, &query->limit) ||
-        !query_levels(request, &query->levels) ||
+    *query = (struct logs_query){.levels = ~0U, .since = INSTANT_NEVER};
+    if (!query_integer(request, "limit", &query->limit) || !query_levels(request, &query->levels) ||
         !query_text(request, "loggers", query->loggers, sizeof query->loggers) ||
         !query_text(request, "contains", contains, sizeof contains) ||
         !query_instant(request, "since", &query->since))

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HISTORY_LIMIT_DEFAULT 20
-#define REFRESH_PATIENCE_SEC  30 /* an upstream request takes at most 20 by default */
+#define REFRESH_PATIENCE_SEC 30 /* an upstream request takes at most 20 by default */
 
 static void json_history(struct json *json, const struct snapshots_query *query)
 {
@@ -54,10 +53,8 @@ static void answer_token(struct request *request)
 void handle_token(struct request *request)
 {
     struct token token;
-    int64_t limit = HISTORY_LIMIT_DEFAULT;
-    if (!query_integer(request, "history_limit", (struct query_range){1, HISTORY_LIMIT_MAX},
-                       &limit) ||
-        !token_find(request, &token, NULL))
+    int64_t limit = 0;
+    if (!query_integer(request, "history_limit", &limit) || !token_find(request, &token, NULL))
         return;
     if (token.state.snapshot_id <= 0) {
         answer_token(request);

@@ -39,10 +39,23 @@ static void put(struct csv *csv, const char *text, size_t length)
     }
 }
 
+/* Spreadsheets take a cell for one that begins so, some of them after blanks, and some where the
+ * signs are those of full width. */
+static bool is_formula(const char *text)
+{
+    static const char *const signs[] = {
+        "=", "+", "-", "@", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0"};
+    text += strspn(text, " \t\r\n");
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        if (strncmp(text, signs[i], strlen(signs[i])) == 0)
+            return true;
+    return false;
+}
+
 static void put_text(struct csv *csv, const char *text)
 {
     put(csv, "\"", 1);
-    if (text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL)
+    if (is_formula(text))
         put(csv, "'", 1);
     for (; *text != '\0'; text++)
         put(csv, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
@@ -148,6 +161,8 @@ void handle_token_csv(struct request *request)
         free(csv);
         return;
     }
+    if (request->is_head) /* the library would send the end of a chunked body */
+        MHD_set_response_options(response, MHD_RF_HTTP_VERSION_1_0_ONLY, MHD_RO_END);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/csv; charset=utf-8");
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "Content-Disposition", "attachment; filename=\"tokens.csv\"");

@@ -10,11 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIMIT_DEFAULT 50
-#define LIMIT_MAX     100
-#define SORT_SIZE     32
-#define GROUP_SIZE    16
-#define SEARCH_SIZE   64
+#define SORT_SIZE   32
+#define GROUP_SIZE  16
+#define SEARCH_SIZE 64
 
 #define STATUSES_ALIVE (1u << TOKEN_ACTIVE | 1u << TOKEN_MONITORING)
 #define STATUSES_ALL   (STATUSES_ALIVE | 1u << TOKEN_ARCHIVED)
@@ -65,14 +63,13 @@ static bool read_query(struct request *request, struct list_query *list)
     struct page_texts texts;
     if (!page_view(request, &texts))
         return false;
-    int64_t limit = LIMIT_DEFAULT, offset = 0;
+    int64_t limit = 0, offset = 0;
     *list = (struct list_query){.pick = {.statuses = STATUSES_ALIVE,
                                          .min_score = texts.options.min_score,
                                          .now = clock_now(),
                                          .sort = PICK_SCORE_DESCENDING}};
     struct pick_query *query = &list->pick;
-    if (!query_integer(request, "limit", (struct query_range){1, LIMIT_MAX}, &limit) ||
-        !query_integer(request, "offset", (struct query_range){0, INT64_MAX}, &offset) ||
+    if (!query_integer(request, "limit", &limit) || !query_integer(request, "offset", &offset) ||
         !query_number(request, "min_score", &query->min_score) ||
         !query_sort(request, &query->sort) || !query_group(request, query) ||
         !query_statuses(request, &query->statuses) ||

@@ -2,6 +2,8 @@
 #include "api/router.h"
 
 #include "api/handlers.h"
+#include "api/history.h"
+#include "api/incidents.h"
 #include "base/text.h"
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +27,52 @@ const struct route *route_table(size_t *count)
     *count = ROUTE_COUNT;
     return routes;
 }
+
+/* ---- what stands below a row ---- */
+
+/* The rows in their order; a last one ends the notes of the last route. */
+static const struct route_note notes[] = {
+#define ROUTE(method, pattern, access, body, handler, sentence) {.kind = NOTE_ROUTE},
+#define QUERY(type_, name_, low_, high_, value_, example_, sentence_)                              \
+    {.kind = NOTE_QUERY,                                                                           \
+     .query = {.type = QUERY_##type_,                                                              \
+               .name = #name_,                                                                     \
+               .low = (double)(low_),                                                              \
+               .high = (double)(high_),                                                            \
+               .value = value_,                                                                    \
+               .example = example_,                                                                \
+               .sentence = sentence_}},
+#define BODY(type, example_, schema_)                                                              \
+    {.kind = NOTE_BODY, .body = {.content_type = type, .example = example_, .schema = #schema_}},
+#define ANSWER(status_, schema_)                                                                   \
+    {.kind = NOTE_ANSWER,                                                                          \
+     .answer = {.status = status_, .content_type = "application/json", .schema = #schema_}},
+#define ANSWER_AS(status_, type)                                                                   \
+    {.kind = NOTE_ANSWER, .answer = {.status = status_, .content_type = type}},
+#include "api/routes.def"
+#undef ROUTE
+    {.kind = NOTE_ROUTE},
+};
+
+const struct route_note *route_notes(const struct route *route)
+{
+    const struct route_note *note = notes;
+    for (size_t before = (size_t)(route - routes); before > 0; before--)
+        do
+            note++;
+        while (note->kind != NOTE_ROUTE);
+    return note + 1;
+}
+
+const struct route_query *route_query(const struct route *route, const char *name)
+{
+    for (const struct route_note *note = route_notes(route); note->kind != NOTE_ROUTE; note++)
+        if (note->kind == NOTE_QUERY && strcmp(note->query.name, name) == 0)
+            return &note->query;
+    return NULL;
+}
+
+/* ---- matching ---- */
 
 static int hex_digit(char c)
 {

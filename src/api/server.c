@@ -24,7 +24,9 @@
 
 #define CONNECTIONS_MAX             512        /* and those that listen to /events */
 #define CONNECTIONS_PER_ADDRESS_MAX 192        /* the same; one client cannot take them all */
-#define CONNECTION_MEMORY           (16 << 10) /* request line, headers, and what is being read */
+#define CONNECTION_MEMORY           (32 << 10) /* request line, headers, and what is being read */
+#define TARGET_MAX                  (8 << 10)  /* path and query */
+#define HEAD_MAX                    (12 << 10) /* request line and headers */
 #define IDLE_TIMEOUT_SEC            15
 #define BODY_FORGOTTEN_MAX          (64 << 10)   /* of routes that take no body */
 #define BODY_STREAM_MAX             (64LL << 20) /* 1.4 million mints */
@@ -35,6 +37,8 @@
 
 /* Stands for every request for /health, which needs nothing of its own. */
 static char health_request;
+/* Stands for a request whose path and query are too long, until its headers are in. */
+static char long_target;
 
 /* ---- a request's life ---- */
 
@@ -66,7 +70,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK) /* another one may follow */
         connection_set_deadline(connection,
                                 instant_add(clock_now(), duration_s(CONNECTION_HEAD_SEC)));
-    if (*request_context != NULL && *request_context != &health_request)
+    if (*request_context != NULL && *request_context != &health_request &&
+        *request_context != &long_target)
         request_destroy(*request_context);
     *request_context = NULL;
 }
@@ -149,6 +154,13 @@ static size_t body_take(struct request *request, const char *data, size_t size)
 
 /* ---- a request's way ---- */
 
+static size_t head_size(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info != NULL ? info->header_size : 0;
+}
+
 static void request_route(struct request *request, const char *method, const char *path)
 {
     struct route_result found;
@@ -172,12 +184,26 @@ static void request_route(struct request *request, const char *method, const cha
     }
 }
 
+static void request_route_checked(struct request *request, const char *method, const char *path,
+                                  bool is_long)
+{
+    if (is_long)
+        refuse(request, MHD_HTTP_URI_TOO_LONG, "path and query are over %d bytes", TARGET_MAX);
+    else if (head_size(request->connection) > HEAD_MAX)
+        refuse(request, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+               "request line and headers are over %d bytes", HEAD_MAX);
+    else
+        request_route(request, method, path);
+}
+
 /* The headers are in: everything that can be refused without the body is. A refusal whose body is
  * small is sent after reading it, so that the client is still there to hear it. */
-static enum MHD_Result request_begin(struct request *request, const char *method, const char *path)
+static enum MHD_Result request_begin(struct request *request, const char *method, const char *path,
+                                     bool is_long)
 {
     request->body_max = BODY_FORGOTTEN_MAX;
-    request_route(request, method, path);
+    request->is_head = strcmp(method, "HEAD") == 0;
+    request_route_checked(request, method, path, is_long);
     const struct route *route = request->route;
     bool is_stream = route != NULL && route->body == BODY_STREAM;
     duration patience = duration_s(is_stream ? BODY_STREAM_SEC : BODY_SEC);
@@ -207,10 +233,11 @@ static enum MHD_Result request_run(struct request *request)
     return request->waits ? MHD_YES : request_send(request);
 }
 
-static bool is_health(const char *method, const char *path)
+static bool is_health(struct MHD_Connection *connection, const char *method, const char *path)
 {
     return strcmp(path, "/health") == 0 &&
-           (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0);
+           (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) &&
+           head_size(connection) <= HEAD_MAX;
 }
 
 /* An answer before the second call would end the connection. */
@@ -233,24 +260,29 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
     struct api *api = context;
     struct request *request = *request_context;
     pulse(); /* one turn of the loop may serve all connections */
-    if (request == NULL && is_health(method, path)) {
+    if (request == NULL && is_health(connection, method, path)) {
         *request_context = &health_request;
         return MHD_YES;
     }
     if (*request_context == &health_request)
         return health_answer(api, connection, size);
-    if (request == NULL) {
-        request = request_create(api, connection);
-        if (request == NULL)
-            return MHD_NO;
-        *request_context = request;
-        return request_begin(request, method, path);
+    bool is_long = *request_context == &long_target;
+    if (request == NULL || is_long) {
+        *request_context = request = request_create(api, connection);
+        return request != NULL ? request_begin(request, method, path, is_long) : MHD_NO;
     }
     request->waits = false;
     if (*size == 0)
         return request_run(request);
     *size -= body_take(request, data, *size);
     return request->body_seen > request->body_max * BODY_DRAIN_FACTOR ? MHD_NO : MHD_YES;
+}
+
+/* The request line is in; what is returned stands for the request. */
+static void *on_target(void *context, const char *target, struct MHD_Connection *connection)
+{
+    (void)context, (void)connection;
+    return strlen(target) > TARGET_MAX ? &long_target : NULL;
 }
 
 /* Escapes stay: the router and query.c decode strictly, and after splitting. */
@@ -286,8 +318,9 @@ static bool daemon_start(struct api *api, int listen_fd, int family)
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, most_of_address, MHD_OPTION_CONNECTION_TIMEOUT,
         IDLE_TIMEOUT_SEC, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
-        connections_on_change, api->connections, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_target,
+        NULL, MHD_OPTION_NOTIFY_CONNECTION, connections_on_change, api->connections,
+        MHD_OPTION_END);
     return api->daemon != NULL;
 }
 

@@ -116,9 +116,38 @@ static void test_table(void **state)
     }
 }
 
+/* What stands below a row is that row's, and nothing is left undescribed. */
+static void test_notes(void **state)
+{
+    (void)state;
+    size_t count;
+    const struct route *routes = route_table(&count);
+    for (size_t i = 0; i < count; i++) {
+        unsigned answers = 0, bodies = 0;
+        for (const struct route_note *note = route_notes(&routes[i]); note->kind != NOTE_ROUTE;
+             note++) {
+            answers += note->kind == NOTE_ANSWER;
+            bodies += note->kind == NOTE_BODY;
+        }
+        if (answers == 0)
+            fail_msg("%s %s has no ANSWER", routes[i].method, routes[i].pattern);
+        if (bodies != (routes[i].body != BODY_NONE))
+            fail_msg("%s %s: a BODY that is not read, or none", routes[i].method,
+                     routes[i].pattern);
+    }
+    struct route_result found;
+    route_find("GET", "/tokens", &found);
+    assert_int_equal(route_query(found.route, "limit")->high, 100);
+    assert_null(route_query(found.route, "history_limit"));
+    route_find("GET", "/tokens/x", &found);
+    assert_int_equal(route_query(found.route, "history_limit")->high, 200);
+    assert_null(route_query(found.route, "limit"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_notes),
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_long_argument),
         cmocka_unit_test(test_long_text),

@@ -1,0 +1,11 @@
+/* GET /openapi.json */
+#include "api/answer.h"
+#include "api/handlers.h"
+#include "api/openapi.h"
+
+void handle_openapi(struct request *request)
+{
+    struct json json = {0};
+    openapi_write(&json);
+    answer_json(request, MHD_HTTP_OK, &json);
+}
