@@ -12,53 +12,15 @@ import { fileURLToPath } from "node:url";
 import { constants, gzipSync } from "node:zlib";
 
 const root = path.dirname(fileURLToPath(import.meta.url));
-const modules = path.join(root, "node_modules");
-const INSTALL_S = 300; // another build may be installing
 
 function fail(message) {
   console.error(`web/build.mjs: ${message}`);
   process.exit(1);
 }
 
-function lockText() {
-  return fs.readFileSync(path.join(root, "package-lock.json"), "utf8");
-}
-
-function isInstalled() {
-  try {
-    return fs.readFileSync(path.join(modules, ".installed"), "utf8") === lockText();
-  } catch {
-    return false;
-  }
-}
-
-function install() {
-  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, encoding: "utf8" });
-  if (npm.status !== 0) {
-    fail(
-      `npm ci failed; is npm there, and the network up?\n${npm.error ?? ""}${npm.stdout ?? ""}${npm.stderr ?? ""}`,
-    );
-  }
-  fs.writeFileSync(path.join(modules, ".installed"), lockText());
-}
-
-// One at a time: several build folders share node_modules.
-async function installOnce() {
-  const turn = path.join(root, ".installing");
-  for (let waited = 0; !isInstalled(); waited += 0.2) {
-    try {
-      fs.mkdirSync(turn);
-    } catch {
-      if (waited > INSTALL_S) fail(`${turn} is in the way: remove it, and build again`);
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      continue;
-    }
-    try {
-      install();
-    } finally {
-      fs.rmdirSync(turn);
-    }
-  }
+function install(stamp) {
+  const tool = path.join(root, "../tools/npm-install");
+  if (spawnSync(tool, ["web", stamp], { stdio: "inherit" }).status !== 0) process.exit(1);
 }
 
 function filesBelow(folder) {
@@ -114,7 +76,7 @@ const struct web_file *web_files(size_t *count)
 async function main() {
   const [output, depfile] = process.argv.slice(2);
   if (!output || !depfile) fail("usage: node web/build.mjs OUTPUT.c OUTPUT.c.d");
-  await installOnce();
+  install(path.resolve(`${output}.modules`));
   const folder = path.resolve(`${output}.page`);
   const { build } = await import("vite");
   await build({ root, logLevel: "warn", build: { outDir: folder, emptyOutDir: true } });

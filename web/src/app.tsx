@@ -81,7 +81,7 @@ function State() {
         {t.value.health[status ?? "unknown"] ?? status}
       </a>
       <span class="state" data-level={lost ? (link.value === "lost" ? "bad" : undefined) : "good"}>
-        <i aria-hidden="true" class={lost ? "" : "beats"} />
+        <i aria-hidden="true" />
         {t.value.link[link.value]}
       </span>
     </div>
@@ -133,7 +133,7 @@ function Choices() {
 function Top() {
   return (
     <header class="top">
-      <a class="brand" href={pathOf("tokens")}>
+      <a class="brand" href={pathOf("tokens")} aria-label="Moonwatch">
         <Moon />
         <span>Moonwatch</span>
       </a>

@@ -57,8 +57,8 @@ export function price(value: number | null | undefined): string {
 /** A change: +1.2 %. */
 export function change(fraction: number | null | undefined): string {
   if (fraction == null || !Number.isFinite(fraction)) return NONE;
-  const value = fraction * 100;
-  const digits = Math.abs(value) >= 100 ? 0 : 1;
+  const digits = Math.abs(fraction) >= 1 ? 0 : 1;
+  const value = Number((fraction * 100).toFixed(digits));
   const text = decimal(Math.abs(value).toFixed(digits));
   return `${value > 0 ? "+" : value < 0 ? "−" : ""}${text} %`;
 }

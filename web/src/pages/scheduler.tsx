@@ -5,6 +5,7 @@ import { duration, fixed, moment, NONE, share, whole } from "../format";
 import { pulse, pulses } from "../live";
 import { Histogram } from "../parts/histogram";
 import { Plot } from "../parts/plot";
+import { Scrolls } from "../parts/scrolls";
 import { Show } from "../parts/states";
 import { useLoaded } from "../resource";
 import { t } from "../text";
@@ -68,7 +69,7 @@ function Budgets(props: { fresh: Freshness; priority: Priority | null }) {
   const text = t.value.scheduler;
   const limitOf = (kind: Kind) => props.priority?.capacity[kind].limited_by;
   return (
-    <div class="scrolls">
+    <Scrolls label={text.budgets}>
       <table class="list budgets-list">
         <thead>
           <tr>
@@ -126,7 +127,7 @@ function Budgets(props: { fresh: Freshness; priority: Priority | null }) {
           })}
         </tbody>
       </table>
-    </div>
+    </Scrolls>
   );
 }
 
@@ -201,7 +202,7 @@ function Capacity(props: { priority: Priority }) {
     <section class="panel">
       <h2>{text.capacity}</h2>
       <p class="hint">{text.capacityHint}</p>
-      <div class="scrolls">
+      <Scrolls label={text.capacity}>
         <table class="list">
           <thead>
             <tr>
@@ -232,7 +233,7 @@ function Capacity(props: { priority: Priority }) {
             })}
           </tbody>
         </table>
-      </div>
+      </Scrolls>
     </section>
   );
 }
@@ -267,7 +268,7 @@ function Jobs(props: { of: SchedulerAnswer }) {
   return (
     <section class="panel">
       <h2>{text.jobs}</h2>
-      <div class="scrolls">
+      <Scrolls label={text.jobs}>
         <table class="list">
           <thead>
             <tr>
@@ -292,7 +293,7 @@ function Jobs(props: { of: SchedulerAnswer }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scrolls>
     </section>
   );
 }

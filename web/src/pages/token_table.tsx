@@ -1,6 +1,7 @@
 // The table of tokens. Only the rows that are seen exist; they are used again as they scroll by, so
 // that 100,000 cost no more than 50.
 import { signal, useComputed } from "@preact/signals";
+import type { VNode } from "preact";
 import { memo } from "preact/compat";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { duration, money, nameOf, whole } from "../format";
@@ -33,13 +34,7 @@ function groupOf(item: Item): Group {
 }
 
 const Row = memo(
-  (props: {
-    index: number;
-    slot: number;
-    item: Item | null;
-    isChosen: boolean;
-    height: number;
-  }) => {
+  (props: { index: number; item: Item | null; isChosen: boolean; height: number }) => {
     const { item, index } = props;
     const style = { transform: `translateY(${index * props.height}px)` };
     if (item === null) {
@@ -206,7 +201,14 @@ function Body(props: {
   const count = Math.min(props.total, Math.floor(HEIGHT_MAX_PX / height));
   const box = useRef<HTMLDivElement>(null);
   const [view, setView] = useState<View>({ first: 0, count: 40 });
-  rows.version.value;
+  const wanted = useRef(-1); // to be chosen once it is loaded
+  const wantedItem =
+    rows.version.value >= 0 && wanted.current >= 0 ? rows.at(wanted.current) : null;
+  useEffect(() => {
+    if (!wantedItem) return;
+    wanted.current = -1;
+    chosen.value = wantedItem.mint_address;
+  }, [wantedItem]);
 
   useLayoutEffect(() => {
     const element = box.current;
@@ -235,20 +237,14 @@ function Body(props: {
 
   const chosenIndex = chosen.value ? rows.indexOf(chosen.value) : -1;
   const mints: string[] = [];
-  const drawn = [];
+  const drawn: VNode[] = [];
   for (let index = Math.min(view.first, Math.max(0, last - view.count)); index < last; index++) {
     const item = rows.at(index);
     const slot = index % view.count;
     if (item) mints.push(item.mint_address);
-    drawn.push(
-      <Row
-        key={slot}
-        index={index}
-        slot={slot}
-        item={item}
-        isChosen={index === chosenIndex}
-        height={height}
-      />,
+    // In the order of their slots: no element is moved, and only those that scrolled in change.
+    drawn[slot] = (
+      <Row key={slot} index={index} item={item} isChosen={index === chosenIndex} height={height} />
     );
   }
   const seen = mints.join();
@@ -268,6 +264,7 @@ function Body(props: {
     }
     const item = rows.at(at);
     if (item) chosen.value = item.mint_address;
+    wanted.current = item ? -1 : at;
   };
 
   const onKey = (event: KeyboardEvent) => {

@@ -21,11 +21,8 @@ export function Bars(props: { of: Components | null }) {
           key={i}
           data-part={i}
           data-sign={value !== null && value < 0 ? "down" : undefined}
-        >
-          <u
-            style={{ "--v": value === null ? 0 : Math.min(1, Math.abs(value) / (FULL[i] ?? 1)) }}
-          />
-        </i>
+          style={{ "--v": value === null ? 0 : Math.min(1, Math.abs(value) / (FULL[i] ?? 1)) }}
+        />
       ))}
     </span>
   );
@@ -52,7 +49,7 @@ export function ageLevel(age: number, target: number): "good" | "warn" | "bad" {
 /** Seconds since data came, ticking; its colour is how that stands to the target. */
 export function Age(props: { at: string | null; target: number | null }) {
   if (props.at === null) return <span class="age">{NONE}</span>;
-  const age = Math.max(0, (now.value - Date.parse(props.at)) / 1000);
+  const age = Math.floor(Math.max(0, (now.value - Date.parse(props.at)) / 1000));
   const text = duration(age);
   const target = props.target;
   return (

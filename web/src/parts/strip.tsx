@@ -57,7 +57,8 @@ export function Strip() {
   const seen = pulse.value;
   const text = t.value.strip;
   return (
-    <div class="strip" role="group" aria-label={text.label}>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: on a phone it scrolls sideways
+    <div class="strip" role="group" aria-label={text.label} tabIndex={0}>
       {GROUPS.map((group) => (
         <GroupCell key={group} group={group} pulse={seen} />
       ))}
