@@ -3,7 +3,11 @@
 
 #include "api/pick.h"
 #include "api/token_json.h"
+#include "base/clock.h"
+#include "base/text.h"
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,4 +70,65 @@ void notarb_write_pools(struct json *json, const struct notarb_token *tokens, un
         json_array_close(json);
     }
     json_array_close(json);
+}
+
+/* ---- TOML ---- */
+
+struct text {
+    char *out;
+    size_t size, length;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    size_t left = text->size - text->length;
+    va_start(arguments, format);
+    int n = vsnprintf(text->out + text->length, left, format, arguments);
+    va_end(arguments);
+    text->length += n < 0 ? 0 : (size_t)n < left ? (size_t)n : left - 1;
+}
+
+static void put_group(struct text *text, const struct notarb_token *chosen)
+{
+    char address[ADDRESS_TEXT_MAX + 1], symbol[TOKEN_SYMBOL_SIZE], name[TOKEN_NAME_SIZE];
+    const struct token *token = &chosen->token;
+    /* No control characters, so that a remark ends where its line does. */
+    text_copy(symbol, sizeof symbol, token->symbol, strlen(token->symbol));
+    text_copy(name, sizeof name, token->name, strlen(token->name));
+    address_format(&token->mint, address);
+    put(text, "\n# %s %s, mint %s, score %.3f\n[[group]]\nmarkets = [", symbol, name, address,
+        token->state.score);
+    for (unsigned i = 0; i < chosen->pool_count; i++) {
+        address_format(&chosen->pools[i], address);
+        put(text, "%s\"%s\"", i == 0 ? "" : ", ", address);
+    }
+    put(text, "]\n");
+}
+
+size_t notarb_write_toml(char *out, size_t size, const struct notarb_token *tokens, unsigned count,
+                         instant now)
+{
+    struct text text = {.out = out, .size = size};
+    char at[ISO_TIME_SIZE];
+    iso_time_format(now, at);
+    put(&text, "update_timestamp = %s\n", at);
+    for (unsigned i = 0; i < count; i++)
+        put_group(&text, &tokens[i]);
+    return text.length;
+}
+
+/* FNV-1a, 64 bits. */
+uint64_t notarb_digest(const struct notarb_token *tokens, unsigned count)
+{
+    uint64_t digest = 0xcbf29ce484222325ULL;
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned k = 0; k <= tokens[i].pool_count; k++) {
+            /* Behind a token's pools comes its mint: where they end is part of it. */
+            const struct address *address =
+                k < tokens[i].pool_count ? &tokens[i].pools[k] : &tokens[i].token.mint;
+            for (size_t b = 0; b < sizeof address->bytes; b++)
+                digest = (digest ^ address->bytes[b]) * 0x100000001b3ULL;
+        }
+    return digest;
 }

@@ -1,6 +1,6 @@
 /*
  * What arbitrage bots read: the pools of the best tokens. The same for GET /notarb/pools and for
- * the export file, so both are written here.
+ * the export file, so both are written here, and the file's TOML.
  */
 #ifndef MOONWATCH_API_NOTARB_H
 #define MOONWATCH_API_NOTARB_H
@@ -24,5 +24,20 @@ unsigned notarb_choose(const struct token_table *table, double min_score,
 
 /* [["pool",…],…] */
 void notarb_write_pools(struct json *json, const struct notarb_token *tokens, unsigned count);
+
+/* The same for who reads TOML; `name` is a stranger's, so it stands in a remark:
+ *
+ *     update_timestamp = 2026-07-03T10:45:26.083219+00:00
+ *
+ *     # BONK Bonk, mint …, score 1.234
+ *     [[group]]
+ *     markets = ["pool", …]
+ *
+ * Returns the length; less than `size`, or nothing is whole. */
+size_t notarb_write_toml(char *out, size_t size, const struct notarb_token *tokens, unsigned count,
+                         instant now);
+
+/* Of which pools they are; the same for the same file, but for its time and scores. */
+uint64_t notarb_digest(const struct notarb_token *tokens, unsigned count);
 
 #endif

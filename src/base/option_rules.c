@@ -1,6 +1,7 @@
 #include "base/option_rules.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -59,4 +60,16 @@ enum err option_rules_alerts(const struct options *options, char why[OPTION_MESS
     if (err == OK && options->alert_command[0] != '\0' && options->alert_command[0] != '/')
         err = complain(OPTION_ID_alert_command, "must be a whole path: it begins with /", why);
     return err;
+}
+
+enum err option_rules_export(const struct options *options, char why[OPTION_MESSAGE_SIZE])
+{
+    const char *mode = options->export_mode;
+    char *end;
+    unsigned long bits = strtoul(mode, &end, 8);
+    if (strspn(mode, "01234567") == strlen(mode) && *end == '\0' && bits <= 0777 &&
+        (bits & 0600) == 0600)
+        return OK;
+    return complain(OPTION_ID_export_mode,
+                    "must be octal, as 0644, and let its owner read and write", why);
 }

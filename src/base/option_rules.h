@@ -9,4 +9,8 @@
 enum err option_rules_alerts(const struct options *options,
                              char why[OPTION_MESSAGE_SIZE]) MUST_CHECK;
 
+/* Its mode is octal, and lets its owner write. */
+enum err option_rules_export(const struct options *options,
+                             char why[OPTION_MESSAGE_SIZE]) MUST_CHECK;
+
 #endif

@@ -418,7 +418,8 @@ enum err options_check(const struct options *options, char why[OPTION_MESSAGE_SI
                  "w_tx, w_vol, w_fresh and w_oi are all 0: at least one must count");
         return ERR_INVALID;
     }
-    return option_rules_alerts(options, why);
+    enum err err = option_rules_export(options, why);
+    return err == OK ? option_rules_alerts(options, why) : err;
 }
 
 /* ---- files ---- */

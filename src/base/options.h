@@ -40,6 +40,7 @@ enum option_id {
 /* A CHOICE is the index of its value among the choices. */
 enum { TX_MODE_ACCELERATION, TX_MODE_ARBITRAGE_ACTIVITY };
 enum { FEED_HTTP_1_1, FEED_HTTP_2 };
+enum { EXPORT_FORMAT_AUTO, EXPORT_FORMAT_JSON, EXPORT_FORMAT_TOML };
 
 /* The values, a member each: options.hot_interval_sec. */
 struct options {

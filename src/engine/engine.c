@@ -268,6 +268,8 @@ void engine_on_second(struct engine *engine)
     engine_release_expired(engine);
     engine_keep_incidents(engine);
     tell_stretch(engine);
-    if (engine->cold == NULL) /* nothing may slow down a start */
-        huge_look(&engine->huge, clock_now());
+    if (engine->cold != NULL)
+        return; /* nothing may slow down a start, and not all tokens are there */
+    huge_look(&engine->huge, clock_now());
+    engine_export_on_change(engine);
 }

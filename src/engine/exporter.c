@@ -12,14 +12,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MODE 0644
+/* What is to be written. */
+struct text {
+    size_t length;
+    char bytes[EXPORT_TEXT_SIZE];
+};
 
 /* One run under way. Its thread touches nothing else but the gate. */
 struct slot {
     uv_work_t work;
     struct exporter *exporter;
     uint64_t run;
-    struct json json;
+    struct text text;
     bool is_busy;
     _Atomic bool is_cancelled;
     int error; /* of the thread's work */
@@ -35,7 +39,8 @@ struct exporter {
     uv_mutex_t gate; /* held while a file is put in place; only ever tried */
     struct slot slots[EXPORTS_MAX];
     uint64_t waiting_run; /* 0: none */
-    struct json waiting;
+    struct text waiting;
+    mode_t mode;
     char path[OPTION_TEXT_SIZE];
 };
 
@@ -57,11 +62,12 @@ static bool write_all(int fd, const char *text, size_t length)
 
 static int write_temporary(const struct slot *slot)
 {
-    int fd =
-        open(slot->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    int fd = open(slot->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                  slot->exporter->mode);
     if (fd < 0)
         return errno;
-    bool written = write_all(fd, slot->json.text, slot->json.length) && fsync(fd) == 0;
+    bool written = fchmod(fd, slot->exporter->mode) == 0 &&
+                   write_all(fd, slot->text.bytes, slot->text.length) && fsync(fd) == 0;
     int error = written ? 0 : errno;
     if (close(fd) != 0 && written)
         error = errno;
@@ -97,7 +103,7 @@ static void on_thread(uv_work_t *work)
 
 /* ---- on the loop ---- */
 
-static void begin(struct slot *slot, uint64_t run, struct json *json);
+static void begin(struct slot *slot, uint64_t run, const struct text *text);
 
 static void begin_waiting(struct slot *slot)
 {
@@ -116,20 +122,18 @@ static void on_returned(uv_work_t *work, int status)
     bool is_told = !slot->is_cancelled && !exporter->is_stopped;
     uint64_t run = slot->run;
     int error = slot->error;
-    json_finish(&slot->json);
     slot->is_busy = false;
     begin_waiting(slot);
     if (is_told)
         exporter->on_done(exporter->context, run, error);
 }
 
-static void begin(struct slot *slot, uint64_t run, struct json *json)
+static void begin(struct slot *slot, uint64_t run, const struct text *text)
 {
     slot->is_busy = true;
     slot->is_cancelled = false;
     slot->run = run;
-    slot->json = *json;
-    *json = (struct json){0};
+    slot->text = *text;
     int status = uv_queue_work(slot->exporter->loop, &slot->work, on_thread, on_returned);
     assert(status == 0); /* only a missing function is refused */
     (void)status;
@@ -143,8 +147,8 @@ static struct slot *find_free(struct exporter *exporter)
     return NULL;
 }
 
-struct exporter *exporter_create(uv_loop_t *loop, const char *path, exporter_done *on_done,
-                                 void *context)
+struct exporter *exporter_create(uv_loop_t *loop, const struct exporter_target *target,
+                                 exporter_done *on_done, void *context)
 {
     struct exporter *exporter = calloc(1, sizeof *exporter);
     if (exporter == NULL)
@@ -156,14 +160,16 @@ struct exporter *exporter_create(uv_loop_t *loop, const char *path, exporter_don
     exporter->loop = loop;
     exporter->on_done = on_done;
     exporter->context = context;
-    snprintf(exporter->path, sizeof exporter->path, "%s", path);
+    exporter->mode = target->mode;
+    snprintf(exporter->path, sizeof exporter->path, "%s", target->path);
     for (int i = 0; i < EXPORTS_MAX; i++) {
         struct slot *slot = &exporter->slots[i];
         slot->exporter = exporter;
         slot->work.data = slot;
         /* A name a slot: two that hang must not write into one file, and a crash leaves no litter
          * that the next run does not take. */
-        snprintf(slot->temporary, sizeof slot->temporary, i == 0 ? "%s.new" : "%s.new%d", path, i);
+        snprintf(slot->temporary, sizeof slot->temporary, i == 0 ? "%s.new" : "%s.new%d",
+                 target->path, i);
     }
     return exporter;
 }
@@ -173,18 +179,16 @@ void exporter_suffer(struct exporter *exporter, struct faults *faults)
     exporter->faults = faults;
 }
 
-void exporter_write(struct exporter *exporter, uint64_t run, struct json *json)
+void exporter_write(struct exporter *exporter, uint64_t run, const char *text, size_t length)
 {
-    assert(run != 0 && !exporter->is_stopped);
+    assert(run != 0 && !exporter->is_stopped && length < EXPORT_TEXT_SIZE);
     struct slot *slot = find_free(exporter);
-    if (slot != NULL) {
-        begin(slot, run, json);
-        return;
-    }
-    json_finish(&exporter->waiting);
-    exporter->waiting = *json;
-    exporter->waiting_run = run;
-    *json = (struct json){0};
+    exporter->waiting.length = length;
+    memcpy(exporter->waiting.bytes, text, length);
+    if (slot != NULL)
+        begin(slot, run, &exporter->waiting);
+    else
+        exporter->waiting_run = run;
 }
 
 void exporter_cancel(struct exporter *exporter, uint64_t run)
@@ -219,7 +223,6 @@ void exporter_destroy(struct exporter *exporter)
     if (exporter == NULL)
         return;
     assert(exporter_is_idle(exporter));
-    json_finish(&exporter->waiting);
     uv_mutex_destroy(&exporter->gate);
     free(exporter);
 }

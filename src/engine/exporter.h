@@ -14,11 +14,16 @@
 #ifndef MOONWATCH_ENGINE_EXPORTER_H
 #define MOONWATCH_ENGINE_EXPORTER_H
 
-#include "base/json.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 #define EXPORTS_MAX                                                                                \
     2 /* half of the threads that libuv has: the others read files and look up names */
+
+#define EXPORT_TEXT_SIZE 4096 /* of a file: a few groups of pools take a kilobyte */
 
 struct exporter;
 struct faults;
@@ -26,15 +31,19 @@ struct faults;
 /* `error` is 0, or the errno of what failed. */
 typedef void exporter_done(void *context, uint64_t run, int error);
 
-/* NULL: out of memory. */
-struct exporter *exporter_create(uv_loop_t *loop, const char *path, exporter_done *on_done,
-                                 void *context);
+/* The file has this path and mode, whatever the umask says. NULL: out of memory. */
+struct exporter_target {
+    const char *path;
+    mode_t mode;
+};
+struct exporter *exporter_create(uv_loop_t *loop, const struct exporter_target *target,
+                                 exporter_done *on_done, void *context);
 
 /* For drills: a run may be made to hang (page/faults.h). */
 void exporter_suffer(struct exporter *exporter, struct faults *faults);
 
-/* Takes over the text and leaves `json` empty. */
-void exporter_write(struct exporter *exporter, uint64_t run, struct json *json);
+/* Copies the text: less than EXPORT_TEXT_SIZE bytes. */
+void exporter_write(struct exporter *exporter, uint64_t run, const char *text, size_t length);
 void exporter_cancel(struct exporter *exporter, uint64_t run);
 
 /* Cancels all; nothing is told from now on. */

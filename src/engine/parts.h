@@ -71,6 +71,8 @@ struct engine {
     bool has_failed;  /* it stops because it must */
     unsigned closing; /* parts whose handles are still to be closed */
     bool memory_is_short;
+    instant export_look_at; /* whether other pools are the best, not before */
+    uint64_t exported;      /* which pools the newest export was of; 0: none yet */
     bool export_failed;
     uint64_t export_done; /* a run that has ended and is to be told of; 0: none */
     struct known_limit known_limits[LANE_KIND_COUNT]; /* at the start */
@@ -179,5 +181,7 @@ void engine_publish_options(struct engine *engine);
 bool engine_export_start(struct engine *engine);
 void engine_export(struct engine *engine, uint64_t run);
 void engine_export_cancel(struct engine *engine, uint64_t run);
+/* Has it written anew when other pools are the best. */
+void engine_export_on_change(struct engine *engine);
 
 #endif

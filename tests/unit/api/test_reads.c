@@ -1,4 +1,5 @@
 /* Every read of the API over a socket: shapes, types, nulls, limits, errors. */
+#include "api/notarb.h"
 #include "base/clock.h"
 #include "core/core.h"
 #include "page/health_view.h"
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#define NOBODY "11111111111111111111111111111111" /* an address of zeros */
 
 static struct world world;
 
@@ -516,6 +519,32 @@ static void test_notarb(void **state)
     assert_keys(json, "path exists size_bytes modified_at");
     assert_true(json_is_false(json_object_get(json, "exists")));
     json_decref(json);
+}
+
+/* What strangers call their tokens ends no remark; what has no room is cut, and says so. */
+static void test_notarb_as_toml(void **state)
+{
+    struct notarb_token tokens[2] = {{.pool_count = 2}, {.pool_count = 1}};
+    char text[1024], cut[64];
+    (void)state;
+    strcpy(tokens[0].token.symbol, "A\nmarkets=[]");
+    strcpy(tokens[0].token.name, "\x7f\"\\]\r\n[[group]]\x1b");
+    tokens[0].token.state.score = 1.5;
+    size_t length = notarb_write_toml(text, sizeof text, tokens, 2, (instant){1783075526083219});
+    assert_int_equal(length, strlen(text));
+    assert_string_equal(
+        text, "update_timestamp = 2026-07-03T10:45:26.083219+00:00\n"
+              "\n# A markets=[]  \"\\]  [[group]] , mint " NOBODY
+              ", score 1.500\n[[group]]\nmarkets = [\"" NOBODY "\", \"" NOBODY "\"]\n"
+              "\n#  , mint " NOBODY ", score 0.000\n[[group]]\nmarkets = [\"" NOBODY "\"]\n");
+    assert_int_equal(notarb_write_toml(cut, sizeof cut, tokens, 2, (instant){0}), sizeof cut - 1);
+    /* Other pools, another digest; other scores, the same. */
+    uint64_t digest = notarb_digest(tokens, 2);
+    tokens[1].token.state.score = 2;
+    assert_true(notarb_digest(tokens, 2) == digest);
+    assert_true(notarb_digest(tokens, 1) != digest);
+    tokens[1].pools[0].bytes[31] = 1;
+    assert_true(notarb_digest(tokens, 2) != digest);
 }
 
 static void test_freshness(void **state)
@@ -1262,6 +1291,7 @@ int main(void)
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_settings_schema),
         cmocka_unit_test(test_notarb),
+        cmocka_unit_test(test_notarb_as_toml),
         cmocka_unit_test(test_freshness),
         cmocka_unit_test(test_ready),
         cmocka_unit_test(test_resources),

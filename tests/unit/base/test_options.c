@@ -265,6 +265,11 @@ static void test_bounds_across_options(void **state)
         {"alert_telegram_url", "telegram", "alert_telegram_url must be a URL"},
         {"alert_command", "/usr/bin/logger -t moonwatch", NULL},
         {"alert_command", "logger", "alert_command must be a whole path"},
+        {"export_mode", "0640", NULL},
+        {"export_mode", "600", NULL},
+        {"export_mode", "0888", "export_mode must be octal"},
+        {"export_mode", "0444", "export_mode must be octal"},
+        {"export_mode", "7777", "export_mode must be octal"},
     };
     for (size_t i = 0; i < sizeof together / sizeof together[0]; i++) {
         if (i != 1)

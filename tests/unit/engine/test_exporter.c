@@ -48,7 +48,8 @@ static int set_up(void **state)
     snprintf(world.fifos[0], sizeof world.fifos[0], "%s.new", world.path);
     snprintf(world.fifos[1], sizeof world.fifos[1], "%s.new1", world.path);
     assert_int_equal(uv_loop_init(&world.loop), 0);
-    world.exporter = exporter_create(&world.loop, world.path, on_done, &world);
+    world.exporter =
+        exporter_create(&world.loop, &(struct exporter_target){world.path, 0640}, on_done, &world);
     assert_non_null(world.exporter);
     return 0;
 }
@@ -65,10 +66,7 @@ static int tear_down(void **state)
 
 static void write_text(uint64_t run, const char *text)
 {
-    struct json json = {0};
-    json_put_string(&json, NULL, text);
-    exporter_write(world.exporter, run, &json);
-    assert_null(json.text);
+    exporter_write(world.exporter, run, text, strlen(text));
 }
 
 static void turn(void)
@@ -122,11 +120,30 @@ static void replaces_the_file(void **state)
     wait_for_done(1);
     assert_int_equal(world.newest_run, 1);
     assert_int_equal(world.newest_error, 0);
-    expect_file("\"one\"");
+    expect_file("one");
     write_text(2, "two");
     wait_for_done(2);
-    expect_file("\"two\"");
+    expect_file("two");
     assert_int_not_equal(access(world.fifos[0], F_OK), 0);
+}
+
+/* Whatever the umask, and whatever mode a file left over from a death has. */
+static void has_the_mode_it_should(void **state)
+{
+    (void)state;
+    struct stat file;
+    mode_t mask = umask(0077);
+    write_text(1, "one");
+    wait_for_done(1);
+    assert_int_equal(stat(world.path, &file), 0);
+    assert_int_equal(file.st_mode & 07777, 0640);
+    umask(0);
+    close(open(world.fifos[0], O_WRONLY | O_CREAT, 0606));
+    write_text(2, "two");
+    wait_for_done(2);
+    assert_int_equal(stat(world.path, &file), 0);
+    assert_int_equal(file.st_mode & 07777, 0640);
+    umask(mask);
 }
 
 static void tells_what_failed(void **state)
@@ -154,14 +171,14 @@ static void one_that_hangs_hinders_nobody(void **state)
     write_text(2, "two");
     wait_for_done(1);
     assert_int_equal(world.newest_run, 2);
-    expect_file("\"two\"");
+    expect_file("two");
     assert_false(exporter_is_idle(world.exporter));
     /* It is forgotten when it returns. */
     int fd = let_go(0);
     wait_until_idle();
     close(fd);
     assert_int_equal(world.done, 1);
-    expect_file("\"two\"");
+    expect_file("two");
     assert_int_not_equal(access(world.fifos[0], F_OK), 0);
 }
 
@@ -190,7 +207,7 @@ static void when_all_hang_the_newest_waits(void **state)
     for (unsigned i = 0; i < EXPORTS_MAX; i++)
         close(fds[i]);
     assert_int_equal(world.newest_run, 12);
-    expect_file("\"twelve\"");
+    expect_file("twelve");
 }
 
 static uv_sem_t go;
@@ -218,7 +235,7 @@ static void a_cancelled_one_replaces_nothing(void **state)
     uv_run(&world.loop, UV_RUN_DEFAULT);
     uv_sem_destroy(&go);
     assert_int_equal(world.done, 1);
-    expect_file("\"one\"");
+    expect_file("one");
 }
 
 static void a_stop_tells_nothing_more(void **state)
@@ -245,6 +262,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(replaces_the_file),
+        TEST(has_the_mode_it_should),
         TEST(tells_what_failed),
         TEST(one_that_hangs_hinders_nobody),
         TEST(when_all_hang_the_newest_waits),
