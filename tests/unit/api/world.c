@@ -229,6 +229,14 @@ void world_start_with(struct world *world, const char *state_dir, int64_t heartb
     start_parts(world, "sqlite:none");
 }
 
+void world_start_for(struct world *world, int64_t clients_max, int64_t clients_per_address_max)
+{
+    make_parts(world);
+    world->options.events_clients_max = clients_max;
+    world->options.events_clients_per_address_max = clients_per_address_max;
+    start_parts(world, "sqlite:none");
+}
+
 void world_stop(struct world *world)
 {
     struct fake_engine *engine = &world->engine;

@@ -40,6 +40,8 @@ void world_start_at(struct world *world, const char *api_token, const char *list
                     const char *store_url);
 /* With a state folder, for incidents; "" for none. */
 void world_start_with(struct world *world, const char *state_dir, int64_t heartbeat_deadline_ms);
+/* With so many clients of /events allowed, in all and of one address. */
+void world_start_for(struct world *world, int64_t clients_max, int64_t clients_per_address_max);
 void world_stop(struct world *world);
 
 /* Puts the default options and a healthy engine on the page. */
