@@ -227,8 +227,6 @@ static void test_client(void **state)
 {
     (void)state;
     struct control_answer answer;
-    struct table_memory memory;
-    enum table_fault fault;
     supervised_start_and_up();
     int fd = control_connect(&supervised()->options, why);
     assert_true(fd >= 0);
@@ -236,13 +234,6 @@ static void test_client(void **state)
     assert_int_equal(answer.reply.result, RESULT_DONE);
     assert_true(answer.page_fd >= 0);
     close(answer.page_fd);
-    /* The table, too, and neither to be written to. */
-    assert_true(control_ask(fd, &table_wanted, duration_s(10), &answer, why));
-    assert_int_equal(answer.reply.result, RESULT_DONE);
-    assert_int_equal(table_memory_attach_shared(&memory, answer.page_fd, &fault), OK);
-    assert_int_equal(token_table_count(memory.table), 0);
-    assert_int_equal(write(answer.page_fd, "", 1), -1);
-    table_memory_finish(&memory);
     assert_int_equal(kill(supervised()->pid, SIGKILL), 0);
     assert_int_equal(supervised_wait(), -SIGKILL);
     assert_false(control_ask(fd, &status_wanted, duration_s(10), &answer, why));
@@ -251,6 +242,25 @@ static void test_client(void **state)
     /* Its socket is there still, and nobody listens. */
     assert_int_equal(control_connect(&supervised()->options, why), -1);
     assert_non_null(strstr(why, "no daemon runs with its state in"));
+}
+
+static void test_client_reads_the_table(void **state)
+{
+    (void)state;
+    struct control_answer answer;
+    struct table_memory memory;
+    enum table_fault fault;
+    supervised_start_and_up();
+    int fd = control_connect(&supervised()->options, why);
+    assert_true(fd >= 0);
+    assert_true(control_ask(fd, &table_wanted, duration_s(10), &answer, why));
+    assert_int_equal(answer.reply.result, RESULT_DONE);
+    assert_int_equal(table_memory_attach_shared(&memory, answer.page_fd, &fault), OK);
+    assert_int_equal(token_table_count(memory.table), 0);
+    assert_int_equal(write(answer.page_fd, "", 1), -1); /* but it does not write */
+    table_memory_finish(&memory);
+    close(fd);
+    assert_int_equal(supervised_stop(), 0);
 }
 
 static void test_client_without_a_daemon(void **state)
@@ -418,6 +428,7 @@ int main(int argc, char *argv[])
         CASE(test_engine_that_does_not_read),
         CASE(test_no_page_to_give),
         CASE(test_client),
+        CASE(test_client_reads_the_table),
         CASE(test_client_without_a_daemon),
         CASE(test_client_of_somebody_else),
         CASE(test_client_that_is_not_allowed),
