@@ -134,11 +134,11 @@ bool aside_post(struct aside *aside, aside_work *work, void *state)
     return job_put(aside, &job, NULL);
 }
 
-void aside_ask(struct request *request, aside_work *work, request_step *next)
+void aside_ask(struct aside *aside, struct request *request, aside_work *work, request_step *next)
 {
     const struct aside_job job = {.request = request, .state = request->state, .work = work};
-    if (!job_put(request->api->aside, &job, next))
-        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too many reads of files; try again");
+    if (!job_put(aside, &job, next))
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too much is asked for; try again");
 }
 
 /* It has answered. */

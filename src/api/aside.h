@@ -34,6 +34,6 @@ void aside_handle(struct aside *aside, struct request *request, request_step *ha
 bool aside_post(struct aside *aside, aside_work *work, void *state) MUST_CHECK;
 
 /* Suspends `request` and runs `next` when the work is done; 503 where too many wait. */
-void aside_ask(struct request *request, aside_work *work, request_step *next);
+void aside_ask(struct aside *aside, struct request *request, aside_work *work, request_step *next);
 
 #endif

@@ -46,7 +46,7 @@ struct request {
     struct MHD_Connection *connection;
     instant began_at; /* its headers were in */
     const struct route *route;
-    bool is_head; /* a GET whose body nobody wants */
+    bool is_head;                      /* a GET whose body nobody wants */
     char argument[PATH_ARGUMENT_SIZE]; /* what {…} stands for; "" for none */
 
     char *body; /* of BODY_JSON */
@@ -77,6 +77,12 @@ struct api {
     struct history *history;
     struct aside *aside;
     struct aside *scans; /* what looks at every token */
+    struct list_cache *lists;
+    struct { /* the setting, for lists; the HTTP thread's */
+        double value;
+        uint32_t turn; /* of the page's texts, that it was read at */
+        bool is_known;
+    } min_score;
     struct freshness *freshness;
     struct events *events;
     struct web *web;

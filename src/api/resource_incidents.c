@@ -85,7 +85,7 @@ void handle_incidents(struct request *request)
     if (query == NULL)
         return;
     query->limit = (unsigned)limit;
-    aside_ask(request, read_newest, answer_newest);
+    aside_ask(request->api->aside, request, read_newest, answer_newest);
 }
 
 static void read_one(void *state)
@@ -127,5 +127,5 @@ void handle_incident(struct request *request)
     if (query == NULL)
         return;
     query->number = number;
-    aside_ask(request, read_one, answer_one);
+    aside_ask(request->api->aside, request, read_one, answer_one);
 }

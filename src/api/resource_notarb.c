@@ -4,6 +4,7 @@
 #include "api/handlers.h"
 #include "api/notarb.h"
 #include "api/page_view.h"
+#include "api/tagged.h"
 #include "api/token_json.h"
 #include "base/clock.h"
 #include <errno.h>
@@ -20,7 +21,7 @@ static void show_pools(struct request *request)
         notarb_choose(request->api->world.table, texts.options.notarb_min_score, tokens);
     struct json json = {0};
     notarb_write_pools(&json, tokens, count);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }
 
 static void json_market(struct json *json, const struct notarb_token *chosen)
@@ -58,7 +59,7 @@ static void show_markets(struct request *request)
         json_market(&json, &tokens[i]);
     json_array_close(&json);
     json_object_close(&json);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }
 
 void handle_notarb_file(struct request *request)
@@ -79,7 +80,7 @@ void handle_notarb_file(struct request *request)
         json_put_null(&json, "modified_at");
     }
     json_object_close(&json);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }
 
 void handle_notarb_pools(struct request *request)

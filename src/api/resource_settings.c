@@ -4,6 +4,7 @@
 #include "api/handlers.h"
 #include "api/json_body.h"
 #include "api/page_view.h"
+#include "api/tagged.h"
 #include "base/json.h"
 #include <math.h>
 #include <stdio.h>
@@ -43,7 +44,7 @@ static void answer_settings(struct request *request, const struct options *optio
         json_put_string(&json, option_row(id)->name, value);
     }
     json_object_close(&json);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }
 
 void handle_settings(struct request *request)
@@ -114,7 +115,7 @@ void handle_settings_schema(struct request *request)
         if (is_setting(id))
             json_option(&json, option_row(id));
     json_array_close(&json);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }
 
 void handle_settings_weights(struct request *request)
@@ -136,7 +137,7 @@ void handle_settings_weights(struct request *request)
     json_object_close(&json);
     json_put_string(&json, "active_model", model);
     json_object_close(&json);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }
 
 static void answer_setting(struct request *request, const char *name, const char *value)
@@ -146,7 +147,7 @@ static void answer_setting(struct request *request, const char *name, const char
     json_put_string(&json, "key", name);
     json_put_string(&json, "value", value);
     json_object_close(&json);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }
 
 void handle_setting(struct request *request)

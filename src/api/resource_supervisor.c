@@ -270,5 +270,5 @@ void handle_supervisor(struct request *request)
     if (page_word(&request->api->world.page->incident) == 0)
         answer_supervisor(request);
     else
-        aside_ask(request, read_incident, answer_supervisor);
+        aside_ask(request->api->aside, request, read_incident, answer_supervisor);
 }

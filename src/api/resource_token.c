@@ -5,6 +5,7 @@
 #include "api/history.h"
 #include "api/pick.h"
 #include "api/query.h"
+#include "api/tagged.h"
 #include "api/token_find.h"
 #include "api/token_json.h"
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static void answer_token(struct request *request)
     json_pools(&json, "pools", table, &token, pools);
     json_solscan_token(&json, &token.mint);
     json_object_close(&json);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }
 
 void handle_token(struct request *request)
@@ -82,7 +83,7 @@ void handle_token_pools(struct request *request)
         return;
     struct json json = {0};
     json_pools(&json, NULL, request->api->world.table, &token, pools);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }
 
 static void answer_refresh(struct request *request)

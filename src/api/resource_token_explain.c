@@ -3,6 +3,7 @@
 #include "api/handlers.h"
 #include "api/page_view.h"
 #include "api/score_words.h"
+#include "api/tagged.h"
 #include "api/token_find.h"
 #include "api/token_json.h"
 #include "base/clock.h"
@@ -116,5 +117,5 @@ void handle_token_explain(struct request *request)
         json_put_string(&json, NULL, view.why_not[i]);
     json_array_close(&json);
     json_object_close(&json);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }

@@ -11,6 +11,7 @@
 #include "api/handlers.h"
 #include "api/history.h"
 #include "api/query.h"
+#include "api/tagged.h"
 #include "api/token_find.h"
 #include "api/token_json.h"
 #include "base/clock.h"
@@ -122,7 +123,7 @@ static void answer_plot(struct request *request)
         json_point(&json, &plot->points[i]);
     json_array_close(&json);
     json_object_close(&json);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }
 
 static bool read_range(struct request *request, struct plot_query *plot)
@@ -218,7 +219,7 @@ static void answer_life(struct request *request)
         json_event(&json, &life->events[i]);
     json_array_close(&json);
     json_object_close(&json);
-    answer_json(request, MHD_HTTP_OK, &json);
+    answer_tagged(request, &json);
 }
 
 void handle_token_life(struct request *request)

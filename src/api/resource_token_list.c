@@ -1,7 +1,7 @@
 /* GET /tokens: a page of tokens, by score or another order, of those that match. */
 #include "api/answer.h"
-#include "api/aside.h"
 #include "api/handlers.h"
+#include "api/list_cache.h"
 #include "api/page_view.h"
 #include "api/pick.h"
 #include "api/query.h"
@@ -12,15 +12,10 @@
 
 #define SORT_SIZE   32
 #define GROUP_SIZE  16
-#define SEARCH_SIZE 64
+#define SEARCH_SIZE LIST_SEARCH_SIZE
 
 #define STATUSES_ALIVE (1u << TOKEN_ACTIVE | 1u << TOKEN_MONITORING)
 #define STATUSES_ALL   (STATUSES_ALIVE | 1u << TOKEN_ARCHIVED)
-
-struct list_query {
-    struct pick_query pick;
-    char search[SEARCH_SIZE];
-};
 
 static bool query_sort(struct request *request, enum pick_sort *sort)
 {
@@ -58,26 +53,37 @@ static bool query_group(struct request *request, struct pick_query *query)
     return query->groups != 0;
 }
 
-static bool read_query(struct request *request, struct list_query *list)
+/* min_score as it is set, read anew when a text of the page has changed. */
+static bool default_min_score(struct request *request, double *out)
 {
+    struct api *api = request->api;
+    uint32_t turn = atomic_load_explicit(&api->world.page->text_turn, memory_order_acquire);
     struct page_texts texts;
-    if (!page_view(request, &texts))
-        return false;
+    if (!api->min_score.is_known || api->min_score.turn != turn) {
+        if (!page_view(request, &texts))
+            return false;
+        api->min_score.value = texts.options.min_score;
+        api->min_score.turn = turn;
+        api->min_score.is_known = true;
+    }
+    *out = api->min_score.value;
+    return true;
+}
+
+static bool read_query(struct request *request, struct pick_query *query, char search[SEARCH_SIZE])
+{
     int64_t limit = 0, offset = 0;
-    *list = (struct list_query){.pick = {.statuses = STATUSES_ALIVE,
-                                         .min_score = texts.options.min_score,
-                                         .now = clock_now(),
-                                         .sort = PICK_SCORE_DESCENDING}};
-    struct pick_query *query = &list->pick;
-    if (!query_integer(request, "limit", &limit) || !query_integer(request, "offset", &offset) ||
+    *query = (struct pick_query){.statuses = STATUSES_ALIVE, .sort = PICK_SCORE_DESCENDING};
+    search[0] = '\0';
+    if (!default_min_score(request, &query->min_score) ||
+        !query_integer(request, "limit", &limit) || !query_integer(request, "offset", &offset) ||
         !query_number(request, "min_score", &query->min_score) ||
         !query_sort(request, &query->sort) || !query_group(request, query) ||
         !query_statuses(request, &query->statuses) ||
-        !query_text(request, "search", list->search, sizeof list->search))
+        !query_text(request, "search", search, SEARCH_SIZE))
         return false;
     query->limit = (uint32_t)limit;
     query->offset = (uint64_t)offset;
-    query->search = list->search[0] != '\0' ? list->search : NULL;
     return true;
 }
 
@@ -97,34 +103,36 @@ static void json_meta(struct json *json, const struct pick_query *query, const s
     json_object_close(json);
 }
 
-static void list_tokens(struct request *request)
+bool token_list_make(const struct token_table *table, const struct list_key *key, struct json *json)
 {
-    const struct token_table *table = request->api->world.table;
-    struct list_query query;
-    if (!read_query(request, &query))
-        return;
-    struct pick *pick = pick_tokens(table, &query.pick);
-    if (pick == NULL) {
-        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
-        return;
-    }
-    struct json json = {0};
-    json_object_open(&json, NULL);
-    json_put_int(&json, "total", pick->total);
-    json_array_open(&json, "items");
+    struct pick_query query = key->pick;
+    query.search = key->search[0] != '\0' ? key->search : NULL;
+    query.now = clock_now();
+    struct pick *pick = pick_tokens(table, &query);
+    if (pick == NULL)
+        return false;
+    json_object_open(json, NULL);
+    json_put_int(json, "total", pick->total);
+    json_array_open(json, "items");
     for (uint32_t i = 0; i < pick->count; i++) {
         struct token token;
         if (token_look(table, pick->ids[i], &token, NULL))
-            json_token_item(&json, NULL, table, &token);
+            json_token_item(json, NULL, table, &token);
     }
-    json_array_close(&json);
-    json_meta(&json, &query.pick, pick);
-    json_object_close(&json);
+    json_array_close(json);
+    json_meta(json, &query, pick);
+    json_object_close(json);
     free(pick);
-    answer_json(request, MHD_HTTP_OK, &json);
+    return true;
 }
 
 void handle_token_list(struct request *request)
 {
-    aside_handle(request->api->scans, request, list_tokens);
+    struct pick_query query;
+    struct list_key key;
+    char search[SEARCH_SIZE];
+    if (!read_query(request, &query, search))
+        return;
+    list_key_init(&key, &query, search, packing_of(request));
+    list_cache_answer(request->api->lists, request, &key);
 }

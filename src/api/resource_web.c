@@ -4,14 +4,13 @@
  */
 #include "api/answer.h"
 #include "api/handlers.h"
+#include "api/tagged.h"
 #include "api/web.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#define ETAG_SIZE     32
 #define ASSETS        "assets/"
 #define CACHE_FOREVER "public, max-age=31536000, immutable" /* a change has another name */
 
@@ -121,29 +120,6 @@ void web_destroy(struct web *web)
     free(web);
 }
 
-static const char *header_of(struct request *request, const char *name)
-{
-    const char *value = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-    return value != NULL ? value : "";
-}
-
-/* "gzip" as an element of the list (RFC 9110, 12.5.3), and not with a weight of zero. */
-static bool takes_gzip(const char *accepted)
-{
-    while (*accepted != '\0') {
-        accepted += strspn(accepted, " \t,");
-        size_t length = strcspn(accepted, ","), name = strcspn(accepted, " \t,;");
-        if (name == 4 && strncasecmp(accepted, "gzip", 4) == 0) {
-            char element[32] = "";
-            snprintf(element, sizeof element, "%.*s", (int)length, accepted);
-            const char *weight = strstr(element, "q=");
-            return weight == NULL || strtod(weight + 2, NULL) > 0;
-        }
-        accepted += length;
-    }
-    return false;
-}
-
 static void answer_file(struct request *request, const char *name)
 {
     struct web *web = request->api->web;
@@ -151,11 +127,10 @@ static void answer_file(struct request *request, const char *name)
         const struct web_entry *entry = &web->entries[i];
         if (strcmp(entry->file->name, name) != 0)
             continue;
-        bool is_packed = entry->forms[FORM_PACKED].whole != NULL &&
-                         takes_gzip(header_of(request, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+        bool is_packed =
+            entry->forms[FORM_PACKED].whole != NULL && packing_of(request) == PACKING_GZIP;
         const struct web_response *form = &entry->forms[is_packed ? FORM_PACKED : FORM_PLAIN];
-        bool is_known =
-            strstr(header_of(request, MHD_HTTP_HEADER_IF_NONE_MATCH), form->etag) != NULL;
+        bool is_known = knows_tag(request, form->etag);
         answer_kept(request, is_known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK,
                     is_known ? form->unchanged : form->whole);
         return;

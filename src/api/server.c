@@ -8,6 +8,7 @@
 #include "api/guard.h"
 #include "api/history.h"
 #include "api/http_loop.h"
+#include "api/list_cache.h"
 #include "api/pulse.h"
 #include "api/router.h"
 #include "api/web.h"
@@ -24,9 +25,9 @@
 
 #define CONNECTIONS_MAX             512        /* and those that listen to /events */
 #define CONNECTIONS_PER_ADDRESS_MAX 192        /* the same; one client cannot take them all */
-#define CONNECTION_MEMORY           (32 << 10) /* request line, headers, and what is being read */
-#define TARGET_MAX                  (8 << 10)  /* path and query */
-#define HEAD_MAX                    (12 << 10) /* request line and headers */
+#define CONNECTION_MEMORY           (16 << 10) /* what is read and parsed; cleared for each request */
+#define TARGET_MAX                  (6 << 10)  /* path and query: a hundred mints */
+#define HEAD_MAX                    (8 << 10)  /* request line and headers */
 #define IDLE_TIMEOUT_SEC            15
 #define BODY_FORGOTTEN_MAX          (64 << 10)   /* of routes that take no body */
 #define BODY_STREAM_MAX             (64LL << 20) /* 1.4 million mints */
@@ -333,10 +334,19 @@ static bool loop_start(struct api *api)
     return http_loop_start(api->loop, &parts);
 }
 
+/* With what a load balancer, or a browser that strays here, needs and no more: it is asked for most
+ * of all. */
 static struct MHD_Response *health_make(void)
 {
-    static const char text[] = "{\"status\":\"ok\"}";
-    return response_make(text, sizeof text - 1, CONTENT_JSON, MHD_RESPMEM_PERSISTENT);
+    static char text[] = "{\"status\":\"ok\"}";
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(sizeof text - 1, text, MHD_RESPMEM_PERSISTENT);
+    if (response == NULL)
+        return NULL;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_JSON);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    return response;
 }
 
 static struct events *events_make(struct api *api)
@@ -355,6 +365,7 @@ static bool parts_make(struct api *api)
     api->history = history_create(api->world.store_url, api->world.page);
     api->aside = aside_create();
     api->scans = aside_create();
+    api->lists = list_cache_create(token_list_make);
     api->freshness = freshness_create();
     api->web = web_create();
     api->connections = connections_create();
@@ -362,7 +373,7 @@ static bool parts_make(struct api *api)
     api->health = health_make();
     api->events = events_make(api);
     return api->events != NULL && api->history != NULL && api->aside != NULL &&
-           api->scans != NULL && api->freshness != NULL && api->web != NULL &&
+           api->scans != NULL && api->lists != NULL && api->freshness != NULL && api->web != NULL &&
            api->connections != NULL && api->health != NULL;
 }
 
@@ -437,6 +448,7 @@ void api_stop(struct api *api)
     events_shut(api->events);
     http_loop_stop(api->loop);
     aside_shut(api->scans); /* who is still there had more time than a list takes */
+    list_cache_shut(api->lists);
     if (api->daemon != NULL)
         MHD_stop_daemon(api->daemon);
     connections_destroy(api->connections);
@@ -444,6 +456,7 @@ void api_stop(struct api *api)
     history_destroy(api->history);
     aside_destroy(api->aside);
     aside_destroy(api->scans);
+    list_cache_destroy(api->lists);
     freshness_destroy(api->freshness);
     events_destroy(api->events);
     web_destroy(api->web);

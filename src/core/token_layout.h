@@ -11,7 +11,7 @@
 #include "core/token_table.h"
 
 #define TABLE_MAGIC        0x4d4f4f4e5441424cULL /* "MOONTABL" */
-#define TABLE_LAYOUT       4                     /* one more with each change of anything below */
+#define TABLE_LAYOUT       5                     /* one more with each change of anything below */
 #define POOLS_RESERVED     8 /* pool entries of address space a token; 3.4 are used on average */
 #define POOLS_BACKED_AHEAD 8 /* backed for a token that has not come yet */
 #define POOLS_SPARE        1024
@@ -105,6 +105,7 @@ struct token_table {
     uint32_t pool_used; /* entries ever given out; those given back are on the free lists */
     uint32_t run_free[RUN_CLASSES];
     _Atomic uint32_t index_sequence; /* odd while a bucket is split */
+    _Atomic uint64_t version;        /* rises after each publication */
     struct table_store store;
     _Atomic uint32_t store_check;
     struct name_list dexes;

@@ -126,6 +126,7 @@ struct token_table *token_table_init(void *memory, uint32_t capacity_max, uint64
     atomic_store(&table->bucket_count, 1);
     name_store(&table->dexes, 0, "?");
     name_store(&table->quotes, 0, "?");
+    atomic_store(&table->version, hash_key); /* another one than any that a reader knows */
     atomic_store(&table->index_sequence, 0);
     return table;
 }
@@ -336,9 +337,20 @@ static uint32_t sequence_begin(struct slot *slot)
     return sequence;
 }
 
-static void sequence_end(struct slot *slot, uint32_t sequence)
+static void raise_version(struct token_table *table)
+{
+    atomic_fetch_add_explicit(&table->version, 1, memory_order_release);
+}
+
+static void sequence_end(struct token_table *table, struct slot *slot, uint32_t sequence)
 {
     atomic_store_explicit(&slot->sequence, sequence + 1, memory_order_release);
+    raise_version(table);
+}
+
+uint64_t token_table_version(const struct token_table *table)
+{
+    return atomic_load_explicit(&table->version, memory_order_acquire);
 }
 
 /* Publishes the next slot; TOKEN_NONE when the table is full. */
@@ -354,8 +366,9 @@ static token_id slot_add(struct token_table *table, const struct token *token)
     atomic_store_explicit((_Atomic uint32_t *)&slot->pools_check, checksum(id, NULL, 0),
                           memory_order_relaxed);
     token_set_group(table, id, GROUP_COLD);
-    sequence_end(slot, sequence);
+    sequence_end(table, slot, sequence);
     atomic_store_explicit(&table->count, id, memory_order_release);
+    raise_version(table);
     return id;
 }
 
@@ -507,7 +520,7 @@ void token_write_end(struct token_table *table, token_id id)
                               checksum(id, draft->pools, bytes), memory_order_relaxed);
     }
     publish(table, id, &draft->token);
-    sequence_end(slot, sequence);
+    sequence_end(table, slot, sequence);
     /* Only now: a reader still copying the old run sees that the sequence has moved. */
     if (draft->pools_touched &&
         (old_first != draft->pools_first || old_class != draft->pools_class))
@@ -520,7 +533,7 @@ void token_publish(struct token_table *table, token_id id, const struct token *t
     struct slot *slot = slot_of(table, id);
     uint32_t sequence = sequence_begin(slot);
     publish(table, id, token);
-    sequence_end(slot, sequence);
+    sequence_end(table, slot, sequence);
 }
 
 bool token_table_replace(struct token_table *table, token_id id, const struct token *token,
@@ -539,7 +552,7 @@ bool token_table_replace(struct token_table *table, token_id id, const struct to
     atomic_store_explicit((_Atomic uint32_t *)&slot->pools_check, checksum(id, pools, bytes),
                           memory_order_relaxed);
     publish(table, id, &fresh);
-    sequence_end(slot, sequence);
+    sequence_end(table, slot, sequence);
     token_mark_stored(table, id, sequence + 1);
     token_mark_stored_pools(table, id, 0);
     return true;

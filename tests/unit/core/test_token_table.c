@@ -252,6 +252,24 @@ static void readers_never_see_half_a_change(void **state)
     assert_int_equal(atomic_load(&reading.torn), 0);
 }
 
+static void every_change_has_a_version(void **state)
+{
+    struct token_table *table = ((struct table_memory *)*state)->table;
+    uint64_t before = token_table_version(table);
+    add_one(table, 8);
+    uint64_t added = token_table_version(table);
+    assert_true(added != before);
+    struct token *draft = token_write_begin(table, 1);
+    draft->state.score = 1;
+    assert_true(token_table_version(table) == added); /* nothing is published yet */
+    token_write_end(table, 1);
+    uint64_t written = token_table_version(table);
+    assert_true(written != added);
+    struct token token = *token_slot(table, 1);
+    token_publish(table, 1, &token);
+    assert_true(token_table_version(table) != written);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make_table, drop_table)
@@ -265,6 +283,7 @@ int main(void)
         CASE(names_are_kept_once),
         CASE(memory_a_token_stays_under_600),
         CASE(readers_never_see_half_a_change),
+        CASE(every_change_has_a_version),
     };
     return cmocka_run_group_tests_name("token_table", tests, NULL, NULL);
 }
