@@ -91,9 +91,9 @@ static void set_vital_unknown(struct page_vital *vital)
         page_put_bits(of[i], NAN);
 }
 
-void status_page_init(struct status_page *page)
+/* Of zeroed memory. */
+static void begin_page(struct status_page *page)
 {
-    memset(page, 0, sizeof *page);
     page->magic = STATUS_PAGE_MAGIC;
     page->layout = STATUS_PAGE_LAYOUT;
     page->size = sizeof *page;
@@ -112,8 +112,15 @@ void status_page_init(struct status_page *page)
     options_init(&page->texts[0].options);
 }
 
+void status_page_init(struct status_page *page)
+{
+    memset(page, 0, sizeof *page);
+    begin_page(page);
+}
+
 struct status_page *status_page_create(int *fd)
 {
+    const size_t ring = offsetof(struct status_page, log);
     struct status_page *page = MAP_FAILED;
     *fd = memfd_create("moonwatch-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (*fd < 0)
@@ -121,7 +128,7 @@ struct status_page *status_page_create(int *fd)
     /* Nobody who gets the descriptor can cut the page short under those who have it mapped. */
     if (ftruncate(*fd, sizeof *page) == 0 &&
         fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-        page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, *fd, 0);
+        page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
     if (page == MAP_FAILED) {
         int error = errno;
         close(*fd);
@@ -129,7 +136,10 @@ struct status_page *status_page_create(int *fd)
         errno = error;
         return NULL;
     }
-    status_page_init(page);
+    /* All memory is taken now, so that nobody lacks it when he records why it ran out; but for the
+     * log ring's, the largest part, which fills in hours or never. */
+    memset(page, 0, ring);
+    begin_page(page);
     return page;
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,6 +52,25 @@ static void test_gauges_begin_unknown(void **state)
     assert_true(page_get(&page, GAUGE_STORE_OK) == 0);
     page_set(&page, GAUGE_LOOP_LAG, -1.5e-9);
     assert_true(page_get(&page, GAUGE_LOOP_LAG) == -1.5e-9);
+}
+
+/* Memory is there before it is needed, but for the log's: that comes with the lines. */
+static void test_memory(void **state)
+{
+    (void)state;
+    int fd;
+    struct status_page *made = status_page_create(&fd);
+    assert_non_null(made);
+    struct stat file;
+    size_t rest = sizeof *made - sizeof made->log;
+    size_t unit = (size_t)sysconf(_SC_PAGESIZE);
+    assert_int_equal(fstat(fd, &file), 0);
+    assert_in_range(file.st_blocks * 512, rest, rest + 2 * unit);
+    log_ring_put(&made->log, &(struct log_entry){.logger = "x", .text = "", .length = 0});
+    assert_int_equal(fstat(fd, &file), 0);
+    assert_in_range(file.st_blocks * 512, rest, rest + 3 * unit);
+    status_page_detach(made);
+    close(fd);
 }
 
 static void test_counters(void **state)
@@ -418,6 +438,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_init, fresh),
         cmocka_unit_test_setup(test_gauges_begin_unknown, fresh),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test_setup(test_counters, fresh),
         cmocka_unit_test_setup(test_names, fresh),
         cmocka_unit_test_setup(test_histograms, fresh),
