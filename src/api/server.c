@@ -26,8 +26,8 @@
 #define CONNECTIONS_MAX             512        /* and those that listen to /events */
 #define CONNECTIONS_PER_ADDRESS_MAX 192        /* the same; one client cannot take them all */
 #define CONNECTION_MEMORY           (16 << 10) /* what is read and parsed; cleared for each request */
-#define TARGET_MAX                  (6 << 10)  /* path and query: a hundred mints */
-#define HEAD_MAX                    (8 << 10)  /* request line and headers */
+#define TARGET_MAX                  (6 << 10) /* path and query: a hundred mints */
+#define HEAD_MAX                    (8 << 10) /* request line and headers */
 #define IDLE_TIMEOUT_SEC            15
 #define BODY_FORGOTTEN_MAX          (64 << 10)   /* of routes that take no body */
 #define BODY_STREAM_MAX             (64LL << 20) /* 1.4 million mints */
@@ -84,6 +84,17 @@ static void count_answer(struct api *api, unsigned status)
         page_add(api->world.page, COUNTER_API_REFUSED, 1);
 }
 
+/* Pages of the origin that is set may read what we answer. What is kept gets the header once. */
+static void allow_origin(const struct api *api, struct MHD_Response *response)
+{
+    const char *origin = api->options.cors_origin;
+    if (origin[0] == '\0' ||
+        MHD_get_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN) != NULL)
+        return;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_EXPOSE_HEADERS, "ETag");
+}
+
 /* Sends what the handler answered. Without an answer, and not waiting, there was no memory. */
 static enum MHD_Result request_send(struct request *request)
 {
@@ -92,6 +103,7 @@ static enum MHD_Result request_send(struct request *request)
     count_answer(request->api, request->status);
     page_add_duration(request->api->world.page, HISTOGRAM_API_REQUEST,
                       instant_diff(clock_now(), request->began_at));
+    allow_origin(request->api, request->response);
     enum MHD_Result result =
         MHD_queue_response(request->connection, request->status, request->response);
     answer_drop(request);
@@ -162,6 +174,22 @@ static size_t head_size(struct MHD_Connection *connection)
     return info != NULL ? info->header_size : 0;
 }
 
+/* To OPTIONS: what there is, also for a browser that asks before it lets a page of the origin that
+ * is set do more than read. */
+static void answer_methods(struct request *request, const char *allow)
+{
+    answer_text(request, MHD_HTTP_NO_CONTENT, CONTENT_JSON, "", 0);
+    if (request->response == NULL)
+        return;
+    MHD_add_response_header(request->response, MHD_HTTP_HEADER_ALLOW, allow);
+    if (request->api->options.cors_origin[0] == '\0')
+        return;
+    MHD_add_response_header(request->response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS, allow);
+    MHD_add_response_header(request->response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS,
+                            "Authorization, Content-Type, If-None-Match, Last-Event-ID");
+    MHD_add_response_header(request->response, MHD_HTTP_HEADER_ACCESS_CONTROL_MAX_AGE, "600");
+}
+
 static void request_route(struct request *request, const char *method, const char *path)
 {
     struct route_result found;
@@ -178,6 +206,10 @@ static void request_route(struct request *request, const char *method, const cha
         refuse(request, MHD_HTTP_BAD_REQUEST, "the path is malformed");
         break;
     case ROUTE_NOT_METHOD:
+        if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) {
+            answer_methods(request, found.allow);
+            break;
+        }
         refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "this resource takes %s", found.allow);
         if (request->response != NULL)
             MHD_add_response_header(request->response, MHD_HTTP_HEADER_ALLOW, found.allow);
@@ -336,7 +368,7 @@ static bool loop_start(struct api *api)
 
 /* With what a load balancer, or a browser that strays here, needs and no more: it is asked for most
  * of all. */
-static struct MHD_Response *health_make(void)
+static struct MHD_Response *health_make(const struct api *api)
 {
     static char text[] = "{\"status\":\"ok\"}";
     struct MHD_Response *response =
@@ -346,6 +378,7 @@ static struct MHD_Response *health_make(void)
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_JSON);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    allow_origin(api, response);
     return response;
 }
 
@@ -370,7 +403,7 @@ static bool parts_make(struct api *api)
     api->web = web_create();
     api->connections = connections_create();
     api->loop = http_loop_create();
-    api->health = health_make();
+    api->health = health_make(api);
     api->events = events_make(api);
     return api->events != NULL && api->history != NULL && api->aside != NULL &&
            api->scans != NULL && api->lists != NULL && api->freshness != NULL && api->web != NULL &&

@@ -237,6 +237,14 @@ void world_start_for(struct world *world, int64_t clients_max, int64_t clients_p
     start_parts(world, "sqlite:none");
 }
 
+void world_start_open(struct world *world, const char *api_token, const char *cors_origin)
+{
+    make_parts(world);
+    snprintf(world->options.api_token, sizeof world->options.api_token, "%s", api_token);
+    snprintf(world->options.cors_origin, sizeof world->options.cors_origin, "%s", cors_origin);
+    start_parts(world, "sqlite:none");
+}
+
 void world_stop(struct world *world)
 {
     struct fake_engine *engine = &world->engine;

@@ -42,6 +42,8 @@ void world_start_at(struct world *world, const char *api_token, const char *list
 void world_start_with(struct world *world, const char *state_dir, int64_t heartbeat_deadline_ms);
 /* With so many clients of /events allowed, in all and of one address. */
 void world_start_for(struct world *world, int64_t clients_max, int64_t clients_per_address_max);
+/* With an API token and pages of another origin that may read; "" for none. */
+void world_start_open(struct world *world, const char *api_token, const char *cors_origin);
 void world_stop(struct world *world);
 
 /* Puts the default options and a healthy engine on the page. */
