@@ -45,9 +45,7 @@
     X(ASK_HEALTH_KEPT, "/health", CLIENT_KEPT, 100)                                                \
     X(ASK_HEALTH_NEW, "/health", CLIENT_NEW, 100)                                                  \
     X(ASK_TOKENS_KEPT, "/tokens?limit=100", CLIENT_KEPT, 500)                                      \
-    X(ASK_TOKENS_NEW, "/tokens?limit=100", CLIENT_NEW, 500)                                        \
-    X(ASK_LIVE, "/app/live.json", CLIENT_KEPT, 1000)                                               \
-    X(ASK_SEARCH, "/app/live.json?search=frog", CLIENT_KEPT, 1000)
+    X(ASK_TOKENS_NEW, "/tokens?limit=100", CLIENT_NEW, 500)
 
 enum asking {
 #define X(code, path, kind, interval_ms) code,
@@ -265,8 +263,6 @@ static void report_run(struct run *run)
     report_asking(run, "million.health.new", ASK_HEALTH_NEW, 2);
     report_asking(run, "million.tokens", ASK_TOKENS_KEPT, 50);
     report_asking(run, "million.tokens.new", ASK_TOKENS_NEW, 50);
-    report_asking(run, "million.live", ASK_LIVE, 0);
-    report_asking(run, "million.search", ASK_SEARCH, 50);
     add(run, "million.refreshes", "/s", answers / seconds);
     add(run, "million.requests", "/s", (run->last.requests - run->first.requests) / seconds);
     add(run, "million.received", "MB/s",

@@ -1,7 +1,6 @@
 /* See state_json.h. */
 #include "api/state_json.h"
 
-#include "api/page_view.h"
 #include "api/token_json.h"
 #include "core/lane_kind.h"
 #include <math.h>
@@ -86,33 +85,5 @@ void json_budgets(struct json *json, const struct status_page *page)
     json_object_open(json, "budgets");
     for (int i = 0; i < LANE_KIND_COUNT; i++)
         json_budget(json, lane_kind_name((enum lane_kind)i), &page->lanes[i]);
-    json_object_close(json);
-}
-
-static void json_gauge_bool(struct json *json, const char *key, const struct status_page *page,
-                            enum gauge gauge)
-{
-    double value = page_get(page, gauge);
-    if (isnan(value))
-        json_put_null(json, key);
-    else
-        json_put_bool(json, key, value != 0);
-}
-
-void json_states(struct json *json, const struct status_page *page, const struct page_texts *texts,
-                 instant now)
-{
-    json_put_bool(json, "scheduler_enabled", texts->options.scheduler_enabled);
-    json_put_double(json, "heartbeat_age_s", heartbeat_age_s(page, now));
-    json_object_open(json, "store");
-    json_gauge_bool(json, "ok", page, GAUGE_STORE_OK);
-    json_text(json, "message", texts->store_message);
-    json_object_close(json);
-    json_object_open(json, "source");
-    json_gauge_bool(json, "live", page, GAUGE_SOURCE_LIVE);
-    json_text(json, "message", texts->source_message);
-    json_object_close(json);
-    json_object_open(json, "feed");
-    json_text(json, "message", texts->feed_message);
     json_object_close(json);
 }

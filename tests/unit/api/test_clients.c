@@ -328,7 +328,7 @@ static void *read_all(void *argument)
     static const char *const targets[] = {"/tokens?limit=100",
                                           "/health/freshness",
                                           "/notarb/pools",
-                                          "/app/live.json",
+                                          "/tokens?search=t1&sort=liquidity_desc",
                                           "/tokens.csv",
                                           "/settings",
                                           NULL};

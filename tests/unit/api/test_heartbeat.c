@@ -93,7 +93,7 @@ static void test_loaded(void **state)
         {.method = "GET", .target = "/tokens.csv?status=archived"},
         {.method = "GET", .target = deep},
         {.method = "GET", .target = "/tokens?limit=100&sort=score_asc&min_score=-1"},
-        {.method = "GET", .target = "/app/live.json?search=none%20of%20them"},
+        {.method = "GET", .target = "/tokens?search=none%20of%20them"},
         {.method = "GET", .target = "/metrics"},
         {.method = "GET", .target = "/notarb/markets"},
         {.method = "POST", .target = "/tokens/import", .body = body},

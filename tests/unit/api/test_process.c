@@ -392,7 +392,7 @@ static void test_writer_dies(void **state)
         torn += count_torn();
         assert_get("/tokens.csv", 200, "mint_address,");
         assert_get("/metrics", 200, "moonwatch_tokens{status=\"active\"} 40");
-        assert_get("/app/live.json", 200, "\"total\":40");
+        assert_get("/health/freshness", 200, "\"age_counts\"");
         assert_int_equal(stop_api(SIGTERM), API_DONE);
     }
     assert_in_range(torn, 1, DEATHS);

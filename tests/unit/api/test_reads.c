@@ -1115,25 +1115,6 @@ static void test_metrics(void **state)
     http_free(&answer);
 }
 
-static void test_live(void **state)
-{
-    (void)state;
-    json_t *json = get("/app/live.json");
-    assert_int_equal(json_array_size(json_object_get(json, "tokens")), 6);
-    assert_keys(json_object_get(json, "load"),
-                "level since scale deferral keeps_up why sampled_at");
-    json_decref(json);
-    json = get("/app/live.json?search=t3");
-    assert_int_equal(json_array_size(json_object_get(json, "tokens")), 1);
-    json_decref(json);
-    char target[128] = "/app/live.json?search=";
-    world_mint_text(5, target + strlen(target));
-    json = get(target);
-    assert_int_equal(json_array_size(json_object_get(json, "tokens")), 1);
-    json_decref(json);
-    assert_refused("/app/live.json?limit=501", 422, "from 1 to 500");
-}
-
 /* ---- errors and the page ---- */
 
 static void test_not_found(void **state)
@@ -1304,7 +1285,6 @@ int main(void)
         cmocka_unit_test(test_health_of_a_dead_engine),
         cmocka_unit_test(test_what_people_were_told),
         cmocka_unit_test(test_metrics),
-        cmocka_unit_test(test_live),
         cmocka_unit_test(test_not_found),
         cmocka_unit_test(test_method),
         cmocka_unit_test(test_page),

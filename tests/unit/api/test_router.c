@@ -23,7 +23,6 @@ static const struct route_case cases[] = {
     {"GET", "/app/health", ROUTE_FOUND, "/app/{page}", "health"},
     {"GET", "/app/assets/index.js", ROUTE_FOUND, "/app/assets/{file}", "index.js"},
     {"GET", "/app/tokens/Mint", ROUTE_FOUND, "/app/tokens/{mint}", "Mint"},
-    {"GET", "/app/live.json", ROUTE_FOUND, "/app/live.json", ""},
     {"GET", "/tokens", ROUTE_FOUND, "/tokens", ""},
     {"GET", "/tokens/", ROUTE_FOUND, "/tokens", ""},
     {"GET", "/tokens/abc", ROUTE_FOUND, "/tokens/{mint}", "abc"},
@@ -147,10 +146,8 @@ static void test_notes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_notes),
-        cmocka_unit_test(test_routes),
-        cmocka_unit_test(test_long_argument),
-        cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_notes),         cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_long_argument), cmocka_unit_test(test_long_text),
         cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests_name("router", tests, NULL, NULL);
