@@ -1,6 +1,6 @@
 // The frame around every page: navigation, state, banner; and the choice of the page.
 import { effect } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { send } from "./api";
 import { engineIsUp, link, pulse } from "./live";
 import { Health } from "./pages/health";
@@ -131,19 +131,22 @@ function Choices() {
 }
 
 function Top() {
+  const nav = useRef<HTMLElement>(null);
+  const here = place.value.page;
+  // On a phone not all of them fit.
+  useEffect(() => {
+    const link = nav.current?.querySelector("[aria-current]");
+    link?.scrollIntoView({ inline: "center", block: "nearest" });
+  }, [here]);
   return (
     <header class="top">
       <a class="brand" href={pathOf("tokens")} aria-label="Moonwatch">
         <Moon />
         <span>Moonwatch</span>
       </a>
-      <nav class="nav" aria-label={t.value.shell.main}>
+      <nav ref={nav} class="nav" aria-label={t.value.shell.main}>
         {PAGES.map((page) => (
-          <a
-            key={page}
-            href={pathOf(page)}
-            aria-current={place.value.page === page ? "page" : undefined}
-          >
+          <a key={page} href={pathOf(page)} aria-current={here === page ? "page" : undefined}>
             {t.value.pages[page]}
           </a>
         ))}

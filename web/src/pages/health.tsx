@@ -1,7 +1,7 @@
 // Is it well: overall and why, what to do, what is ahead, who was told.
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { bytes, duration, fixed, moment, NONE, percent, share, whole } from "../format";
-import { now } from "../live";
+import { now, on } from "../live";
 import { Plot } from "../parts/plot";
 import { Show } from "../parts/states";
 import { useLoaded } from "../resource";
@@ -301,6 +301,8 @@ export function Health() {
   const alerts = useLoaded<Alerts>("/alerts", RENEW_S);
   const supervisor = useLoaded<Supervisor>("/health/supervisor", RENEW_S);
   const tracks = useTracks(forecast.data);
+  useEffect(() => on("alert", alerts.reload), [alerts.reload]);
+  useEffect(() => on("health", overall.reload), [overall.reload]);
   return (
     <>
       <div class="page-head">

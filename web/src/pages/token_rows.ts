@@ -6,6 +6,7 @@ import type { Item, TokenList } from "../types";
 export const PAGE_ROWS = 100; // the most that GET /tokens gives
 const PAGES_KEPT = 12; // around what is seen
 const SETTLE_MS = 60; // who scrolls past needs no data
+const RENEW_SHARE = 0.1; // of the time may be spent on it: a search through a million takes long
 
 export interface Filter {
   status: string;
@@ -48,6 +49,8 @@ export class TokenRows {
   private first = 0;
   private last = 0;
   private settling = 0;
+  private loadedAt = 0;
+  private tookMs = 0;
   private isClosed = false;
 
   constructor(filter: Filter) {
@@ -87,6 +90,11 @@ export class TokenRows {
 
   /** Asks again for what is seen: ranks move. */
   renew(): void {
+    if (performance.now() - this.loadedAt < this.tookMs / RENEW_SHARE) return;
+    this.reload();
+  }
+
+  reload(): void {
     for (const page of this.seen()) if (!this.asked.has(page)) this.load(page);
   }
 
@@ -112,6 +120,7 @@ export class TokenRows {
   private async load(page: number): Promise<void> {
     const request = new AbortController();
     this.asked.set(page, request);
+    const began = performance.now();
     try {
       const offset = page * PAGE_ROWS;
       const list = await get<TokenList>(
@@ -119,6 +128,8 @@ export class TokenRows {
         request.signal,
       );
       if (this.isClosed) return;
+      this.loadedAt = performance.now();
+      this.tookMs = this.loadedAt - began;
       this.pages.set(page, list.items);
       this.total.value = list.total;
       this.error.value = null;

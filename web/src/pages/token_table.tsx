@@ -338,7 +338,7 @@ export function TokenTable(props: {
   const error = rows.error.value;
   const text = t.value.tokens;
   if (total === null) {
-    return error ? <Failed why={error.message} again={() => rows.renew()} /> : <Loading />;
+    return error ? <Failed why={error.message} again={() => rows.reload()} /> : <Loading />;
   }
   const most = Math.floor(HEIGHT_MAX_PX / rowHeight.value);
   return (

@@ -48,7 +48,7 @@ function useRows(filter: Filter): TokenRows {
   const isLive = link.value === "live";
   // both say that something was missed
   useEffect(() => {
-    if (rows.total.peek() !== null || rows.error.peek() !== null) rows.renew();
+    if (rows.total.peek() !== null || rows.error.peek() !== null) rows.reload();
   }, [rows, missed, isLive]);
   return rows;
 }

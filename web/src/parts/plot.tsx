@@ -41,6 +41,8 @@ interface PlotProps {
   axis?: "full" | "none";
 }
 
+const LETTER_PX = 6.8; // of the axes' font, on average and more
+
 function color(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -79,7 +81,13 @@ function axes(props: PlotProps): uPlot.Axis[] {
       grid: { show: false },
       values: (_, times) => timeLabels(times),
     },
-    { ...common, size: 62, gap: 6, space: 32, values: (_, values) => values.map(props.format) },
+    {
+      ...common,
+      size: (_, labels) => 14 + LETTER_PX * Math.max(6, ...(labels ?? []).map((one) => one.length)),
+      gap: 6,
+      space: 32,
+      values: (_, values) => values.map(props.format),
+    },
   ];
 }
 
