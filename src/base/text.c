@@ -122,6 +122,13 @@ size_t text_copy(char *out, size_t size, const char *in, size_t length)
     return written;
 }
 
+bool text_turns_direction(uint32_t character)
+{
+    return character == 0x061c || character == 0x200e || character == 0x200f ||
+           (character >= 0x202a && character <= 0x202e) ||
+           (character >= 0x2066 && character <= 0x2069);
+}
+
 static char short_escape(uint32_t character)
 {
     switch (character) {
@@ -151,10 +158,11 @@ size_t text_escape(const char *in, size_t length, char out[TEXT_ESCAPED_SIZE], s
         out[0] = '\\';
         out[1] = escape;
         *out_length = 2;
-    } else if (is_control(character)) {
-        memcpy(out, "\\u00", 4);
-        out[4] = digits[character >> 4 & 15];
-        out[5] = digits[character & 15];
+    } else if (is_control(character) || text_turns_direction(character)) {
+        out[0] = '\\';
+        out[1] = 'u';
+        for (int i = 0; i < 4; i++)
+            out[2 + i] = digits[character >> (12 - 4 * i) & 15];
         *out_length = 6;
     } else {
         *out_length = text_encode(character, out);
@@ -200,23 +208,25 @@ static size_t minimum(size_t a, size_t b)
 
 size_t text_distance(const char *a, const char *b)
 {
-    size_t row[DISTANCE_BYTES + 1];
+    size_t rows[3][DISTANCE_BYTES + 1];
     size_t a_length = strlen(a), b_length = strlen(b);
 
     if (a_length > DISTANCE_BYTES || b_length > DISTANCE_BYTES)
         return TEXT_FAR;
     for (size_t j = 0; j <= b_length; j++)
-        row[j] = j;
+        rows[0][j] = j;
     for (size_t i = 1; i <= a_length; i++) {
-        size_t diagonal = row[0];
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i + 2) % 3], *above_that = rows[(i + 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= b_length; j++) {
-            size_t replace = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = minimum(replace, minimum(row[j], row[j - 1]) + 1);
+            size_t replace = above[j - 1] + (a[i - 1] != b[j - 1]);
+            row[j] = minimum(replace, minimum(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = minimum(row[j], above_that[j - 2] + 1);
         }
     }
-    return row[b_length];
+    return rows[a_length % 3][b_length];
 }
 
 bool text_is_slip(size_t distance, size_t length)

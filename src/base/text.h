@@ -22,7 +22,8 @@ void text_skip_mark(const char **text, size_t *length);
 /* Case-insensitive for ASCII only. */
 bool text_equal_nocase(const char *a, const char *b);
 
-/* Levenshtein distance, for "did you mean". Texts over 63 bytes are TEXT_FAR apart. */
+/* For "did you mean": insertions, deletions, substitutions and swaps of neighbours (optimal string
+ * alignment). Texts over 63 bytes are TEXT_FAR apart. */
 #define TEXT_FAR SIZE_MAX
 size_t text_distance(const char *a, const char *b);
 
@@ -36,8 +37,13 @@ size_t text_decode(const char *in, size_t length, uint32_t *character);
 /* The reverse: the bytes of a character, and how many. */
 size_t text_encode(uint32_t character, char out[4]);
 
-/* The first character of `in` as it may stand between the quotes of a JSON string: UTF-8, or an
- * escape for quotes, backslashes and control characters. Returns the bytes of `in` it takes. */
+/* Marks that turn the direction of writing: a name with one makes a screen show another text than
+ * there is ("Trojan Source", CVE-2021-42574). */
+bool text_turns_direction(uint32_t character);
+
+/* The first character of `in` as it may stand between the quotes of a JSON string, also on a
+ * screen: UTF-8, or an escape for quotes, backslashes, control characters and what turns the
+ * direction. Returns the bytes of `in` it takes. */
 #define TEXT_ESCAPED_SIZE 8
 size_t text_escape(const char *in, size_t length, char out[TEXT_ESCAPED_SIZE], size_t *out_length);
 

@@ -84,12 +84,23 @@ static void test_escape(void **state)
 {
     (void)state;
     static const char *const table[][2] = {
-        {"a", "a"},          {"\"", "\\\""},
-        {"\\", "\\\\"},      {"\n", "\\n"},
-        {"\t", "\\t"},       {"\r", "\\r"},
-        {"\x01", "\\u0001"}, {"\x1b", "\\u001b"},
-        {"\x7f", "\\u007f"}, {"\xc2\x9b", "\\u009b"},
-        {"\xff", MARK},      {"\xe6\x97\xa5", "\xe6\x97\xa5"},
+        {"a", "a"},
+        {"\"", "\\\""},
+        {"\\", "\\\\"},
+        {"\n", "\\n"},
+        {"\t", "\\t"},
+        {"\r", "\\r"},
+        {"\x01", "\\u0001"},
+        {"\x1b", "\\u001b"},
+        {"\u202e", "\\u202e"},
+        {"\u2066", "\\u2066"},
+        {"\u061c", "\\u061c"},
+        {"\u2027", "\u2027"},
+        {"\u202f", "\u202f"},
+        {"\x7f", "\\u007f"},
+        {"\xc2\x9b", "\\u009b"},
+        {"\xff", MARK},
+        {"\xe6\x97\xa5", "\xe6\x97\xa5"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         char out[TEXT_ESCAPED_SIZE];
@@ -120,6 +131,10 @@ static void test_distance(void **state)
     assert_int_equal(text_distance("kitten", "sitting"), 3);
     assert_int_equal(text_distance("hot_intervl_sec", "hot_interval_sec"), 1);
     assert_int_equal(text_distance("flaw", "lawn"), 2);
+    assert_int_equal(text_distance("rnu", "run"), 1);
+    assert_int_equal(text_distance("ab", "ba"), 1);
+    assert_int_equal(text_distance("sttaus", "status"), 1);
+    assert_int_equal(text_distance("ca", "abc"), 3);
     char longest[64], longer[65];
     memset(longest, 'a', sizeof longest);
     memset(longer, 'a', sizeof longer);
