@@ -30,11 +30,13 @@ struct parse {
 __attribute__((format(printf, 2, 3))) static enum arguments_result wrong(const struct parse *parse,
                                                                          const char *format, ...)
 {
+    char text[OPTION_MESSAGE_SIZE + 4 * NAME_SIZE];
     va_list arguments;
-    fprintf(stderr, "moonwatch %s: ", parse->verb);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    fprintf(stderr, "moonwatch %s: ", parse->verb);
+    terminal_write(stderr, text);
     fprintf(stderr, "\nmoonwatch %s --help says what there is.\n", parse->verb);
     return ARGUMENTS_WRONG;
 }
@@ -281,14 +283,41 @@ static enum arguments_result take_words(struct parse *parse)
     return result;
 }
 
+#define CHOICES_NAMED_MAX 16 /* more are for --help */
+
+/* ": a, b or c"; "" where there is no telling, or no end. */
+static void name_choices(const struct argument *row, char *out, size_t size)
+{
+    size_t count = 0, length = 0;
+    out[0] = '\0';
+    for (const char *c = row->choices; c != NULL && *c != '\0'; c++)
+        count += *c == '|';
+    if (count == 0 || count > CHOICES_NAMED_MAX)
+        return;
+    const char *word = row->choices;
+    for (size_t i = 0; i < count && length < size; i++) {
+        int taken = (int)strcspn(word, "|");
+        const char *before = i == 0 ? ": " : i + 1 < count ? ", " : " or ";
+        length += (size_t)snprintf(out + length, size - length, "%s%.*s", before, taken, word);
+        word += taken + 1;
+    }
+}
+
+static enum arguments_result missing(const struct parse *parse, const struct argument *row)
+{
+    char choices[256];
+    name_choices(row, choices, sizeof choices);
+    if (argument_is_flag(row))
+        return wrong(parse, "--%s %s is missing%s", row->name, row->value_name, choices);
+    return wrong(parse, "%s is missing%s", row->name, choices);
+}
+
 static enum arguments_result check_required(const struct parse *parse)
 {
     for (size_t i = 0; i < parse->spec->count; i++) {
         const struct argument *row = &parse->spec->rows[i];
         if (row->need == ARGUMENT_REQUIRED && (parse->given >> i & 1) == 0)
-            return argument_is_flag(row)
-                       ? wrong(parse, "--%s %s is missing", row->name, row->value_name)
-                       : wrong(parse, "%s is missing", row->name);
+            return missing(parse, row);
     }
     return ARGUMENTS_OK;
 }

@@ -68,6 +68,7 @@ void command_print_help(FILE *out)
 
 int command_complain_unknown(const char *typed)
 {
+    static const char *const flags[] = {"--help", "--version"};
     const char *nearest = NULL;
     size_t least = TEXT_FAR;
     char shown[64];
@@ -79,8 +80,17 @@ int command_complain_unknown(const char *typed)
             nearest = commands[i].name;
         }
     }
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        size_t distance = text_distance(typed, flags[i]);
+        if (distance < least) {
+            least = distance;
+            nearest = flags[i];
+        }
+    }
     text_copy(shown, sizeof shown, typed, strlen(typed));
-    fprintf(stderr, "moonwatch: there is no command \"%s\"", shown);
+    fputs("moonwatch: there is no command \"", stderr);
+    terminal_write(stderr, shown);
+    fputc('"', stderr);
     if (nearest != NULL && text_is_slip(least, strlen(typed)))
         fprintf(stderr, "; did you mean \"%s\"?", nearest);
     fprintf(stderr, "\nmoonwatch --help lists them all.\n");

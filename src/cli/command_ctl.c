@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/incident_view.h"
 #include "cli/status_view.h"
+#include "cli/terminal.h"
 #include "supervisor/control_client.h"
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +32,9 @@ struct request_row {
 
 static int fail(const char *why)
 {
-    fprintf(stderr, "moonwatch ctl: %s\n", why);
+    fputs("moonwatch ctl: ", stderr);
+    terminal_write(stderr, why);
+    fputc('\n', stderr);
     return EXIT_FAILED;
 }
 
@@ -86,10 +89,27 @@ static int run_with_mint(struct ctl *ctl, const struct request_row *row)
     return EXIT_DONE;
 }
 
+/* What the daemon would refuse, in more words than it has. */
+static bool is_setting(const char *name, const char *value, char why[OPTION_MESSAGE_SIZE])
+{
+    struct options scratch;
+    options_init(&scratch);
+    if (options_set(&scratch, name, value, OPTION_FROM_STORE, why) != OK)
+        return false;
+    if (option_row(option_find(name))->flags & OPTION_SETTING)
+        return true;
+    snprintf(why, OPTION_MESSAGE_SIZE,
+             "%.64s is read when the daemon starts, and not changed later", name);
+    return false;
+}
+
 static int run_set(struct ctl *ctl, const struct request_row *row)
 {
     struct command command = {.kind = row->kind};
     struct control_answer answer;
+    char why[OPTION_MESSAGE_SIZE];
+    if (!is_setting(ctl->words[1], ctl->words[2], why))
+        return fail(why);
     snprintf(command.setting, sizeof command.setting, "%s", ctl->words[1]);
     snprintf(command.value, sizeof command.value, "%s", ctl->words[2]);
     int status = ask(ctl, &command, &answer);
@@ -179,9 +199,23 @@ static const char requests[] = REQUEST_LIST(X);
 
 static int complain(const char *typed)
 {
+    const char *nearest = NULL;
+    size_t least = TEXT_FAR;
     char shown[64];
     text_copy(shown, sizeof shown, typed, strlen(typed));
-    fprintf(stderr, "moonwatch ctl: there is no request \"%s\"; there are:", shown);
+    fputs("moonwatch ctl: there is no request \"", stderr);
+    terminal_write(stderr, shown);
+    fputc('"', stderr);
+    for (size_t i = 0; i < ROWS; i++) {
+        size_t distance = text_distance(typed, rows[i].name);
+        if (distance < least) {
+            least = distance;
+            nearest = rows[i].name;
+        }
+    }
+    if (nearest != NULL && text_is_slip(least, strlen(typed)))
+        fprintf(stderr, "; did you mean \"%s\"?", nearest);
+    fputs("\nThere are:", stderr);
     for (size_t i = 0; i < ROWS; i++)
         fprintf(stderr, " %s", rows[i].name);
     fputc('\n', stderr);

@@ -5,6 +5,7 @@
 #include "cli/import_client.h"
 #include "cli/import_lines.h"
 #include "cli/progress.h"
+#include "cli/terminal.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -46,7 +47,9 @@ static void on_refused(void *context, uint64_t line, const char *reason)
     struct import *import = context;
     if (import->shown++ < REFUSED_SHOWN_MAX) {
         progress_clear(&import->progress);
-        printf("%s:%" PRIu64 ": %s\n", import->path, line, reason);
+        printf("%s:%" PRIu64 ": ", import->path, line);
+        terminal_write(stdout, reason);
+        putchar('\n');
     }
 }
 
@@ -54,7 +57,9 @@ static void on_retry(void *context, const char *cause, duration wait)
 {
     struct import *import = context;
     progress_clear(&import->progress);
-    fprintf(stderr, "moonwatch import: %s; trying again in %.1f s\n", cause, duration_to_s(wait));
+    fputs("moonwatch import: ", stderr);
+    terminal_write(stderr, cause);
+    fprintf(stderr, "; trying again in %.1f s\n", duration_to_s(wait));
 }
 
 /* "0.0.0.0:8000" is where a daemon listens, but nowhere to call it. */

@@ -76,7 +76,7 @@ void incidents_print(FILE *out, const struct options *options, bool as_json)
             json_array_append_new(all, incident);
     }
     if (as_json) {
-        json_dumpf(all, out, JSON_INDENT(1));
+        json_dumpf(all, out, JSON_INDENT(1) | JSON_ENSURE_ASCII); /* also on a screen */
         fputc('\n', out);
     } else if (json_array_size(all) == 0) {
         fputs("no incidents: nothing has broken yet\n", out);

@@ -66,6 +66,9 @@ bool series_filter_run(struct series_filter *filter)
 {
     static char output[OUTPUT_SIZE];
     struct series_line line;
+    if (isatty(STDIN_FILENO))
+        fprintf(stderr, "moonwatch %s: reads timestamp,value lines from here; Ctrl-D ends them\n",
+                filter->verb->name);
     series_lines_init(&filter->lines, STDIN_FILENO);
     filter->has_header = false;
     filter->bad = 0;

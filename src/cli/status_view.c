@@ -149,8 +149,11 @@ static void print_load(FILE *out, const struct status_page *page, instant now)
 static void print_message(FILE *out, const char *title, const char *text)
 {
     struct terminal_style style = terminal_style(out);
-    if (text[0] != '\0')
-        fprintf(out, "  %-*s%s%s%s\n", NAME_WIDTH - 2, title, style.yellow, text, style.end);
+    if (text[0] == '\0')
+        return;
+    fprintf(out, "  %-*s%s", NAME_WIDTH - 2, title, style.yellow);
+    terminal_write(out, text);
+    fprintf(out, "%s\n", style.end);
 }
 
 static void print_suspects(FILE *out, const struct status_page *page, instant now)

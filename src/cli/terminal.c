@@ -71,20 +71,12 @@ static uint32_t plain_of(uint32_t character)
     return '?';
 }
 
-/* Of the characters that turn the direction of writing, wcwidth() counts some as visible. */
-static bool turns_direction(uint32_t character)
-{
-    return character == 0x061c || character == 0x200e || character == 0x200f ||
-           (character >= 0x202a && character <= 0x202e) ||
-           (character >= 0x2066 && character <= 0x2069);
-}
-
 /* The columns that a character takes, and what is drawn in its stead. */
 static size_t glyph_width(uint32_t *character)
 {
     if (*character < 0x20 || (*character >= 0x7f && *character < 0xa0))
         *character = ' ';
-    if (turns_direction(*character))
+    if (text_turns_direction(*character))
         return 0;
     int width = wcwidth((wchar_t)*character);
     if (width >= 0)
@@ -140,11 +132,36 @@ void terminal_pad(FILE *out, size_t used, size_t columns)
     fprintf(out, "%*s", (int)spaces, "");
 }
 
+static void write_word(FILE *out, const char *word, size_t length)
+{
+    char copy[256];
+    for (size_t taken; length > 0; word += taken, length -= taken) {
+        taken = length < sizeof copy - 1 ? length : sizeof copy - 1;
+        snprintf(copy, sizeof copy, "%.*s", (int)taken, word);
+        terminal_write(out, copy);
+    }
+}
+
 static size_t word_columns(const char *word, size_t length)
 {
     char copy[256];
     text_copy(copy, sizeof copy, word, length);
     return terminal_columns(copy);
+}
+
+void terminal_write(FILE *out, const char *text)
+{
+    size_t left = strlen(text);
+    while (left > 0) {
+        uint32_t character;
+        char encoded[4];
+        size_t taken = text_decode(text, left, &character);
+        bool is_control = character < 0x20 || (character >= 0x7f && character < 0xa0);
+        if (!text_turns_direction(character))
+            fwrite(encoded, 1, text_encode(is_control ? ' ' : character, encoded), out);
+        text += taken;
+        left -= taken;
+    }
 }
 
 void terminal_write_wrapped(FILE *out, const char *text, struct terminal_wrap wrap)
@@ -164,7 +181,7 @@ void terminal_write_wrapped(FILE *out, const char *text, struct terminal_wrap wr
             fputc(' ', out);
             column++;
         }
-        fwrite(text, 1, length, out);
+        write_word(out, text, length);
         column += columns;
         first_of_line = false;
         text += length;

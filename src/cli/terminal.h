@@ -27,8 +27,12 @@ size_t terminal_columns(const char *text);
  * mark. With `columns` too few, the last is "…". Returns how many it takes. */
 size_t terminal_clip(const char *text, size_t columns, char *out, size_t size);
 
-/* Writes words, breaking lines at `width` and indenting the later ones; `column` is where the
- * cursor stands. Ends with a newline. */
+/* Writes a text that a stranger may have had a part in: without control characters and what turns
+ * the direction of writing. */
+void terminal_write(FILE *out, const char *text);
+
+/* The same: writes words, breaking lines at `width` and indenting the later ones; `column` is where
+ * the cursor stands. Ends with a newline. */
 struct terminal_wrap {
     size_t column, indent, width;
 };

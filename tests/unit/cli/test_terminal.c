@@ -9,6 +9,7 @@
 #include "cli/terminal.h"
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 struct clip_row {
@@ -82,6 +83,30 @@ static void test_clip_into_little_room(void **state)
     }
 }
 
+/* What is written to pipes, too: no locale is asked. */
+static void test_write(void **state)
+{
+    static const struct {
+        const char *text, *plain, *wrapped;
+    } rows[] = {
+        {"a\x1b[31mb\u202ec\r\n", "a [31mbc  ", "a [31mbc  \n"},
+        {"é\xc2\x9b 猫\u2066!", "é  猫!", "é  猫!\n"},
+        {"\xff", "\uFFFD", "\uFFFD\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[64] = "";
+        FILE *out = fmemopen(text, sizeof text, "w");
+        terminal_write(out, rows[i].text);
+        fclose(out);
+        assert_string_equal(text, rows[i].plain);
+        out = fmemopen(text, sizeof text, "w");
+        terminal_write_wrapped(out, rows[i].text, (struct terminal_wrap){.width = 60});
+        fclose(out);
+        assert_string_equal(text, rows[i].wrapped);
+    }
+}
+
 static void test_figures(void **state)
 {
     char text[FIGURE_SIZE];
@@ -118,6 +143,7 @@ int main(void)
         cmocka_unit_test(test_clip),
         cmocka_unit_test(test_clip_in_ascii),
         cmocka_unit_test(test_clip_into_little_room),
+        cmocka_unit_test(test_write),
         cmocka_unit_test(test_figures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
