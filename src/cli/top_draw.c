@@ -109,9 +109,8 @@ static void draw_finding(const struct top *top, int columns)
 static void draw_note(const struct top *top, int columns)
 {
     if (!top_is_there(top))
-        canvas_print(
-            1, 1, columns - 2, INK_BAD,
-            "the daemon is gone; waiting for it to come back (what is shown was its last)");
+        canvas_print(1, 1, columns - 2, INK_BAD,
+                     "the daemon is gone; waiting for it to come back: %s", top->source.why);
     else if (top->is_held)
         canvas_text(1, 1, columns - 2, INK_WARNING, "the screen stands still; Space lets it go on");
     else
@@ -336,6 +335,33 @@ static int draw_signals(const struct top *top, struct area at)
     return row;
 }
 
+static int draw_engine(const struct top *top, struct area at)
+{
+    static const char *const breaker[] = {"closed", "open", "half-open"};
+    const struct status_page *page = top->source.page;
+    double state = page_get(page, GAUGE_BREAKER);
+    struct area line = at;
+    char text[FIGURE_SIZE];
+    canvas_text(at.row, at.column + 1, NAME_WIDTH - 1, INK_PLAIN, "store");
+    line.column += NAME_WIDTH + 1;
+    draw_reading(&line, INK_PLAIN, "commit",
+                 figure_ms(page_get(page, GAUGE_STORE_COMMIT_SECONDS), text));
+    draw_reading(&line, INK_PLAIN, "waiting", figure_rate(page_get(page, GAUGE_STORE_QUEUE), text));
+    draw_reading(&line, INK_PLAIN, "size", figure_bytes(page_get(page, GAUGE_STORE_SIZE), text));
+    draw_reading(&line, INK_PLAIN, "disk free",
+                 figure_bytes(load_reading(page, READING_DISK_FREE, top->now), text));
+    line = (struct area){at.row + 1, at.column + NAME_WIDTH + 1, at.width};
+    canvas_text(line.row, at.column + 1, NAME_WIDTH - 1, INK_PLAIN, "engine");
+    draw_reading(&line, ink_of_signal(top, SIGNAL_STRAIN), "lag",
+                 figure_ms(load_reading(page, READING_LAG, top->now), text));
+    draw_reading(&line, state > 0 ? INK_WARNING : INK_PLAIN, "breaker",
+                 state >= 0 && state <= 2 ? breaker[(int)state] : "–");
+    draw_reading(&line, INK_PLAIN, "table", figure_bytes(page_get(page, GAUGE_TABLE_BYTES), text));
+    draw_reading(&line, INK_PLAIN, "generation",
+                 figure_rate(page_get(page, GAUGE_GENERATION), text));
+    return line.row + 1;
+}
+
 /* ---- processes ---- */
 
 static enum ink ink_of_process(enum process_state state)
@@ -425,7 +451,8 @@ static int draw_wide(const struct top *top, int columns)
     left.row = draw_budgets(top, left) + 1;
     left.row = draw_traces(top, left);
     right.row = draw_processes(top, right) + 1;
-    right.row = draw_signals(top, right);
+    right.row = draw_signals(top, right) + 1;
+    right.row = draw_engine(top, right);
     return (left.row > right.row ? left.row : right.row) + 1;
 }
 

@@ -136,8 +136,9 @@ static void small(void)
 
 static void large(void)
 {
-    static const char *const wanted[] = {"deaths/h",  "own_cpu", "descriptors", "refresh/s", "mint",
-                                         "liquidity", "pump  ",  " Events",     NULL};
+    static const char *const wanted[] = {"deaths/h",       "own_cpu",    "descriptors", "refresh/s",
+                                         "breaker closed", "disk free ", "mint",        "liquidity",
+                                         "pump  ",         " Events",    NULL};
     char engine[32];
     begin();
     top_open(200, 60, "");
