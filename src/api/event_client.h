@@ -12,6 +12,7 @@
 #include "api/event_buffer.h"
 #include "base/address.h"
 #include "base/time.h"
+#include "core/token_table.h"
 
 #define EVENT_MINTS_MAX 100
 #define EVENT_STALL_SEC 10
@@ -23,6 +24,7 @@ struct event_filter {
     unsigned statuses; /* a bit each; of tokens */
     unsigned mint_count;
     uint64_t mints[EVENT_MINTS_MAX]; /* event_mint() of each, rising; none: all tokens */
+    token_id ids[EVENT_MINTS_MAX];   /* of the same, in any order; TOKEN_NONE: not there yet */
 };
 
 uint64_t event_mint(const struct address *mint);

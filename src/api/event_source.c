@@ -49,9 +49,14 @@ struct event_source {
 
     struct seen *seen; /* by id */
     uint64_t *dirty;   /* a bit for each id that is still to be told */
-    uint32_t capacity; /* of both */
+    uint32_t *namers;  /* how many clients name each id */
+    uint32_t capacity; /* of these */
     uint32_t dirty_count;
-    uint32_t cursor; /* word of `dirty` where the last look ended */
+    uint32_t cursor;                 /* word of `dirty` where the last look ended */
+    token_id named[EVENT_NAMED_MAX]; /* dirty, and to be told first */
+    uint32_t named_count;
+    uint32_t listeners[TOKEN_STATUS_COUNT]; /* to all tokens of a status */
+    uint32_t strangers; /* named before they were there: until then all tokens are wanted */
     uint64_t changes_at;
     bool must_compare; /* all tokens, as soon as the engine has them */
     uint64_t engine_starts;
@@ -91,6 +96,7 @@ void event_source_destroy(struct event_source *source)
     json_finish(&source->incident_read.json);
     free(source->seen);
     free(source->dirty);
+    free(source->namers);
     free(source);
 }
 
@@ -137,10 +143,22 @@ static bool reserve(struct event_source *source, uint32_t count)
     if (dirty == NULL)
         return false;
     source->dirty = dirty;
+    uint32_t *namers =
+        grown(source->namers, source->capacity * sizeof *namers, capacity * sizeof *namers);
+    if (namers == NULL)
+        return false;
+    source->namers = namers;
     for (uint32_t id = source->capacity; id < capacity; id++)
         seen[id].status = STATUS_UNSEEN;
     source->capacity = capacity;
     return true;
+}
+
+/* Where there is no room, it waits its turn. */
+static void put_first(struct event_source *source, token_id id)
+{
+    if (source->named_count < EVENT_NAMED_MAX)
+        source->named[source->named_count++] = id;
 }
 
 static void mark(struct event_source *source, token_id id)
@@ -148,8 +166,12 @@ static void mark(struct event_source *source, token_id id)
     if (id == TOKEN_NONE || id > token_table_count(source->parts.table) || !reserve(source, id))
         return;
     uint64_t bit = 1ULL << id % WORD_BITS;
-    source->dirty_count += (source->dirty[id / WORD_BITS] & bit) == 0;
+    if ((source->dirty[id / WORD_BITS] & bit) != 0)
+        return;
     source->dirty[id / WORD_BITS] |= bit;
+    source->dirty_count++;
+    if (source->namers[id] > 0)
+        put_first(source, id);
 }
 
 static uint32_t stamp_of(instant checked)
@@ -196,7 +218,7 @@ static void take_all_as_told(struct event_source *source)
     if (!reserve(source, count))
         return;
     memset(source->dirty, 0, source->capacity / 8);
-    source->dirty_count = 0;
+    source->dirty_count = source->named_count = 0;
     for (token_id id = 1; id <= count; id++) {
         source->seen[id] = glance(source->parts.table, id);
         if (id % PULSE_EVERY == 0)
@@ -238,21 +260,115 @@ static void tell_token(struct event_source *source, token_id id)
     *seen = now;
 }
 
-/* Round and round, so that nobody waits longer than for one round. */
+/* False: it is not to be told any more. */
+static bool unmark(struct event_source *source, token_id id)
+{
+    uint64_t *word = &source->dirty[id / WORD_BITS], bit = 1ULL << id % WORD_BITS;
+    if ((*word & bit) == 0)
+        return false;
+    *word &= ~bit;
+    source->dirty_count--;
+    return true;
+}
+
+static void tell_named(struct event_source *source)
+{
+    for (uint32_t i = 0; i < source->named_count; i++)
+        if (unmark(source, source->named[i]))
+            tell_token(source, source->named[i]);
+    source->named_count = 0;
+}
+
+static bool is_any_listened_to(const struct event_source *source)
+{
+    uint32_t listeners = source->strangers;
+    for (int i = 0; i < TOKEN_STATUS_COUNT; i++)
+        listeners += source->listeners[i];
+    return listeners > 0;
+}
+
+/* As it is, or as it was when it was last told of. */
+static bool is_wanted(const struct event_source *source, token_id id)
+{
+    unsigned now = token_column_status(source->parts.table, id), before = source->seen[id].status;
+    return source->namers[id] > 0 || source->strangers > 0 ||
+           (now < TOKEN_STATUS_COUNT && source->listeners[now] > 0) ||
+           (before < TOKEN_STATUS_COUNT && source->listeners[before] > 0);
+}
+
+/* Those of 64 ids; returns how many were told. */
+static uint32_t tell_word(struct event_source *source, uint32_t word, uint32_t most)
+{
+    uint32_t told = 0;
+    for (uint64_t bits = source->dirty[word]; bits != 0 && told < most; bits &= bits - 1) {
+        token_id id = word * WORD_BITS + (unsigned)__builtin_ctzll(bits);
+        if (!is_wanted(source, id))
+            continue;
+        unmark(source, id);
+        tell_token(source, id);
+        told++;
+    }
+    return told;
+}
+
+/* Who is named, then round and round, so that nobody waits longer than for one round. */
 static void tell_tokens(struct event_source *source)
 {
-    uint32_t words = source->capacity / WORD_BITS, told = 0;
-    for (uint32_t i = 0; i < words && source->dirty_count > 0; i++) {
-        uint32_t word = source->cursor;
-        while (source->dirty[word] != 0) {
-            if (told++ == EVENT_TOKENS_MAX)
-                return;
-            unsigned bit = (unsigned)__builtin_ctzll(source->dirty[word]);
-            source->dirty[word] &= source->dirty[word] - 1;
-            source->dirty_count--;
-            tell_token(source, word * WORD_BITS + bit);
-        }
-        source->cursor = (word + 1) % words;
+    uint32_t words = source->capacity / WORD_BITS, left = EVENT_TOKENS_MAX;
+    tell_named(source);
+    for (uint32_t i = 0; i < words && source->dirty_count > 0 && is_any_listened_to(source); i++) {
+        left -= tell_word(source, source->cursor, left);
+        if (left == 0)
+            return; /* this word may have more */
+        source->cursor = (source->cursor + 1) % words;
+        if (i % PULSE_EVERY == 0)
+            pulse();
+    }
+}
+
+/* ---- who wants what ---- */
+
+static bool wants_all_tokens(const struct event_filter *filter)
+{
+    return (filter->topics >> TOPIC_TOKEN & 1) != 0 && filter->mint_count == 0;
+}
+
+/* One that is not there yet is a stranger, and stays that for who named it. */
+static void name_token(struct event_source *source, token_id *id)
+{
+    if (*id == TOKEN_NONE || !reserve(source, *id)) {
+        *id = TOKEN_NONE;
+        source->strangers++;
+        return;
+    }
+    source->namers[*id]++;
+    if ((source->dirty[*id / WORD_BITS] >> *id % WORD_BITS & 1) != 0)
+        put_first(source, *id);
+}
+
+void event_source_want(struct event_source *source, struct event_filter *filter,
+                       enum event_arrival arrival)
+{
+    bool wants_all = wants_all_tokens(filter);
+    if (wants_all && arrival == EVENT_CLIENT_FRESH && !is_any_listened_to(source)) {
+        tell_named(source);
+        take_all_as_told(source);
+    }
+    for (int i = 0; wants_all && i < TOKEN_STATUS_COUNT; i++)
+        source->listeners[i] += filter->statuses >> i & 1;
+    for (unsigned i = 0; i < filter->mint_count; i++)
+        name_token(source, &filter->ids[i]);
+}
+
+void event_source_want_no_more(struct event_source *source, const struct event_filter *filter)
+{
+    for (int i = 0; wants_all_tokens(filter) && i < TOKEN_STATUS_COUNT; i++)
+        source->listeners[i] -= filter->statuses >> i & 1;
+    for (unsigned i = 0; i < filter->mint_count; i++) {
+        if (filter->ids[i] == TOKEN_NONE)
+            source->strangers--;
+        else
+            source->namers[filter->ids[i]]--;
     }
 }
 

@@ -1,22 +1,27 @@
 /*
  * Where the events of GET /events come from. It looks at what the processes share, and puts what is
- * new since the last look into the buffer (event_buffer.h), encoded once for all clients:
+ * new since the last look into the buffer (event_buffer.h), encoded once for all clients.
  *
- *   tokens     those whose ids the engine put into the ring of changes (page/changes.h); each goes
- *              out once a look, with the newest figures, at most EVENT_TOKENS_MAX of them: the
- * others wait for the next. A reader that the ring left behind, and one whose engine was replaced,
- * compares all tokens with what it last said of them: 10 ns a token log        the log ring the
- * rest   words of the status page, compared with the ones before
+ * Tokens are those whose ids the engine put into the ring of changes (page/changes.h), and that
+ * somebody wants to hear of. Each goes out once a look, with its newest figures. Those that clients
+ * name go first, so that what a page shows is prompt among a million; of the others at most
+ * EVENT_TOKENS_MAX, and what remains waits for the next look. What nobody wants waits until
+ * somebody does. A reader that the ring left behind, and one whose engine was replaced, compares
+ * all tokens with what it last said of them, at 10 ns each.
  *
- * Incidents are files: they are read aside (aside.h). One thread's.
+ * Log lines come from the log ring, everything else from words of the status page, which are
+ * compared with the ones before. Incidents are files: they are read aside (aside.h).
+ *
+ * One thread's.
  */
 #ifndef MOONWATCH_API_EVENT_SOURCE_H
 #define MOONWATCH_API_EVENT_SOURCE_H
 
 #include "api/api.h"
-#include "api/event_buffer.h"
+#include "api/event_client.h"
 
-#define EVENT_TOKENS_MAX 400 /* a look; at ten a second more than any upstream gives */
+#define EVENT_TOKENS_MAX 1000 /* a look; more than most clients can take */
+#define EVENT_NAMED_MAX  4096 /* that are told first in a look */
 #define EVENT_LINES_MAX  500
 
 struct aside;
@@ -37,5 +42,12 @@ void event_source_destroy(struct event_source *source);
 /* What there is now is not news. */
 void event_source_begin(struct event_source *source, instant now);
 void event_source_look(struct event_source *source, instant now);
+
+/* A client has come that wants this, or has gone. FRESH: it has not been here before, so that what
+ * changed while nobody wanted it is no news to it. */
+enum event_arrival { EVENT_CLIENT_FRESH, EVENT_CLIENT_RETURNS };
+void event_source_want(struct event_source *source, struct event_filter *filter,
+                       enum event_arrival arrival);
+void event_source_want_no_more(struct event_source *source, const struct event_filter *filter);
 
 #endif

@@ -218,6 +218,7 @@ static void let_go(struct events *events, struct stream *stream)
 {
     events->clients[stream->place] = events->clients[--events->client_count];
     events->clients[stream->place]->place = stream->place;
+    event_source_want_no_more(events->source, &stream->client.filter);
     epoll_ctl(events->epoll_fd, EPOLL_CTL_DEL, stream->client.fd, NULL);
     atomic_store(&stream->state, STREAM_ENDED);
     http_loop_resume(events->parts.loop, stream->connection);
@@ -295,6 +296,8 @@ static void take_in(struct events *events, struct stream *stream, instant now)
     stream->place = events->client_count;
     events->clients[events->client_count++] = stream;
     poll_stream(events, stream, EPOLL_CTL_ADD);
+    event_source_want(events->source, &stream->client.filter,
+                      stream->last_id[0] == '\0' ? EVENT_CLIENT_FRESH : EVENT_CLIENT_RETURNS);
     event_client_begin(&stream->client, events->buffer, stream->last_id, now);
     serve(events, stream, now);
 }

@@ -51,6 +51,7 @@ static bool add_mint(struct request *request, const char *text, size_t length,
         refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "more than %d mints", EVENT_MINTS_MAX);
         return false;
     }
+    filter->ids[filter->mint_count] = token_table_find_shared(request->api->world.table, &mint);
     filter->mints[filter->mint_count++] = event_mint(&mint);
     return true;
 }

@@ -211,6 +211,56 @@ static void test_filters(void **state)
     hang_up(&by_status);
 }
 
+/* Nobody wanted them until now: who is fresh gets what comes, who returns what it missed. */
+static void test_what_nobody_wanted(void **state)
+{
+    (void)state;
+    char mint[ADDRESS_TEXT_MAX + 1], query[128], id[64];
+    world_mint_text(2, mint);
+    snprintf(query, sizeof query, "?topics=token&mints=%s", mint);
+    struct listener named = listen_to(query);
+    change(1, TOKEN_ACTIVE, 0.41); /* before the one that is waited for */
+    change(2, TOKEN_MONITORING, 0.42);
+    id_before(&named, hear(&named, "\"score\":0.42,"), id);
+    snprintf(query, sizeof query, "?topics=token&last_event_id=%s", id);
+    struct listener fresh = listen_to("?topics=token");
+    struct listener returned = listen_with(query, "");
+    hear(&returned, "{\"resumed\":true,");
+    change(1, TOKEN_ACTIVE, 0.43);
+    hear(&returned, "\"score\":0.43,");
+    change(2, TOKEN_MONITORING, 0.44);
+    hear(&fresh, "\"score\":0.44,");
+    hear(&named, "\"score\":0.44,");
+    assert_null(strstr(fresh.text, "\"score\":0.41,"));
+    hang_up(&fresh);
+    hang_up(&returned);
+    await_clients(1);
+    change(1, TOKEN_ACTIVE, 0.45);
+    change(2, TOKEN_MONITORING, 0.46);
+    id_before(&named, hear(&named, "\"score\":0.46,"), id);
+    snprintf(query, sizeof query, "?topics=token&last_event_id=%s", id);
+    returned = listen_with(query, "");
+    hear(&returned, "\"score\":0.45,"); /* it was never told, and is now */
+    hang_up(&returned);
+    hang_up(&named);
+}
+
+/* Named before it is there. */
+static void test_a_stranger(void **state)
+{
+    (void)state;
+    char mint[ADDRESS_TEXT_MAX + 1], query[128];
+    world_mint_text(33, mint);
+    snprintf(query, sizeof query, "?topics=token&mints=%s", mint);
+    struct listener listener = listen_to(query);
+    token_id id = world_add(&world, 33, TOKEN_MONITORING, 0.1);
+    changes_put(&world.page->changes, id);
+    hear(&listener, "{\"change\":\"added\",");
+    change(id, TOKEN_MONITORING, 0.2);
+    hear(&listener, "\"score\":0.2,");
+    hang_up(&listener);
+}
+
 static void raise_alert(int64_t id)
 {
     struct page_texts *texts = page_text_begin(world.page);
@@ -446,6 +496,8 @@ int main(void)
         CASE(test_head),
         CASE(test_tokens),
         CASE(test_filters),
+        CASE(test_what_nobody_wanted),
+        CASE(test_a_stranger),
         CASE(test_the_page),
         CASE(test_log_lines),
         CASE(test_a_line_that_is_never_finished),
