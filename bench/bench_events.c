@@ -65,22 +65,6 @@ static bool start_daemon(struct run *run)
            daemon_await_loaded(&run->daemon, PATIENCE);
 }
 
-/* The port that was found free is in the log; the socket is inherited, so no page has it. */
-static unsigned find_port(const struct run *run)
-{
-    char line[1024];
-    unsigned port = 0;
-    FILE *log = fopen(path_in(run->bench->folder, "log"), "r");
-    while (log != NULL && port == 0 && fgets(line, sizeof line, log) != NULL) {
-        const char *at = strstr(line, "\"port\":");
-        if (at != NULL && strstr(line, "listening") != NULL)
-            port = (unsigned)strtoul(at + strlen("\"port\":"), NULL, 10);
-    }
-    if (log != NULL)
-        fclose(log);
-    return port;
-}
-
 static void count(const struct run *run, struct count *out)
 {
     const struct status_page *page = run->daemon.page;
@@ -146,7 +130,7 @@ static bool prepare(struct run *run)
     run->server = server_start(SERVER_PLAIN, -1, run->bench->folder);
     if (run->server == NULL || !populate_crowd(url, TOKENS) || !start_daemon(run))
         return false;
-    unsigned port = find_port(run);
+    unsigned port = daemon_port(&run->daemon);
     const struct client_spec health = {port, "/health", CLIENT_KEPT, HEALTH_MS};
     run->listeners = listeners_start(port, LISTENERS);
     run->client = client_start(&health);

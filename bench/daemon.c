@@ -256,6 +256,21 @@ instant daemon_await_ready(const struct daemon *daemon, instant since, duration 
     return INSTANT_NEVER;
 }
 
+unsigned daemon_port(const struct daemon *daemon)
+{
+    char line[1024];
+    unsigned port = 0;
+    FILE *log = fopen(path_in(daemon->folder, "log"), "r");
+    while (log != NULL && port == 0 && fgets(line, sizeof line, log) != NULL) {
+        const char *at = strstr(line, "\"port\":");
+        if (at != NULL && strstr(line, "listening") != NULL)
+            port = (unsigned)strtoul(at + strlen("\"port\":"), NULL, 10);
+    }
+    if (log != NULL)
+        fclose(log);
+    return port;
+}
+
 uint64_t daemon_counter(const struct daemon *daemon, enum counter counter)
 {
     return atomic_load(&daemon->page->counters[counter]);

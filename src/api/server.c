@@ -25,7 +25,7 @@
 
 #define CONNECTIONS_MAX             512        /* and those that listen to /events */
 #define CONNECTIONS_PER_ADDRESS_MAX 192        /* the same; one client cannot take them all */
-#define CONNECTION_MEMORY           (16 << 10) /* what is read and parsed; cleared for each request */
+#define CONNECTION_MEMORY           (12 << 10) /* what is read and parsed; cleared for each request */
 #define TARGET_MAX                  (6 << 10) /* path and query: a hundred mints */
 #define HEAD_MAX                    (8 << 10) /* request line and headers */
 #define IDLE_TIMEOUT_SEC            15

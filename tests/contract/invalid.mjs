@@ -118,11 +118,11 @@ function badBody(random, operation) {
 function tooLarge(random, operation) {
   const { path } = targetOf(operation);
   if (random.below(2) === 0)
-    return { method: operation.method, target: `${path}?x=${"y".repeat(6200 + random.below(1500))}` };
+    return { method: operation.method, target: `${path}?x=${"y".repeat(6200 + random.below(1000))}` };
   return {
     method: operation.method,
     target: path,
-    headers: { [`X-${random.text(5, "abc")}`]: "y".repeat(8300 + random.below(1500)) },
+    headers: { [`X-${random.text(5, "abc")}`]: "y".repeat(8250 + random.below(400)) },
   };
 }
 
