@@ -50,6 +50,7 @@ static void remember(struct top *top)
 
 static void choose(struct top *top)
 {
+    top->is_stale = false;
     const struct token_table *table = top->source.memory.table;
     if (table != NULL)
         top_tokens_choose(&top->tokens, table, &top->query, top->now);
@@ -120,7 +121,7 @@ static void search_key(struct top *top, int key)
         text[length++] = (char)key;
     if (top->mode == TOP_SEARCHING)
         text[length] = '\0';
-    choose(top);
+    top->is_stale = true;
     move_to(top, 0);
 }
 
@@ -128,7 +129,7 @@ static void change_sort(struct top *top, int by)
 {
     top->query.sort =
         (enum top_sort)((int)(top->query.sort + TOP_SORT_COUNT + by) % TOP_SORT_COUNT);
-    choose(top);
+    top->is_stale = true;
 }
 
 static void change_status(struct top *top)
@@ -137,7 +138,7 @@ static void change_status(struct top *top)
     while (statuses[i] != top->query.statuses)
         i++;
     top->query.statuses = statuses[(i + 1) % STATUS_CHOICES];
-    choose(top);
+    top->is_stale = true;
     move_to(top, 0);
 }
 
@@ -191,7 +192,7 @@ static void tokens_key(struct top *top, int key)
         break;
     case 'r':
         top->query.is_reversed = !top->query.is_reversed;
-        choose(top);
+        top->is_stale = true;
         break;
     case 'f':
         change_status(top);
@@ -254,6 +255,8 @@ static bool take_keys(struct top *top)
         else if (!general_key(top, key))
             return false;
     }
+    if (top->is_stale) /* once for all keys that waited */
+        choose(top);
     return true;
 }
 

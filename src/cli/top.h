@@ -53,6 +53,7 @@ struct top {
     enum top_pane pane;
     bool is_held; /* the screen stands still */
     struct top_query query;
+    bool is_stale; /* the tokens are those of an older query */
     struct top_tokens tokens;
     struct flight_record flight[TOP_FLIGHT];
     size_t flight_count;
