@@ -251,8 +251,10 @@ static void json_processes(struct json *json, const struct status_page *page, in
                         process_state_name((enum process_state)page_word(&process->state)));
         json_put_int(json, "pid", (int64_t)page_word(&process->pid));
         json_put_int(json, "starts", (int64_t)page_word(&process->starts));
-        if (i == PROCESS_ENGINE)
-            json_put_double(json, "generation", page_get(page, GAUGE_GENERATION));
+        /* The engine's is the store's, which outlives daemons; others count from 1. */
+        json_put_double(json, "generation",
+                        i == PROCESS_ENGINE ? page_get(page, GAUGE_GENERATION)
+                                            : (double)page_word(&process->starts));
         json_put_double(json, "uptime_s", seconds_since(&process->started_at_us, now));
         json_put_double(json, "ready_s", seconds_since(&process->ready_at_us, now));
         json_put_int(json, "deaths_last_hour", (int64_t)page_word(&process->deaths_last_hour));

@@ -252,6 +252,29 @@ static void names_of_strangers(void)
     expect_ended();
 }
 
+/* As a person does who needs the shell for a moment, and another size of the window. */
+static void stopped_for_a_while(void)
+{
+    char line[TERMINAL_COMMAND];
+    begin();
+    terminal_open(&(struct terminal){80, 24, "env PS1='ready> ' bash --norc --noprofile -i"});
+    expect_on_screen("ready>");
+    snprintf(line, sizeof line, "%s top --db sqlite:%s", moonwatch_program(), sandbox_path("a.db"));
+    terminal_type(line);
+    terminal_press("Enter");
+    expect_on_screen("q quit  ? help");
+    terminal_press("C-z");
+    expect_on_screen("Stopped");
+    expect_gone("q quit");
+    terminal_resize(200, 60);
+    terminal_type("fg");
+    terminal_press("Enter");
+    expect_on_screen("deaths/h");
+    terminal_press("q");
+    expect_gone("deaths/h");
+    expect_on_screen("ready>");
+}
+
 static void nobody_there(void)
 {
     char db[PATH_SIZE];
@@ -279,6 +302,7 @@ int main(int argc, char *argv[])
         {"top survives the deaths of the daemon", survives_deaths},
         {"top without colours, and in plain ASCII", without_colours},
         {"top shows names of strangers as text", names_of_strangers},
+        {"top stopped for a while, and continued", stopped_for_a_while},
         {"top without a daemon or a terminal", nobody_there},
     };
     return harness_run(argc, argv, cases, sizeof cases / sizeof cases[0]);
