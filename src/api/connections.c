@@ -1,6 +1,7 @@
 /* See connections.h. */
 #include "api/connections.h"
 
+#include "api/peers.h"
 #include "base/clock.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,6 +14,7 @@
 
 struct entry {
     int fd;
+    struct peer *peer; /* NULL: it is not counted */
     _Atomic int64_t deadline_us;
     struct entry *next, *previous;
 };
@@ -24,6 +26,8 @@ struct connections {
     bool thread_runs;
     bool is_ending;
     struct entry head; /* of a ring */
+    struct peers peers;
+    unsigned most_of_address;
 };
 
 size_t connections_reap(struct connections *connections, instant now)
@@ -61,12 +65,13 @@ static void *connections_run(void *argument)
     }
 }
 
-struct connections *connections_create(void)
+struct connections *connections_create(unsigned most_of_address)
 {
     struct connections *connections = calloc(1, sizeof *connections);
     if (connections == NULL)
         return NULL;
     connections->head.next = connections->head.previous = &connections->head;
+    connections->most_of_address = most_of_address;
     pthread_mutex_init(&connections->lock, NULL);
     pthread_cond_init(&connections->ends, NULL);
     if (pthread_create(&connections->thread, NULL, connections_run, connections) != 0) {
@@ -97,11 +102,15 @@ static void entry_add(struct connections *connections, struct MHD_Connection *co
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *from =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     struct entry *entry = info != NULL ? calloc(1, sizeof *entry) : NULL;
     *context = entry;
     if (entry == NULL)
         return; /* the library's own timeout is left */
     entry->fd = info->connect_fd;
+    if (from != NULL)
+        entry->peer = peers_enter(&connections->peers, peer_key_of(from->client_addr));
     atomic_init(&entry->deadline_us, instant_add(clock_now(), duration_s(CONNECTION_HEAD_SEC)).us);
     pthread_mutex_lock(&connections->lock);
     entry->next = &connections->head;
@@ -117,7 +126,17 @@ static void entry_remove(struct connections *connections, struct entry *entry)
     entry->previous->next = entry->next;
     entry->next->previous = entry->previous;
     pthread_mutex_unlock(&connections->lock);
+    peers_leave(&connections->peers, entry->peer);
     free(entry);
+}
+
+enum MHD_Result connections_admit(void *context, const struct sockaddr *address, socklen_t size)
+{
+    (void)size;
+    const struct connections *connections = context;
+    return peers_count(&connections->peers, peer_key_of(address)) < connections->most_of_address
+               ? MHD_YES
+               : MHD_NO;
 }
 
 void connections_on_change(void *context, struct MHD_Connection *connection, void **entry,
@@ -131,11 +150,25 @@ void connections_on_change(void *context, struct MHD_Connection *connection, voi
     }
 }
 
-void connection_set_deadline(struct MHD_Connection *connection, instant deadline)
+static struct entry *entry_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct entry *entry = info != NULL ? info->socket_context : NULL;
+    return info != NULL ? info->socket_context : NULL;
+}
+
+void connection_set_apart(struct connections *connections, struct MHD_Connection *connection)
+{
+    struct entry *entry = entry_of(connection);
+    if (entry == NULL)
+        return;
+    peers_leave(&connections->peers, entry->peer);
+    entry->peer = NULL;
+}
+
+void connection_set_deadline(struct MHD_Connection *connection, instant deadline)
+{
+    struct entry *entry = entry_of(connection);
     if (entry != NULL)
         atomic_store_explicit(&entry->deadline_us, deadline.us, memory_order_relaxed);
 }

@@ -2,12 +2,14 @@
 #include "api/events.h"
 
 #include "api/answer.h"
+#include "api/connections.h"
 #include "api/event_source.h"
 #include "api/http_loop.h"
+#include "api/peers.h"
 #include "api/pulse.h"
 #include "base/clock.h"
+#include "base/listen.h"
 #include "base/log.h"
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -17,11 +19,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LOGGER         "api"
-#define READY_AT_ONCE  64
-#define ADDRESS_SIZE   16  /* of IPv6 */
-#define IPV6_NET_BYTES 8   /* one client has all addresses of its network */
-#define BLOCK_SIZE     512 /* of the library's buffer for a stream, which it never fills */
+#define LOGGER        "api"
+#define READY_AT_ONCE 64
+#define BLOCK_SIZE    512 /* of the library's buffer for a stream, which it never fills */
 
 enum stream_state {
     STREAM_NEW,     /* its headers are not out yet */
@@ -33,13 +33,12 @@ struct stream {
     struct event_client client;
     struct events *events;
     struct MHD_Connection *connection;
-    unsigned char address[ADDRESS_SIZE];
+    struct peer *peer;
     char last_id[EVENT_ID_SIZE];
     _Atomic enum stream_state state;
-    size_t place;                   /* in `clients` */
-    bool is_polled;                 /* for when its socket takes more */
-    struct stream *next;            /* in the inbox */
-    struct stream *older, *younger; /* of all that there are; the HTTP thread's */
+    size_t place;        /* in `clients` */
+    bool is_polled;      /* for when its socket takes more */
+    struct stream *next; /* in the inbox */
 };
 
 struct events {
@@ -55,7 +54,7 @@ struct events {
     bool is_shut;
 
     /* the HTTP thread's */
-    struct stream *streams;
+    struct peers listeners;
     size_t stream_count;
 
     /* the events thread's */
@@ -106,68 +105,32 @@ static void on_free(void *context)
 {
     struct stream *stream = context;
     struct events *events = stream->events;
-    if (stream->older != NULL)
-        stream->older->younger = stream->younger;
-    if (stream->younger != NULL)
-        stream->younger->older = stream->older;
-    else
-        events->streams = stream->older;
+    peers_leave(&events->listeners, stream->peer);
     events->stream_count--;
     count_streams(events);
     free(stream);
 }
 
-static void read_address(struct request *request, unsigned char out[ADDRESS_SIZE])
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    memset(out, 0, ADDRESS_SIZE);
-    if (info == NULL || info->client_addr == NULL)
-        return;
-    if (info->client_addr->sa_family == AF_INET)
-        memcpy(out, &((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr, 4);
-    else if (info->client_addr->sa_family == AF_INET6)
-        memcpy(out, &((const struct sockaddr_in6 *)(const void *)info->client_addr)->sin6_addr,
-               IPV6_NET_BYTES);
-}
-
-static size_t streams_of(const struct events *events, const unsigned char address[ADDRESS_SIZE])
-{
-    size_t count = 0;
-    for (const struct stream *stream = events->streams; stream != NULL; stream = stream->older)
-        count += memcmp(stream->address, address, ADDRESS_SIZE) == 0;
-    return count;
-}
-
-/* True: it has been refused. */
+/* True: it has been refused. Who comes from this machine may be a proxy for many. */
 static bool is_too_many(struct events *events, struct request *request,
-                        const unsigned char address[ADDRESS_SIZE])
+                        const struct sockaddr *address)
 {
     const struct options *options = events->parts.options;
-    size_t of_address = streams_of(events, address);
+    unsigned of_address = peers_count(&events->listeners, peer_key_of(address));
+    bool is_local = address != NULL && address_is_loopback(address);
     if (events->stream_count >= (size_t)options->events_clients_max)
         refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
                "%zu clients listen already, as many as events_clients_max allows; try again later",
                events->stream_count);
-    else if (of_address >= (size_t)options->events_clients_per_address_max)
+    else if (!is_local && of_address >= (size_t)options->events_clients_per_address_max)
         refuse(request, MHD_HTTP_TOO_MANY_REQUESTS,
-               "%zu clients of your address listen already, as many as "
+               "%u clients of your address listen already, as many as "
                "events_clients_per_address_max allows; close one of them",
                of_address);
     else
         return false;
     page_add(events->parts.page, COUNTER_EVENT_CLIENTS_REFUSED, 1);
     return true;
-}
-
-static void add_stream(struct events *events, struct stream *stream)
-{
-    stream->older = events->streams;
-    if (stream->older != NULL)
-        stream->older->younger = stream;
-    events->streams = stream;
-    events->stream_count++;
-    count_streams(events);
 }
 
 /* Its length is not known, and nobody else writes into it: no chunks. */
@@ -185,29 +148,35 @@ static struct MHD_Response *make_response(struct stream *stream)
     return response;
 }
 
+static const union MHD_ConnectionInfo *info_of(struct request *request,
+                                               enum MHD_ConnectionInfoType what)
+{
+    return MHD_get_connection_info(request->connection, what);
+}
+
 void events_answer(struct events *events, struct request *request,
                    const struct event_filter *filter, const char *last_id)
 {
-    unsigned char address[ADDRESS_SIZE];
-    read_address(request, address);
+    const struct sockaddr *address =
+        info_of(request, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     if (is_too_many(events, request, address))
         return;
     struct stream *stream = calloc(1, sizeof *stream);
     struct MHD_Response *response = stream != NULL ? make_response(stream) : NULL;
-    const union MHD_ConnectionInfo *socket =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (response == NULL || socket == NULL) {
+    if (response == NULL) {
         free(stream);
         refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
         return;
     }
     stream->events = events;
     stream->connection = request->connection;
-    stream->client.fd = socket->connect_fd;
+    stream->client.fd = info_of(request, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     stream->client.filter = *filter;
-    memcpy(stream->address, address, sizeof address);
     strncpy(stream->last_id, last_id, sizeof stream->last_id - 1);
-    add_stream(events, stream);
+    stream->peer = peers_enter(&events->listeners, peer_key_of(address));
+    events->stream_count++;
+    count_streams(events);
+    connection_set_apart(request->api->connections, request->connection);
     answer(request, MHD_HTTP_OK, response);
 }
 

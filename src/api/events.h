@@ -10,7 +10,9 @@
  *
  * While nobody has listened for EVENTS_IDLE_SEC, nothing is looked at and nothing is kept.
  *
- * At most events_clients_max clients at a time, events_clients_per_address_max of one address.
+ * At most events_clients_max clients at a time, events_clients_per_address_max of one address that
+ * is not this machine's: from here a proxy may bring many. They do not count among the connections
+ * that their address may have (connections.h).
  */
 #ifndef MOONWATCH_API_EVENTS_H
 #define MOONWATCH_API_EVENTS_H

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX             512        /* and those that listen to /events */
-#define CONNECTIONS_PER_ADDRESS_MAX 192        /* the same; one client cannot take them all */
+#define CONNECTIONS_PER_ADDRESS_MAX 256        /* of these; one client cannot take them all */
 #define CONNECTION_MEMORY           (12 << 10) /* what is read and parsed; cleared for each request */
 #define TARGET_MAX                  (6 << 10) /* path and query: a hundred mints */
 #define HEAD_MAX                    (8 << 10) /* request line and headers */
@@ -341,19 +341,16 @@ static bool daemon_start(struct api *api, int listen_fd, int family)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     unsigned most = CONNECTIONS_MAX + (unsigned)api->options.events_clients_max;
-    unsigned most_of_address =
-        CONNECTIONS_PER_ADDRESS_MAX + (unsigned)api->options.events_clients_per_address_max;
     if (family == AF_INET6)
         flags |= MHD_USE_IPv6;
     api->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_access, api, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT, most,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, most_of_address, MHD_OPTION_CONNECTION_TIMEOUT,
-        IDLE_TIMEOUT_SEC, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_target,
-        NULL, MHD_OPTION_NOTIFY_CONNECTION, connections_on_change, api->connections,
-        MHD_OPTION_END);
+        flags, 0, connections_admit, api->connections, on_access, api, MHD_OPTION_EXTERNAL_LOGGER,
+        on_library_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+        most, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_SEC, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        connections_on_change, api->connections, MHD_OPTION_END);
     return api->daemon != NULL;
 }
 
@@ -401,7 +398,7 @@ static bool parts_make(struct api *api)
     api->lists = list_cache_create(token_list_make);
     api->freshness = freshness_create();
     api->web = web_create();
-    api->connections = connections_create();
+    api->connections = connections_create(CONNECTIONS_PER_ADDRESS_MAX);
     api->loop = http_loop_create();
     api->health = health_make(api);
     api->events = events_make(api);

@@ -1,11 +1,15 @@
 /* GET /events over a socket: what is told when something changes, what a client that reconnects
  * gets, who is refused and who is dropped. */
 #include "base/clock.h"
+#include "base/listen.h"
 #include "core/load.h"
 #include "page/health_view.h"
 #include "world.h"
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <math.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -446,21 +450,86 @@ static void test_refusals(void **state)
 static void test_too_many(void **state)
 {
     (void)state;
-    world_start_for(&world, 3, 2);
-    struct listener first = listen_to(""), second = listen_to("");
-    assert_refused("", 429, "2 clients of your address listen already");
-    hang_up(&first);
-    await_clients(1);
-    struct listener third = listen_to("");
-    hang_up(&second);
-    hang_up(&third);
-    world_stop(&world);
-    world_start_for(&world, 1, 2);
-    first = listen_to("");
-    assert_refused("", 503, "as many as events_clients_max allows");
+    world_start_for(&world, 3, 1); /* of an address that is not this machine's */
+    struct listener listeners[3];
+    for (int i = 0; i < 3; i++)
+        listeners[i] = listen_to("");
+    assert_refused("", 503, "3 clients listen already, as many as events_clients_max allows");
     assert_int_equal(counter(COUNTER_EVENT_CLIENTS_REFUSED), 1);
-    hang_up(&first);
+    hang_up(&listeners[0]);
+    await_clients(2);
+    listeners[0] = listen_to("");
+    for (int i = 0; i < 3; i++)
+        hang_up(&listeners[i]);
     world_stop(&world);
+}
+
+/* An address of this machine that is none of loopback; false: it has none. */
+static bool find_address(char out[64])
+{
+    struct ifaddrs *all;
+    bool is_found = false;
+    assert_int_equal(getifaddrs(&all), 0);
+    for (const struct ifaddrs *at = all; at != NULL && !is_found; at = at->ifa_next)
+        if (at->ifa_addr != NULL && at->ifa_addr->sa_family == AF_INET &&
+            !address_is_loopback(at->ifa_addr))
+            is_found =
+                inet_ntop(AF_INET,
+                          &((const struct sockaddr_in *)(const void *)at->ifa_addr)->sin_addr, out,
+                          64) != NULL;
+    freeifaddrs(all);
+    return is_found;
+}
+
+static int connect_to(const char *address)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(world.port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(inet_pton(AF_INET, address, &to.sin_addr), 1);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    http_send(fd, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n", 36);
+    return fd;
+}
+
+static void test_too_many_of_one_address(void **state)
+{
+    (void)state;
+    char address[64];
+    if (!find_address(address)) {
+        print_message("# skipped: this machine has no address but loopback's\n");
+        return;
+    }
+    world_start_at(&world, "secret", "0.0.0.0:0", "sqlite:none");
+    int fds[65];
+    for (int i = 0; i < 64; i++)
+        fds[i] = connect_to(address);
+    await_clients(64);
+    fds[64] = connect_to(address);
+    struct answer_read answer = http_read(fds[64], "GET");
+    assert_int_equal(answer.status, 429);
+    assert_non_null(strstr(answer.body, "64 clients of your address listen already"));
+    http_free(&answer);
+    for (int i = 0; i < 65; i++)
+        close(fds[i]);
+    world_stop(&world);
+}
+
+/* They have a limit of their own: whoever listens may still ask. */
+static void test_listeners_are_apart(void **state)
+{
+    (void)state;
+    enum { MANY = 400 };
+    struct listener listeners[MANY];
+    for (int i = 0; i < MANY; i++) {
+        listeners[i] = (struct listener){.fd = http_connect(&world)};
+        http_send(listeners[i].fd, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n", 36);
+        await_clients(i + 1);
+    }
+    struct answer_read answer = http_ask(&world, "GET", "/health", NULL, NULL);
+    assert_int_equal(answer.status, 200);
+    http_free(&answer);
+    for (int i = 0; i < MANY; i++)
+        close(listeners[i].fd);
 }
 
 /* ---- who does not read ---- */
@@ -508,6 +577,8 @@ int main(void)
         cmocka_unit_test(test_the_api_ends),
         CASE(test_refusals),
         cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_too_many_of_one_address),
+        CASE(test_listeners_are_apart),
         CASE(test_a_slow_client_is_dropped),
     };
     return cmocka_run_group_tests_name("events", tests, NULL, NULL);
