@@ -25,6 +25,8 @@
 #define PATIENCE_MS 10000
 #define STREAM_SIZE (1 << 20)
 
+static const char plain_request[] = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
 static struct world world;
 
 struct listener {
@@ -487,7 +489,7 @@ static int connect_to(const char *address)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(inet_pton(AF_INET, address, &to.sin_addr), 1);
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    http_send(fd, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n", 36);
+    http_send(fd, plain_request, sizeof plain_request - 1);
     return fd;
 }
 
@@ -522,7 +524,7 @@ static void test_listeners_are_apart(void **state)
     struct listener listeners[MANY];
     for (int i = 0; i < MANY; i++) {
         listeners[i] = (struct listener){.fd = http_connect(&world)};
-        http_send(listeners[i].fd, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n", 36);
+        http_send(listeners[i].fd, plain_request, sizeof plain_request - 1);
         await_clients(i + 1);
     }
     struct answer_read answer = http_ask(&world, "GET", "/health", NULL, NULL);
