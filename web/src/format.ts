@@ -111,6 +111,11 @@ export function moment(at: string | number | null | undefined): string {
   return isToday ? clock(at) : `${day(at)}, ${clock(at)}`;
 }
 
+/** A sentence of the daemon's, with the times in it as people read them. */
+export function sentence(text: string): string {
+  return text.replace(/\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)/g, (time) => moment(time));
+}
+
 export function shortMint(mint: string): string {
   return mint.length > 12 ? `${mint.slice(0, 4)}…${mint.slice(-4)}` : mint;
 }

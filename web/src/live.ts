@@ -75,13 +75,16 @@ export function on<T extends Topic>(topic: T, listener: (data: Topics[T]) => voi
 const MINTS_MAX = 100; // that the daemon takes; fewer rows are seen at a time
 const MINT = /^[1-9A-HJ-NP-Za-km-z]{32,44}$/;
 
-/** The tokens whose changes are told from now on. */
-export function watch(mints: readonly string[]): void {
-  watchedMints.value = mints
-    .filter((mint) => MINT.test(mint))
-    .slice(0, MINTS_MAX)
-    .sort()
-    .join(",");
+/**
+ * The tokens whose changes are told from now on. Those near are told of too, as far as there is room, so
+ * that it takes no other stream when ranks move a little.
+ */
+export function watch(mints: readonly string[], near: readonly string[] = []): void {
+  const told = new Set(watchedMints.value.split(","));
+  const wanted = mints.filter((mint) => MINT.test(mint));
+  if (wanted.length > 0 && wanted.every((mint) => told.has(mint))) return;
+  const all = wanted.length > 0 ? [...wanted, ...near.filter((mint) => MINT.test(mint))] : [];
+  watchedMints.value = [...new Set(all)].slice(0, MINTS_MAX).sort().join(",");
 }
 
 // ---- the stream ----

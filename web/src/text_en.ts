@@ -97,6 +97,7 @@ export const en = {
     group: "Group",
     anyGroup: "Any group",
     minScore: "Score from",
+    minScoreShort: "Score ≥",
     sort: "Sort by",
     sorts: {
       score_desc: "Score, highest first",

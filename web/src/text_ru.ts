@@ -102,6 +102,7 @@ export const ru: Text = {
     group: "Группа",
     anyGroup: "Все группы",
     minScore: "Оценка от",
+    minScoreShort: "Оценка ≥",
     sort: "Порядок",
     sorts: {
       score_desc: "Оценка: сначала высокая",

@@ -144,6 +144,7 @@ function OverTime() {
         <Plot
           {...common}
           title={text.loadOverTime}
+          counts
           high={2}
           format={(value) =>
             value != null && Number.isInteger(value)
@@ -162,6 +163,7 @@ function OverTime() {
         <Plot
           {...common}
           title={text.budgetOverTime}
+          counts
           format={whole}
           lines={KINDS.map((kind, i) => ({
             label: t.value.kinds[kind],
@@ -182,6 +184,7 @@ function OverTime() {
         <Plot
           {...common}
           title={text.deferredOverTime}
+          counts
           format={whole}
           lines={GROUPS.slice(0, 2).map((group, i) => ({
             label: t.value.groups[group],

@@ -10,6 +10,7 @@ import {
   NONE,
   nameOf,
   price,
+  sentence,
   share,
   short,
   whole,
@@ -327,7 +328,7 @@ function Why(props: { mint: string }) {
                 </tr>
               </tfoot>
             </table>
-            {why.status_reason && <p class="reason">{why.status_reason}</p>}
+            {why.status_reason && <p class="reason">{sentence(why.status_reason)}</p>}
             {why.activates ? (
               <p data-level="good">{text.whyActive}</p>
             ) : (

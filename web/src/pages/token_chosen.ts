@@ -4,5 +4,5 @@ import { signal } from "@preact/signals";
 /** The mint that is chosen; "" for none. */
 export const chosen = signal("");
 
-/** The mints that are seen now. */
-export const shown = signal<string[]>([]);
+/** The mints that are seen now, and those just before and behind. */
+export const shown = signal<{ seen: string[]; near: string[] }>({ seen: [], near: [] });

@@ -18,6 +18,7 @@ import { type Filter, NO_FILTER, type TokenRows } from "./token_rows";
 const ROW_PX = 34;
 const ROW_PHONE_PX = 56;
 const OVERSCAN = 6; // rows beyond the edges
+const NEAR = 30; // rows beyond those that are drawn
 const HEIGHT_MAX_PX = 15_000_000; // browsers do not scroll farther reliably
 
 const phone = matchMedia("(max-width: 719px)");
@@ -250,7 +251,14 @@ function Body(props: {
   const seen = mints.join();
   // the text stands for the list
   useEffect(() => {
-    shown.value = mints;
+    const near = [];
+    for (let step = 1; step <= NEAR; step++) {
+      for (const index of [view.first - step, last - 1 + step]) {
+        const item = index >= 0 && rows.at(index);
+        if (item) near.push(item.mint_address);
+      }
+    }
+    shown.value = { seen: mints, near };
   }, [seen]);
 
   const choose = (index: number) => {

@@ -1,5 +1,5 @@
 // The ranked tokens: filter, table, and what is chosen beside it.
-import { computed } from "@preact/signals";
+import { effect } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { whole } from "../format";
 import { epoch, link, on, pulse, watch } from "../live";
@@ -52,8 +52,6 @@ function useRows(filter: Filter): TokenRows {
   }, [rows, missed, isLive]);
   return rows;
 }
-
-const watched = computed(() => [...new Set([...shown.value, chosen.value])].filter(Boolean));
 
 const TABS = ["", "active", "monitoring", "archived", "all"] as const;
 
@@ -136,7 +134,7 @@ function Tools(props: { filter: Filter; set: (change: Partial<Filter>) => void }
         type="number"
         step="0.1"
         aria-label={text.minScore}
-        placeholder={text.minScore}
+        placeholder={text.minScoreShort}
         value={filter.minScore}
         onChange={(event) => set({ minScore: event.currentTarget.value })}
       />
@@ -163,7 +161,10 @@ export function Tokens(props: { query: URLSearchParams }) {
   useEffect(() => setFilter(filterOf(props.query)), [address]);
   const rows = useRows(filter);
   useEffect(() => {
-    const stop = watched.subscribe((mints) => watch(mints));
+    const stop = effect(() => {
+      const { seen, near } = shown.value;
+      watch([...seen, chosen.value].filter(Boolean), near);
+    });
     return () => {
       stop();
       watch([]);

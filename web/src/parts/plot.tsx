@@ -39,7 +39,16 @@ interface PlotProps {
   /** Where the future begins, in seconds. */
   now?: number;
   axis?: "full" | "none";
+  /** Its values are whole numbers. */
+  counts?: boolean;
 }
+
+const TIME_STEPS = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400,
+  172_800, 604_800,
+];
+const COUNT_STEPS = [1, 2, 5].flatMap((n) => [1, 10, 100, 1e3, 1e4, 1e5, 1e6].map((by) => n * by));
+COUNT_STEPS.sort((a, b) => a - b);
 
 const LETTER_PX = 6.8; // of the axes' font, on average and more
 
@@ -78,6 +87,7 @@ function axes(props: PlotProps): uPlot.Axis[] {
       size: 26,
       gap: 4,
       space: 70,
+      incrs: TIME_STEPS,
       grid: { show: false },
       values: (_, times) => timeLabels(times),
     },
@@ -86,6 +96,7 @@ function axes(props: PlotProps): uPlot.Axis[] {
       size: (_, labels) => 14 + LETTER_PX * Math.max(6, ...(labels ?? []).map((one) => one.length)),
       gap: 6,
       space: 32,
+      ...(props.counts ? { incrs: COUNT_STEPS } : {}),
       values: (_, values) => values.map(props.format),
     },
   ];
