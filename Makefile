@@ -26,7 +26,7 @@ run: build
 
 .PHONY: test
 test:
-	@tools/setup run
+	@tools/setup run test
 	@tools/test
 
 .PHONY: bench
@@ -50,4 +50,4 @@ lint:
 format:
 	@tools/setup lint
 	@tools/sources | xargs clang-format -i
-	@cd web && npx --no-install biome check --write .
+	@cd web && npx --no-install biome check --write . ../tests/e2e

@@ -3,7 +3,7 @@
 //     node tests/e2e/dashboard.mjs MOONWATCH MOONWATCH-MARKET
 //
 // In the environment: E2E_ONLY=TEXT chooses cases, E2E_KEEP leaves the sandbox,
-// MOONWATCH_SCREENSHOTS=FOLDER makes pictures of all pages, CHROMIUM is another browser.
+// E2E_SCREENSHOTS=FOLDER makes pictures of all pages, CHROMIUM is another browser.
 import * as fs from "node:fs";
 import * as path from "node:path";
 import {
@@ -28,6 +28,8 @@ import {
 const PAGES = ["tokens", "scheduler", "health", "incidents", "settings", "log"];
 const PHONE = { width: 390, height: 844, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
 const MANY = 100_000;
+const PICTURED = { min_score: 0.6 };
+const PICTURES_AFTER_MS = 70_000; // so that there are courses to be drawn
 
 let market;
 let daemon;
@@ -92,6 +94,11 @@ test("each page shows data, is accessible in both themes, and the console is qui
 
 test("a score moves without a reload", async () => {
   const page = await openPage();
+  const asked = { events: 0, tokens: 0 };
+  page.on("request", (request) => {
+    const [, name] = new URL(request.url()).pathname.split("/");
+    if (name in asked) asked[name]++;
+  });
   await visit(page);
   await row(page).waitFor();
   await page.evaluate(() => {
@@ -99,6 +106,9 @@ test("a score moves without a reload", async () => {
   });
   await page.locator(".moved").first().waitFor();
   expect(await page.evaluate(() => window.isSame), "the page was loaded again");
+  // Ranks move all the time, and the stream stays: at first for nobody, then for those in sight.
+  await until("the list was renewed a few times", () => asked.tokens >= 5);
+  expect(asked.events <= 3, `${asked.events} streams for ${asked.tokens} lists`);
   expectNoWrongs(page);
 });
 
@@ -493,7 +503,7 @@ test("100,000 tokens: soon there, scrolled smoothly, in little memory", async ()
 // ---- pictures ----
 
 async function picture(folder, name, where, options = {}) {
-  const page = await openPage(options);
+  const page = await openPage({ width: 1440, height: 900, ...options });
   if (PAGES.includes(where) || where === "token") await visitPage(page, where);
   else await visit(page, where);
   if (where === "tokens" && !options.isMobile) await row(page, 2).click();
@@ -502,16 +512,23 @@ async function picture(folder, name, where, options = {}) {
   await page.context().close();
 }
 
-if (process.env.MOONWATCH_SCREENSHOTS) {
-  test("pictures of all pages", async () => {
-    const folder = process.env.MOONWATCH_SCREENSHOTS;
-    fs.mkdirSync(folder, { recursive: true });
-    for (const name of [...PAGES, "token"]) await picture(folder, name, name);
-    await picture(folder, "tokens-light", "tokens", { colorScheme: "light", locale: "ru" });
-    await picture(folder, "token-light", "token", { colorScheme: "light" });
-    await picture(folder, "phone-tokens", "tokens", PHONE);
-    await picture(folder, "phone-token", "token", { ...PHONE, colorScheme: "light", locale: "ru" });
-  });
+// As on a quiet day, but with something in the list of incidents.
+async function pictures(folder) {
+  process.kill(await pidOf(daemon, "engine"), "SIGKILL");
+  await until("there is an incident", async () => (await get(daemon, "/incidents")).length > 0);
+  await stop(daemon);
+  daemon = await startDaemon({ market, set: PICTURED });
+  await new Promise((resolve) => setTimeout(resolve, PICTURES_AFTER_MS));
+  fs.mkdirSync(folder, { recursive: true });
+  for (const name of [...PAGES, "token"]) await picture(folder, name, name);
+  await picture(folder, "tokens-light", "tokens", { colorScheme: "light", locale: "ru" });
+  await picture(folder, "token-light", "token", { colorScheme: "light" });
+  await picture(folder, "phone-tokens", "tokens", PHONE);
+  await picture(folder, "phone-token", "token", { ...PHONE, colorScheme: "light", locale: "ru" });
+}
+
+if (process.env.E2E_SCREENSHOTS) {
+  test("pictures of all pages", () => pictures(process.env.E2E_SCREENSHOTS));
 }
 
 await runAll(async () => {
