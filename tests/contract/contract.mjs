@@ -204,12 +204,11 @@ test("nobody died of it", async () => {
   assert.equal((await world.get("/health")).status, 200);
 });
 
-// ---- names from strangers ----
+// ---- names from strangers: half of the tokens have one from the start on ----
 
 const FORMULA = /^[\s\u00a0]*[=+\-@\t\r]/;
 
 test("hostile names are text everywhere", async () => {
-  await world.control("POST", "/fault", JSON.stringify({ fault: "names" }));
   const shown = [];
   for (const part of ["<script>", "onerror", "cmd|", "moc.live", "\u{1f680}\u{1f680}", "Set-Cookie", "{{7*7}}"])
     shown.push(

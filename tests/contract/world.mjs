@@ -46,7 +46,7 @@ export class World {
     world.folder = fs.mkdtempSync(path.join(os.tmpdir(), "moonwatch-contract-"));
     world.market = start(
       market,
-      ["--port", "0", "--control-port", "0", "--tokens", "200", "--rpm", "0"].concat(["--speed", "20"]),
+      ["--port", "0", "--control-port", "0", "--tokens", "300", "--rpm", "0"].concat(["--speed", "20"]),
       path.join(world.folder, "market.log"),
     );
     const [, marketPort, controlPort] = await said(
@@ -54,6 +54,9 @@ export class World {
       /listening on http:\/\/127\.0\.0\.1:(\d+) .*control on http:\/\/127\.0\.0\.1:(\d+)/,
     );
     world.controlPort = Number(controlPort);
+    world.agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+    // A token keeps its first name.
+    await world.control("POST", "/fault", JSON.stringify({ fault: "names", probability: 0.5 }));
     const feed = `http://127.0.0.1:${marketPort}`;
     const source = `ws://127.0.0.1:${marketPort}/api/data`;
     world.daemon = start(
@@ -66,7 +69,6 @@ export class World {
     );
     const [, port] = await said(world.daemon, /"msg":"listening","port":(\d+)/);
     world.port = Number(port);
-    world.agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
     return world;
   }
 
