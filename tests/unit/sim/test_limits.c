@@ -121,7 +121,7 @@ static void a_small_limit(void **state)
 static void a_large_limit(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < LIMITER_KIND_COUNT; kind++) {
+    for (int kind = 0; kind < SEEDS_OF(LIMITER_KIND_COUNT); kind++) {
         struct sim_setup setup = {.seed = 1,
                                   .hours = 0.4,
                                   .tokens = 4500,

@@ -43,7 +43,7 @@ static void each_fault_alone(void **state)
 {
     (void)state;
     for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
-        for (uint64_t seed = 101; seed <= 102; seed++) {
+        for (uint64_t seed = 101; seed < 101 + SEEDS_OF(2); seed++) {
             struct sim_result result = run(seed, 0.5, 1U << fault);
             if (result.verdict[0] != 'o' || result.verdict[1] != 'k')
                 fail_msg("%s, seed %d: %s", sim_fault_name((enum sim_fault)fault), (int)seed,
