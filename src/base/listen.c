@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,10 @@
 #include <unistd.h>
 
 #define LISTEN_BACKLOG 511
+/* A client of HTTP speaks first (RFC 9112), so nobody is woken for one that has not yet: a busy
+ * machine would let who was woken for nothing wait for his next turn. Seconds until one that keeps
+ * silent is shown all the same, and then timed out as any other. */
+#define LISTEN_SILENCE_S 2
 #define WHY_SIZE       512
 
 struct listen_parts {
@@ -72,6 +77,8 @@ static bool bind_one(const struct addrinfo *address, struct listen_socket *out)
         return false;
     int on = 1;
     setsockopt(out->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    int silence_s = LISTEN_SILENCE_S;
+    setsockopt(out->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silence_s, sizeof silence_s);
     union socket_address bound = {0};
     socklen_t size = sizeof bound;
     if (bind(out->fd, address->ai_addr, address->ai_addrlen) == 0 &&
