@@ -7,7 +7,7 @@
  * active (activation_min_liquidity_usd).
  *
  * Meanwhile clients ask for /health ten times a second and for /tokens?limit=100 twice a second,
- * over connections that are kept and over new ones, and once a second for what the page shows, for
+ * over connections that are kept and over new ones, and once a second for how fresh all is, for
  * a search, and now and then for the whole list as CSV.
  *
  * On time is what the daemon counts as such: the next answer within 1.1 × the interval of the one
@@ -45,7 +45,9 @@
     X(ASK_HEALTH_KEPT, "/health", CLIENT_KEPT, 100)                                                \
     X(ASK_HEALTH_NEW, "/health", CLIENT_NEW, 100)                                                  \
     X(ASK_TOKENS_KEPT, "/tokens?limit=100", CLIENT_KEPT, 500)                                      \
-    X(ASK_TOKENS_NEW, "/tokens?limit=100", CLIENT_NEW, 500)
+    X(ASK_TOKENS_NEW, "/tokens?limit=100", CLIENT_NEW, 500)                                        \
+    X(ASK_FRESHNESS, "/health/freshness", CLIENT_KEPT, 1000)                                       \
+    X(ASK_SEARCH, "/tokens?limit=50&search=frog", CLIENT_KEPT, 1000)
 
 enum asking {
 #define X(code, path, kind, interval_ms) code,
@@ -263,6 +265,8 @@ static void report_run(struct run *run)
     report_asking(run, "million.health.new", ASK_HEALTH_NEW, 2);
     report_asking(run, "million.tokens", ASK_TOKENS_KEPT, 50);
     report_asking(run, "million.tokens.new", ASK_TOKENS_NEW, 50);
+    report_asking(run, "million.freshness", ASK_FRESHNESS, 0);
+    report_asking(run, "million.search", ASK_SEARCH, 50);
     add(run, "million.refreshes", "/s", answers / seconds);
     add(run, "million.requests", "/s", (run->last.requests - run->first.requests) / seconds);
     add(run, "million.received", "MB/s",
