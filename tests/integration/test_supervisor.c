@@ -396,7 +396,7 @@ static void ctl_does_as_it_says(void)
                   "snapshot_retention_days = 77, in force");
     expect_setting(scene.daemon, "snapshot_retention_days", "77");
     expect_answer(CTL("set", "snapshot_retention_days", "soon"), 1, "");
-    expect_answer(CTL("set", "nonsense", "1"), 1, "no such setting");
+    expect_answer(CTL("set", "nonsense", "1"), 1, "there is no option");
     expect_answer(CTL("set", "hot_interval_sec", "3"), 1, "command line");
     expect_answer(CTL("release", mint), 1, "no such token is in quarantine");
     expect_answer(CTL("frobnicate"), 2, "there is no request \"frobnicate\"; there are: status");
