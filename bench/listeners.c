@@ -268,15 +268,12 @@ static bool connect_one(struct listeners *listeners, size_t number, unsigned por
     static const char request[] = "GET /events?topics=token,alert,load,incident,health,log,pulse "
                                   "HTTP/1.1\r\nHost: localhost\r\n\r\n";
     struct listener *listener = &listeners->of[number];
-    uint32_t address = 0x7f000002 + (uint32_t)(number / LISTENERS_AN_ADDRESS);
-    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = listener};
     listener->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return listener->fd >= 0 && bind(listener->fd, (struct sockaddr *)&from, sizeof from) == 0 &&
-           connect(listener->fd, (struct sockaddr *)&to, sizeof to) == 0 &&
+    return listener->fd >= 0 && connect(listener->fd, (struct sockaddr *)&to, sizeof to) == 0 &&
            send(listener->fd, request, sizeof request - 1, MSG_NOSIGNAL) > 0 &&
            epoll_ctl(listeners->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) == 0;
 }

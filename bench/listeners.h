@@ -7,8 +7,6 @@
  * The first of them is read as text, and leaves for each event its length, its origin and how it
  * begins; the others count bytes by that, and compare beginnings, so that a thousand of them cost
  * little more than receiving.
- *
- * They come from addresses of 127.0.0.0/8, LISTENERS_AN_ADDRESS each.
  */
 #ifndef MOONWATCH_BENCH_LISTENERS_H
 #define MOONWATCH_BENCH_LISTENERS_H
@@ -16,8 +14,6 @@
 #include "bench/sample.h"
 #include <stddef.h>
 #include <stdint.h>
-
-#define LISTENERS_AN_ADDRESS 50
 
 struct listeners;
 
