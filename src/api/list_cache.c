@@ -123,6 +123,17 @@ static void make_list(void *state)
     json_finish(&json);
 }
 
+static void keep(struct list_job *job, struct kept_list *place)
+{
+    if (job->made.whole == NULL)
+        return;
+    tagged_destroy(&place->made);
+    place->made = job->made;
+    place->version = job->version;
+    place->begun_at = job->begun_at;
+    job->made = (struct tagged){0};
+}
+
 /* What was made is kept, and who waits for it looks again. */
 static void settle(struct list_job *job, struct http_loop *loop)
 {
@@ -131,13 +142,7 @@ static void settle(struct list_job *job, struct http_loop *loop)
     size_t left = 0;
     job->place = NULL;
     place->is_being_made = false;
-    if (job->made.whole != NULL) {
-        tagged_destroy(&place->made);
-        place->made = job->made;
-        place->version = job->version;
-        place->begun_at = job->begun_at;
-        job->made = (struct tagged){0};
-    }
+    keep(job, place);
     for (size_t i = 0; i < cache->waiting_count; i++) {
         if (cache->waiting[i].place == place)
             http_loop_resume(loop, cache->waiting[i].request->connection);
@@ -209,6 +214,26 @@ static void begin_making(struct request *request, struct list_job *job, struct k
         settle(job, request->api->loop);
 }
 
+/* Whether it takes no longer than to ask another thread to. */
+static bool is_quick(const struct token_table *table, const struct list_key *key)
+{
+    return token_table_count(table) <= LIST_AT_ONCE_MAX && key->search[0] == '\0' &&
+           key->pick.sort != PICK_LIQUIDITY_ASCENDING &&
+           key->pick.sort != PICK_LIQUIDITY_DESCENDING;
+}
+
+static void make_at_once(struct list_cache *cache, struct request *request, struct kept_list *place)
+{
+    struct list_job job = {.cache = cache, .table = request->api->world.table, .key = place->key};
+    make_list(&job);
+    if (job.made.whole == NULL) {
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+        return;
+    }
+    keep(&job, place);
+    answer_kept_list(cache, request, place);
+}
+
 void list_cache_answer(struct list_cache *cache, struct request *request,
                        const struct list_key *key)
 {
@@ -216,6 +241,14 @@ void list_cache_answer(struct list_cache *cache, struct request *request,
     if (list != NULL && is_good(list, request)) {
         answer_kept_list(cache, request, list);
         return;
+    }
+    bool is_free = list == NULL || !list->is_being_made;
+    if (is_free && is_quick(request->api->world.table, key)) {
+        list = list != NULL ? list : find_place(cache, key);
+        if (list != NULL) {
+            make_at_once(cache, request, list);
+            return;
+        }
     }
     struct list_job *job = job_of(cache, request, key);
     if (list == NULL)

@@ -1,4 +1,5 @@
 /* Lists that are kept: as fresh as if they were made for each request, tagged, compressed. */
+#include "api/list_cache.h"
 #include "base/clock.h"
 #include "world.h"
 
@@ -63,6 +64,7 @@ static void test_tags(void **state)
         http_free(&answer);
     }
     char before[64], changed[64], back[64];
+    set_score(1, 0.5);
     get_tag(LIST, NULL, before);
     set_score(1, 0.75);
     get_tag(LIST, NULL, changed);
@@ -183,6 +185,17 @@ static void test_as_fresh_as_asked(void **state)
     }
 }
 
+/* From here on lists are made aside. */
+static void test_of_many(void **state)
+{
+    struct token_table *table = world.memory.table;
+    for (uint32_t i = token_table_count(table); i <= LIST_AT_ONCE_MAX; i++)
+        world_add(&world, i + 1, TOKEN_MONITORING, 0.5);
+    assert_true(token_table_count(table) > LIST_AT_ONCE_MAX);
+    test_tags(state);
+    test_many_lists(state);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -206,6 +219,8 @@ int main(void)
         cmocka_unit_test(test_packed),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_many_lists),
+        cmocka_unit_test(test_as_fresh_as_asked),
+        cmocka_unit_test(test_of_many),
         cmocka_unit_test(test_as_fresh_as_asked),
     };
     return cmocka_run_group_tests_name("lists", tests, start, stop);
