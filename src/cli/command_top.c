@@ -81,13 +81,26 @@ static void look(struct top *top)
         memset(&top->texts, 0, sizeof top->texts);
     look_at_events(top);
     top->ages = table == NULL ? NULL : freshness_look(top->freshness, table, page, top->now);
-    if (top_tokens_are_old(&top->tokens, top->now))
+    if (top->is_stale || top_tokens_are_old(&top->tokens, top->now))
         choose(top);
+}
+
+/* What was looked at on another timeline says nothing of what is old on this one. */
+static void start_anew(struct top *top)
+{
+    struct freshness *fresh = freshness_create();
+    top->is_stale = true;
+    if (fresh == NULL)
+        return;
+    freshness_destroy(top->freshness);
+    top->freshness = fresh;
+    top->ages = NULL;
 }
 
 static void tick(struct top *top)
 {
-    top_source_look(&top->source, &top->options);
+    if (top_source_look(&top->source, &top->options))
+        start_anew(top);
     if (!top_is_there(top) || top->is_held)
         return;
     look(top);
@@ -325,7 +338,7 @@ static int fail(const char *why)
 static int show(struct top *top)
 {
     char why[CANVAS_WHY_SIZE];
-    top_source_look(&top->source, &top->options);
+    (void)top_source_look(&top->source, &top->options);
     if (!top_is_there(top))
         return fail(top->source.why);
     int signals = make_signal_fd();

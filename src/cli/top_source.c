@@ -65,7 +65,7 @@ static bool open_anew(struct top_source *source, const struct options *options)
     fresh.fd = control_connect(options, fresh.why);
     if (fresh.fd >= 0 && get_page(&fresh)) {
         get_table(&fresh);
-        forget(source);
+        top_source_finish(source);
         *source = fresh;
         return true;
     }
@@ -74,15 +74,17 @@ static bool open_anew(struct top_source *source, const struct options *options)
     return false;
 }
 
-void top_source_look(struct top_source *source, const struct options *options)
+bool top_source_look(struct top_source *source, const struct options *options)
 {
     instant now = clock_now();
     double age_s = duration_to_s(instant_diff(now, source->opened_at));
     if (source->fd >= 0 && age_s < TOP_SOURCE_RENEW_S)
-        return;
-    hang_up(source);
-    if (open_anew(source, options))
+        return false;
+    /* Who is there and does not answer in time is busy: what it gave is as good as before. */
+    bool is_new = open_anew(source, options);
+    if (source->fd >= 0)
         source->opened_at = now;
+    return is_new;
 }
 
 void top_source_on_end(struct top_source *source)

@@ -29,8 +29,9 @@ struct top_source {
 };
 
 void top_source_init(struct top_source *source);
-/* Opens it where it is not open, or for too long; drops what it had for what it gets. */
-void top_source_look(struct top_source *source, const struct options *options);
+/* Opens it where it is not open, or for too long; drops what it had for what it gets. True when it
+ * did: it may be another daemon's, with a timeline of its own. */
+bool top_source_look(struct top_source *source, const struct options *options);
 /* The control socket has something to say, and that is its end. */
 void top_source_on_end(struct top_source *source);
 void top_source_finish(struct top_source *source);
