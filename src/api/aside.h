@@ -1,8 +1,9 @@
 /*
  * What may wait for a disk is done aside, by a thread of its own: the HTTP thread waits for nothing
  * and must keep beating. So is what looks at every token, by another one: it takes milliseconds
- * with a million of them, in which /health would not be answered. A request whose work is done here
- * is suspended meanwhile.
+ * with a million of them, in which /health would not be answered; and, by a third, what reads every
+ * token's slot, which takes tenths of a second then. A request whose work is done here is suspended
+ * meanwhile.
  *
  * At most ASIDE_QUEUE_MAX requests wait, as many as there are connections; more are refused with
  * 503. (Score history has a thread of its own, history.h: it also waits for commits.)

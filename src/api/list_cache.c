@@ -67,6 +67,12 @@ static bool is_of_version(const struct list_key *key)
            key->pick.sort != PICK_AGE_DESCENDING;
 }
 
+static bool reads_slots(const struct list_key *key)
+{
+    return key->search[0] != '\0' || key->pick.sort == PICK_LIQUIDITY_ASCENDING ||
+           key->pick.sort == PICK_LIQUIDITY_DESCENDING;
+}
+
 static struct kept_list *find_list(struct list_cache *cache, const struct list_key *key)
 {
     for (size_t i = 0; i < LISTS_KEPT; i++)
@@ -209,7 +215,8 @@ static void begin_making(struct request *request, struct list_job *job, struct k
 {
     job->place = place;
     place->is_being_made = true;
-    aside_ask(request->api->scans, request, make_list, finish_making);
+    struct aside *aside = reads_slots(&job->key) ? request->api->searches : request->api->scans;
+    aside_ask(aside, request, make_list, finish_making);
     if (!request->waits) /* it was refused */
         settle(job, request->api->loop);
 }
@@ -217,9 +224,7 @@ static void begin_making(struct request *request, struct list_job *job, struct k
 /* Whether it takes no longer than to ask another thread to. */
 static bool is_quick(const struct token_table *table, const struct list_key *key)
 {
-    return token_table_count(table) <= LIST_AT_ONCE_MAX && key->search[0] == '\0' &&
-           key->pick.sort != PICK_LIQUIDITY_ASCENDING &&
-           key->pick.sort != PICK_LIQUIDITY_DESCENDING;
+    return token_table_count(table) <= LIST_AT_ONCE_MAX && !reads_slots(key);
 }
 
 static void make_at_once(struct list_cache *cache, struct request *request, struct kept_list *place)

@@ -395,6 +395,7 @@ static bool parts_make(struct api *api)
     api->history = history_create(api->world.store_url, api->world.page);
     api->aside = aside_create();
     api->scans = aside_create();
+    api->searches = aside_create();
     api->lists = list_cache_create(token_list_make);
     api->freshness = freshness_create();
     api->web = web_create();
@@ -403,8 +404,9 @@ static bool parts_make(struct api *api)
     api->health = health_make(api);
     api->events = events_make(api);
     return api->events != NULL && api->history != NULL && api->aside != NULL &&
-           api->scans != NULL && api->lists != NULL && api->freshness != NULL && api->web != NULL &&
-           api->connections != NULL && api->health != NULL;
+           api->scans != NULL && api->searches != NULL && api->lists != NULL &&
+           api->freshness != NULL && api->web != NULL && api->connections != NULL &&
+           api->health != NULL;
 }
 
 /* Opens the socket, or takes the one that is open already. */
@@ -478,6 +480,7 @@ void api_stop(struct api *api)
     events_shut(api->events);
     http_loop_stop(api->loop);
     aside_shut(api->scans); /* who is still there had more time than a list takes */
+    aside_shut(api->searches);
     list_cache_shut(api->lists);
     if (api->daemon != NULL)
         MHD_stop_daemon(api->daemon);
@@ -486,6 +489,7 @@ void api_stop(struct api *api)
     history_destroy(api->history);
     aside_destroy(api->aside);
     aside_destroy(api->scans);
+    aside_destroy(api->searches);
     list_cache_destroy(api->lists);
     freshness_destroy(api->freshness);
     events_destroy(api->events);
