@@ -54,7 +54,8 @@ instant daemon_engine_ready_at(const struct daemon *daemon);
 uint64_t daemon_engine_state(const struct daemon *daemon);
 /* Until an engine is ready that was not at `since`. When that was; never: it did not come. */
 instant daemon_await_ready(const struct daemon *daemon, instant since, duration patience);
-/* Of the api that listens on port 0: the one that was found free, from the log; 0: it is not there. */
+/* Of the api that listens on port 0: the one that was found free, from the log; 0: it is not there.
+ */
 unsigned daemon_port(const struct daemon *daemon);
 uint64_t daemon_counter(const struct daemon *daemon, enum counter counter);
 

@@ -18,7 +18,7 @@
  * machine would let who was woken for nothing wait for his next turn. Seconds until one that keeps
  * silent is shown all the same, and then timed out as any other. */
 #define LISTEN_SILENCE_S 2
-#define WHY_SIZE       512
+#define WHY_SIZE         512
 
 struct listen_parts {
     char host[OPTION_TEXT_SIZE];
