@@ -6,7 +6,8 @@
  *                 LOG_INT("status", 429));
  *
  * Safe from any thread; a line is one write(2). Levels below the threshold cost one comparison.
- * Each line also goes into the ring that processes share (log_ring.h), where there is one.
+ * Each line also goes into the ring that processes share (log_ring.h), where there is one. Fields
+ * are not called as what every line has there: ts, level, logger, process, msg.
  */
 #ifndef MOONWATCH_BASE_LOG_H
 #define MOONWATCH_BASE_LOG_H

@@ -71,7 +71,7 @@ static void wait_for_start(struct supervisor *supervisor, struct ward *ward, ins
     duration wait = instant_diff(ward->verdict.start_at, now);
     if (wait.us > 0)
         log_warning(LOGGER, "waiting before the next start",
-                    LOG_STRING("process", process_name(ward->child.process)),
+                    LOG_STRING("child", process_name(ward->child.process)),
                     LOG_DOUBLE("seconds", duration_to_s(wait)),
                     LOG_INT("deaths_last_hour", ward->verdict.deaths_last_hour));
 }
@@ -319,7 +319,7 @@ static void renew_world(struct supervisor *supervisor, pid_t lost)
 static void leave_behind(struct supervisor *supervisor, struct ward *ward, instant now)
 {
     log_error(LOGGER, "a killed process does not die; it is left behind, and cannot write any more",
-              LOG_STRING("process", process_name(ward->child.process)),
+              LOG_STRING("child", process_name(ward->child.process)),
               LOG_INT("pid", ward->child.pid));
     ward->death.cause = INCIDENT_UNAWAITABLE;
     pid_t lost = ward->child.pid;
@@ -389,7 +389,7 @@ static void on_ward_report(struct supervisor *supervisor, struct ward *ward,
         return;
     case REPORT_REFUSED:
         log_error(LOGGER, "a process does not start",
-                  LOG_STRING("process", process_name(ward->child.process)),
+                  LOG_STRING("child", process_name(ward->child.process)),
                   LOG_STRING("why", report->why));
         return;
     case REPORT_RESTART:
@@ -487,7 +487,7 @@ static void wait_for_starved(struct supervisor *supervisor, const struct watch_v
         return;
     page_add(page, COUNTER_STARVED, 1);
     log_warning(LOGGER, "the machine is too busy: a thread gets no CPU, and is waited for",
-                LOG_STRING("process", process_name(beat_process(verdict->overdue))),
+                LOG_STRING("child", process_name(beat_process(verdict->overdue))),
                 LOG_STRING("thread", beat_name(verdict->overdue)),
                 LOG_DOUBLE("silent_s", duration_to_s(verdict->silent)));
 }
@@ -517,7 +517,7 @@ static void look_at_beats(struct supervisor *supervisor, instant now)
                                          .beat = verdict.overdue,
                                          .silent = verdict.silent};
     log_error(LOGGER, "a process does not move; it is killed and started afresh",
-              LOG_STRING("process", process_name(ward->child.process)),
+              LOG_STRING("child", process_name(ward->child.process)),
               LOG_STRING("thread", beat_name(verdict.overdue)),
               LOG_DOUBLE("silent_s", duration_to_s(verdict.silent)));
     page_add(page, COUNTER_HANGS, 1);
@@ -535,7 +535,7 @@ static void end_of_patience(struct supervisor *supervisor, struct ward *ward)
                                                                   : INCIDENT_NOT_DRAINED,
                                          .beat = BEAT_COUNT};
     log_error(LOGGER, "a process does not end as it was told to; it is killed",
-              LOG_STRING("process", process_name(ward->child.process)));
+              LOG_STRING("child", process_name(ward->child.process)));
     kill_by_force(supervisor, ward, &death);
 }
 

@@ -85,7 +85,7 @@ bool life_spawn(struct supervisor *supervisor, struct child *child)
                 [FD_LOCK] = supervisor->state_dir.lock_fd}};
     if (child_start(child, &spec))
         return true;
-    log_error(LOGGER, "cannot start a process", LOG_STRING("process", process_name(child->process)),
+    log_error(LOGGER, "cannot start a process", LOG_STRING("child", process_name(child->process)),
               LOG_STRING("program", spec.program), LOG_STRING("error", strerror(errno)));
     supervisor->is_program_refused = true; /* our own is there as long as we are */
     return false;

@@ -185,6 +185,18 @@ static void expect_line(const struct process *daemon, const char *query, const c
     free(text);
 }
 
+/* Each line's own members are none of those that every line has. */
+static void expect_members_once(const struct process *daemon)
+{
+    json_error_t error;
+    char *text = http_text(daemon->port, "/logs/?limit=500");
+    json_t *lines = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (lines == NULL)
+        fail_msg("/logs: %s", error.text);
+    json_decref(lines);
+    free(text);
+}
+
 static void both_outlive_the_engine(void)
 {
     struct process *market = market_start(busy_market);
@@ -197,10 +209,13 @@ static void both_outlive_the_engine(void)
     const char *next = hear_from(&listener, death, "\"state\":\"running\",\"generation\":2}");
     hear_from(&listener, next, "event: token\n");
     hear_from(&listener, death, "event: incident\ndata: {");
+    assert_int_equal(kill(pid_of(daemon, "engine"), SIGSTOP), 0);
+    hear_from(&listener, next, "\"state\":\"running\",\"generation\":3}");
     assert_null(strstr(listener.text, "event: reset"));
     assert_false(listener.has_ended);
     expect_line(daemon, "/logs/?contains=sigkill", "\"process\":\"supervisor\"");
     expect_line(daemon, "/logs/?limit=500", "\"process\":\"engine\"");
+    expect_members_once(daemon);
     hang_up(&listener);
     process_stop(daemon);
 }
