@@ -83,6 +83,7 @@ function levelOf(level: string): string | undefined {
 }
 
 function valueText(value: unknown): string {
+  if (typeof value === "number") return String(Number(value.toPrecision(6)));
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
