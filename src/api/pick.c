@@ -2,6 +2,7 @@
 #include "api/pick.h"
 
 #include "api/pulse.h"
+#include "base/text.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,10 +148,10 @@ static uint32_t rank_block(struct scan_block *block, const struct filter *filter
 static bool text_is_found(const struct token *token, const char *search)
 {
     char mint[ADDRESS_TEXT_MAX + 1];
-    if (strcasestr(token->symbol, search) != NULL || strcasestr(token->name, search) != NULL)
+    if (text_contains_nocase(token->symbol, search) || text_contains_nocase(token->name, search))
         return true;
     address_format(&token->mint, mint);
-    return strcasestr(mint, search) != NULL;
+    return text_contains_nocase(mint, search);
 }
 
 static uint32_t age_rank(const struct token_table *table, token_id id,

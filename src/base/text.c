@@ -192,6 +192,25 @@ void text_skip_mark(const char **text, size_t *length)
     *length -= 3;
 }
 
+static bool begins_nocase(const char *text, const char *part)
+{
+    for (; *part != '\0'; text++, part++)
+        if (lower(*text) != lower(*part))
+            return false;
+    return true;
+}
+
+bool text_contains_nocase(const char *text, const char *part)
+{
+    if (*part == '\0')
+        return true;
+    const char first = lower(*part);
+    for (; *text != '\0'; text++)
+        if (lower(*text) == first && begins_nocase(text + 1, part + 1))
+            return true;
+    return false;
+}
+
 bool text_equal_nocase(const char *a, const char *b)
 {
     while (*a != '\0' && (*a == *b || lower(*a) == lower(*b))) {

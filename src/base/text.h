@@ -22,6 +22,10 @@ void text_skip_mark(const char **text, size_t *length);
 /* Case-insensitive for ASCII only. */
 bool text_equal_nocase(const char *a, const char *b);
 
+/* Whether `part` stands in `text`, in any case (ASCII). Many times as fast as strcasestr() with
+ * texts as short as names. */
+bool text_contains_nocase(const char *text, const char *part);
+
 /* For "did you mean": insertions, deletions, substitutions and swaps of neighbours (optimal string
  * alignment). Texts over 63 bytes are TEXT_FAR apart. */
 #define TEXT_FAR SIZE_MAX

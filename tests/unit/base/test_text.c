@@ -213,13 +213,46 @@ static void test_mark(void **state)
     assert_int_equal(length, 2);
 }
 
+static void finds_parts_in_any_case(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *part;
+        bool found;
+    } rows[] = {
+        {"Moon Dog", "moon", true},
+        {"Moon Dog", "DOG", true},
+        {"Moon Dog", "n d", true},
+        {"Moon Dog", "", true},
+        {"", "", true},
+        {"", "a", false},
+        {"aaab", "aab", true},
+        {"aaa", "aaaa", false},
+        {"Moon", "moons", false},
+        {"\xc3\x9c"
+         "ber",
+         "BER", true},
+        {"[", "{", false},
+        {"@", "`", false},
+        {"ab", "b", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (text_contains_nocase(rows[i].text, rows[i].part) != rows[i].found)
+            fail_msg("'%s' in '%s'", rows[i].part, rows[i].text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trim),      cmocka_unit_test(test_mark),
-        cmocka_unit_test(test_copy),      cmocka_unit_test(test_copy_of_anything_is_clean),
-        cmocka_unit_test(test_escape),    cmocka_unit_test(test_equal_nocase),
-        cmocka_unit_test(test_distance),  cmocka_unit_test(test_parse_double),
+        cmocka_unit_test(finds_parts_in_any_case),
+        cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_mark),
+        cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_copy_of_anything_is_clean),
+        cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_equal_nocase),
+        cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_parse_double),
         cmocka_unit_test(test_parse_int),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
