@@ -50,4 +50,4 @@ lint:
 format:
 	@tools/setup lint
 	@tools/sources | xargs clang-format -i
-	@cd web && npx --no-install biome check --write . ../tests/e2e
+	@cd web && npx --no-install biome check --write . ../tests/e2e ../tests/contract

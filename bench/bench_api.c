@@ -35,7 +35,7 @@ struct seconds {
     int asked, attacked;
 };
 
-static const struct seconds plans[] = {[PACE_FULL] = {50, 15, 20}, [PACE_QUICK] = {5, 4, 8}};
+static const struct seconds plans[] = {[PACE_FULL] = {50, 15, 20}, [PACE_QUICK] = {2, 2, 4}};
 
 struct run {
     struct bench *bench;

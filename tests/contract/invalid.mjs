@@ -18,8 +18,35 @@ export function chance(seed) {
 }
 
 // No escape of a character, and what must not be in a path or a query.
-const BROKEN = ["%", "%z", "%zz", "%0", "%00", "%ff", "%c0%af", "%ed%a0%80", "a%00b", "%0g", "%f8%88%80%80%80"];
-const NO_NUMBERS = ["x", "nan", "inf", "1e999", "--1", "1,5", "0x1g", "1 2", "٣", "1e", "true", "[]", "{}", "null"];
+const BROKEN = [
+  "%",
+  "%z",
+  "%zz",
+  "%0",
+  "%00",
+  "%ff",
+  "%c0%af",
+  "%ed%a0%80",
+  "a%00b",
+  "%0g",
+  "%f8%88%80%80%80",
+];
+const NO_NUMBERS = [
+  "x",
+  "nan",
+  "inf",
+  "1e999",
+  "--1",
+  "1,5",
+  "0x1g",
+  "1 2",
+  "٣",
+  "1e",
+  "true",
+  "[]",
+  "{}",
+  "null",
+];
 
 function badValue(random, parameter) {
   const schema = parameter.schema;
@@ -36,14 +63,24 @@ function badValue(random, parameter) {
         `${1 + random.below(9)}${random.pick(["x", "_", "e9x"])}`,
       ]),
     );
-  if (schema.type === "number") return encoded(random.pick([...NO_NUMBERS, `${random.below(99)}..5`]));
+  if (schema.type === "number")
+    return encoded(random.pick([...NO_NUMBERS, `${random.below(99)}..5`]));
   if (schema.format === "date-time")
     return encoded(
-      random.pick(["yesterday", "2026", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "1600000000"]
-        .concat(["2026-01-01", "1969-12-31T23:59:59Z", "T", random.text(12), "2026-01-01T25:00:00Z"])),
+      random.pick(
+        ["yesterday", "2026", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "1600000000"].concat([
+          "2026-01-01",
+          "1969-12-31T23:59:59Z",
+          "T",
+          random.text(12),
+          "2026-01-01T25:00:00Z",
+        ]),
+      ),
     );
   if (schema.enum || schema.items?.enum)
-    return encoded(`${random.pick(["", "x", "active,,", "no-"])}${random.text(1 + random.below(12), "qzjx-")}`);
+    return encoded(
+      `${random.pick(["", "x", "active,,", "no-"])}${random.text(1 + random.below(12), "qzjx-")}`,
+    );
   return encoded("x".repeat((schema.maxLength ?? 255) + 1 + random.below(200)));
 }
 
@@ -52,13 +89,18 @@ function badQuery(random, operation) {
   if (parameters.length === 0) return null;
   const parameter = random.pick(parameters);
   const { path } = targetOf(operation);
-  return { method: operation.method, target: `${path}?${parameter.name}=${badValue(random, parameter)}` };
+  return {
+    method: operation.method,
+    target: `${path}?${parameter.name}=${badValue(random, parameter)}`,
+  };
 }
 
 // No route has so many segments.
 function badPath(random, operation) {
   const { path } = targetOf(operation);
-  const more = Array.from({ length: 5 }, () => random.pick(["a", "..", "%2e%2e", "%2f", ";", "~", random.pick(BROKEN)]));
+  const more = Array.from({ length: 5 }, () =>
+    random.pick(["a", "..", "%2e%2e", "%2f", ";", "~", random.pick(BROKEN)]),
+  );
   return { method: operation.method, target: `${path}/${more.join("/")}` };
 }
 
@@ -84,8 +126,12 @@ function soundBody(operation) {
 }
 
 function badMethod(random, operation, document) {
-  const allowed = Object.keys(document.json.paths[operation.pattern]).map((one) => one.toUpperCase());
-  const others = ["PATCH", "POST", "PUT", "DELETE", "PROPFIND", "TRACE"].filter((one) => !allowed.includes(one));
+  const allowed = Object.keys(document.json.paths[operation.pattern]).map((one) =>
+    one.toUpperCase(),
+  );
+  const others = ["PATCH", "POST", "PUT", "DELETE", "PROPFIND", "TRACE"].filter(
+    (one) => !allowed.includes(one),
+  );
   const { path } = targetOf(operation);
   return { method: random.pick(others), target: path };
 }
@@ -108,7 +154,7 @@ function badBody(random, operation) {
     '{"mint_address":null,"value":{}}',
     `{"mint_address":"${"1".repeat(45 + random.below(100))}","value":"${"1".repeat(300 + random.below(1000))}"}`,
     '{"mint_address":"0OIl","value":"no number"}',
-    '{"value":"1e999","mint_address":"' + "A".repeat(43) + '\\u0000"}',
+    `{"value":"1e999","mint_address":"${"A".repeat(43)}\\u0000"}`,
     '{"value":"\\ud800","value":"15","mint_address":"x","mint_address":"x"}',
     " ".repeat(66000 + random.below(9000)),
   ]);
@@ -118,7 +164,10 @@ function badBody(random, operation) {
 function tooLarge(random, operation) {
   const { path } = targetOf(operation);
   if (random.below(2) === 0)
-    return { method: operation.method, target: `${path}?x=${"y".repeat(6200 + random.below(1000))}` };
+    return {
+      method: operation.method,
+      target: `${path}?x=${"y".repeat(6200 + random.below(1000))}`,
+    };
   return {
     method: operation.method,
     target: path,
@@ -140,7 +189,18 @@ function foreign(random, operation) {
   return { method: operation.method, target: targetOf(operation).path, headers };
 }
 
-const MAKERS = [badQuery, badQuery, badQuery, badPath, badArgument, badMethod, badBody, badBody, tooLarge, foreign];
+const MAKERS = [
+  badQuery,
+  badQuery,
+  badQuery,
+  badPath,
+  badArgument,
+  badMethod,
+  badBody,
+  badBody,
+  tooLarge,
+  foreign,
+];
 
 export function* invalidRequests(operation, document, seed, count) {
   const random = chance(seed);

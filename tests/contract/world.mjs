@@ -29,7 +29,9 @@ function start(program, args, log) {
   const child = spawn(program, args, { stdio: ["ignore", out, out] });
   fs.closeSync(out);
   child.log = () => fs.readFileSync(log, "utf8");
-  child.over = new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
+  child.over = new Promise((resolve) =>
+    child.once("exit", (code, signal) => resolve({ code, signal })),
+  );
   return child;
 }
 
@@ -46,7 +48,10 @@ export class World {
     world.folder = fs.mkdtempSync(path.join(os.tmpdir(), "moonwatch-contract-"));
     world.market = start(
       market,
-      ["--port", "0", "--control-port", "0", "--tokens", "300", "--rpm", "0"].concat(["--speed", "20"]),
+      ["--port", "0", "--control-port", "0", "--tokens", "300", "--rpm", "0"].concat([
+        "--speed",
+        "20",
+      ]),
       path.join(world.folder, "market.log"),
     );
     const [, marketPort, controlPort] = await said(
@@ -128,7 +133,9 @@ export class World {
       const pieces = [];
       socket.setTimeout(ms, () => socket.destroy());
       socket.on("data", (piece) => pieces.push(piece));
-      socket.on("error", (error) => (error.code === "ECONNRESET" || error.code === "EPIPE" ? null : reject(error)));
+      socket.on("error", (error) =>
+        error.code === "ECONNRESET" || error.code === "EPIPE" ? null : reject(error),
+      );
       socket.on("close", () => resolve(Buffer.concat(pieces).toString("latin1")));
     });
   }
