@@ -266,7 +266,7 @@ static void report_run(struct run *run)
     report_asking(run, "million.tokens", ASK_TOKENS_KEPT, 50);
     report_asking(run, "million.tokens.new", ASK_TOKENS_NEW, 50);
     report_asking(run, "million.freshness", ASK_FRESHNESS, 0);
-    report_asking(run, "million.search", ASK_SEARCH, 50);
+    report_asking(run, "million.search", ASK_SEARCH, 0);
     add(run, "million.refreshes", "/s", answers / seconds);
     add(run, "million.requests", "/s", (run->last.requests - run->first.requests) / seconds);
     add(run, "million.received", "MB/s",
