@@ -399,7 +399,7 @@ static void ctl_does_as_it_says(void)
     expect_answer(CTL("set", "nonsense", "1"), 1, "there is no option");
     expect_answer(CTL("set", "hot_interval_sec", "3"), 1, "command line");
     expect_answer(CTL("release", mint), 1, "no such token is in quarantine");
-    expect_answer(CTL("frobnicate"), 2, "there is no request \"frobnicate\"; there are: status");
+    expect_answer(CTL("frobnicate"), 2, "there is no request \"frobnicate\"");
     expect_answer(CTL("pause", "it"), 2, "pause takes nothing more");
     expect_incidents("no incidents: nothing has broken yet");
     expect_answer(CTL("restart", "--emergency"), 0, "restarting");
