@@ -116,22 +116,6 @@ static void list_pids(const struct run *run, pid_t pids[PROCESSES])
     pids[PROCESS_SUPERVISOR] = run->daemon.pid;
 }
 
-/* The port that was found free is in the log; the socket is inherited, so no page has it. */
-static unsigned find_port(const struct run *run)
-{
-    char line[1024];
-    unsigned port = 0;
-    FILE *log = fopen(path_in(run->bench->folder, "log"), "r");
-    while (log != NULL && port == 0 && fgets(line, sizeof line, log) != NULL) {
-        const char *at = strstr(line, "\"port\":");
-        if (at != NULL && strstr(line, "listening") != NULL)
-            port = (unsigned)strtoul(at + strlen("\"port\":"), NULL, 10);
-    }
-    if (log != NULL)
-        fclose(log);
-    return port;
-}
-
 /* ---- counting ---- */
 
 static void count(const struct run *run, struct count *out)
@@ -203,7 +187,7 @@ static void pass(struct run *run, double seconds)
 
 static bool start_clients(struct run *run)
 {
-    unsigned port = find_port(run);
+    unsigned port = daemon_port(&run->daemon);
     const struct client_spec specs[ASKING_COUNT] = {
 #define X(code, path, kind, interval_ms) [code] = {port, path, kind, interval_ms},
         ASKING_LIST(X)
