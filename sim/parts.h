@@ -1,0 +1,155 @@
+/*
+ * What the simulator's files share; private to sim/. One struct sim is one run: the world, the
+ * engine in it, and what is counted of both from outside.
+ */
+#ifndef MOONWATCH_SIM_PARTS_H
+#define MOONWATCH_SIM_PARTS_H
+
+#include "page/table_memory.h"
+#include "sim/deaths.h"
+#include "sim/oracle.h"
+#include "sim/sim.h"
+
+#define SIM_EPOCH   ((instant){1750000000LL * 1000000}) /* virtual time begins here */
+#define SIM_CHECK_S 60.0 /* the oracles look at everything so often */
+#define TAGS_MAX    8192
+
+enum world_kind {
+    WORLD_ANSWER,
+    WORLD_DURABLE,
+    WORLD_TOKEN,  /* a graduation */
+    WORLD_FAULT,  /* a fault begins or ends */
+    WORLD_CHECK,  /* the oracles look at everything */
+    WORLD_WANTED, /* a client wants something */
+    WORLD_JOB,    /* a run of a job outside the core has ended */
+    WORLD_LOAD,   /* the sample of a second */
+    WORLD_POISON, /* a token begins to kill */
+    WORLD_SAMPLE, /* somebody looks on */
+    WORLD_LIMIT,  /* the upstream's limit changes */
+};
+
+struct world_event {
+    instant at;
+    uint64_t order; /* of events at the same time: first come, first served */
+    enum world_kind kind;
+    union {
+        struct {
+            uint64_t request;
+            enum lane_kind lane;
+            enum feed_outcome outcome;
+            duration retry_after, latency;
+            uint8_t count;
+            struct address addresses[REQUEST_ADDRESSES_MAX];
+        } answer;
+        struct {
+            token_id id;
+            uint64_t tag;
+        } durable;
+        struct {
+            enum sim_fault fault;
+            bool begins;
+        } fault;
+        struct {
+            enum job job;
+            uint64_t run;
+        } job;
+        struct {
+            token_id id;
+        } poison;
+        struct {
+            double per_minute;
+        } limit;
+    };
+};
+
+/* Somebody waits for a reply with this tag. */
+struct open_tag {
+    uint64_t tag;
+    enum event_kind kind;
+};
+
+struct sim {
+    const struct sim_setup *setup;
+    struct sim_result *result;
+    struct options options;
+    struct table_memory memory;
+    void *core_memory;
+    struct core *core;
+    struct disk *disk; /* NULL: the store is a fake one */
+    struct upstream upstream;
+    struct oracle oracle;
+    struct prng world, workload, faults, machine; /* streams of their own */
+    uint64_t refreshes_seen;                      /* at the last sample of load */
+    struct world_event *heap;
+    size_t heap_count, heap_capacity;
+    uint64_t order;
+    instant now, end, calm_from;
+    unsigned present_faults;
+    double fault_share[SIM_FAULT_COUNT];   /* of answers hit while it is present */
+    uint32_t tokens_expected, tokens_seen; /* expected: at most */
+    struct actions actions;
+    struct pair pairs[UPSTREAM_PAIRS_MAX];
+    uint64_t requests[LANE_KIND_COUNT], addresses[LANE_KIND_COUNT];
+    instant *answered_at; /* by id: the last answer that the core took; INSTANT_NEVER: none */
+    uint64_t on_time[GROUP_COUNT];
+    struct deaths deaths;
+    bool is_restart_asked;
+    struct open_tag open[TAGS_MAX];
+    size_t open_count;
+};
+
+/* agenda.c: what comes next */
+void agenda_plan(struct sim *sim, instant at, struct world_event event);
+struct world_event agenda_take(struct sim *sim);
+void agenda_forget_answers(struct sim *sim); /* connections die with their engine */
+
+/* trace.c */
+void trace_bytes(struct sim *sim, const void *data, size_t size);
+void trace_number(struct sim *sim, uint64_t number);
+
+/* perform.c */
+void perform_action(struct sim *sim, const struct action *action);
+void sim_step(struct sim *sim, struct event *event);
+
+/* answers.c */
+void answers_on_answer(struct sim *sim, struct world_event *world);
+void answers_count_late_at_end(struct sim *sim);
+
+/* workload.c */
+void clients_open(struct sim *sim, enum event_kind kind, uint64_t tag);
+void clients_close(struct sim *sim, const struct action *action);
+void clients_forget_wishes(struct sim *sim);
+void workload_plan_token(struct sim *sim);
+void workload_on_token(struct sim *sim);
+void workload_on_wanted(struct sim *sim);
+
+/* faults.c */
+bool fault_hits(struct sim *sim, enum sim_fault fault);
+bool fault_is_down(const struct sim *sim);
+bool fault_is_planned_stuck(const struct sim *sim);
+bool fault_is_busy(const struct sim *sim);
+void fault_begins_or_ends(struct sim *sim, const struct world_event *world);
+void faults_plan(struct sim *sim);
+void faults_plan_limits(struct sim *sim);
+
+/* process.c */
+void engine_start_core(struct sim *sim);
+void engine_restart_over_table(struct sim *sim);
+
+/* machine.c */
+void machine_on_load(struct sim *sim);
+
+/* checks.c */
+double checks_achievable_s(const struct sim *sim);
+void checks_on_check(struct sim *sim);
+void checks_look_on(struct sim *sim);
+void checks_watch_outage(struct sim *sim);
+
+/* begin.c */
+bool sim_begin(struct sim *sim);
+
+/* sim.c */
+instant sim_after(const struct sim *sim, double seconds);
+void sim_tell_durable(void *sim, token_id id, uint64_t tag);
+
+#endif
