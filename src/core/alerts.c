@@ -1,5 +1,6 @@
 #include "core/alerts.h"
 
+#include "base/mark.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -51,6 +52,7 @@ static void begin(struct alert *alert, instant now)
 {
     alert->penalty = fmin(penalty_at(alert, now) + 1, ALERT_CEILING);
     alert->penalty_at = now;
+    MARK_IF(ALERT_FLAPS, alert->penalty > ALERT_SUPPRESS);
     alert->flaps = alert->flaps || alert->penalty > ALERT_SUPPRESS;
     alert->onsets++;
     alert->state = ALERT_FIRING;
@@ -82,8 +84,10 @@ static void observe(struct alert *alert, const struct finding *finding, instant 
 
 static bool calm_down(struct alert *alert, instant now)
 {
-    if (alert->flaps && penalty_at(alert, now) < ALERT_REUSE)
+    if (alert->flaps && penalty_at(alert, now) < ALERT_REUSE) {
+        MARK(ALERT_CALMED);
         alert->flaps = false;
+    }
     return alert->flaps;
 }
 
@@ -96,6 +100,7 @@ static void settle(struct alerts *alerts, struct alert *alert, duration wait, in
         alert->state = ALERT_OVER;
         return;
     }
+    MARK(ALERT_UNTOLD);
     alerts->untold++;
     forget(alert);
 }
@@ -136,6 +141,7 @@ static void take_findings(struct alerts *alerts, const struct findings *findings
             continue;
         struct alert *alert = find(alerts, finding);
         if (alert == NULL) {
+            MARK(ALERTS_FULL);
             alerts->overflowed++;
             continue;
         }
@@ -179,8 +185,10 @@ static bool is_explained(const struct alerts *alerts, const struct finding *find
     for (int i = 0; i < ALERTS_MAX; i++) {
         const struct alert *reason = &alerts->items[i];
         if (is_known(reason) && reason->finding.cause == finding->because &&
-            reason->told >= finding->severity)
+            reason->told >= finding->severity) {
+            MARK(ALERT_EXPLAINED);
             return true;
+        }
     }
     return false;
 }
@@ -265,6 +273,7 @@ static void hold(struct alerts *alerts, const struct options *options, instant n
         struct alert *alert = &alerts->items[i];
         if (alert->is_held || !(alert->state == ALERT_OVER || is_news(alerts, alert, options, now)))
             continue;
+        MARK(ALERT_HELD);
         alert->is_held = true;
         alerts->waiting++;
     }
@@ -331,6 +340,7 @@ static void add_entry(struct alert_message *message, const struct alert *alert, 
                                   .penalty = penalty_at(alert, now),
                                   .onsets = alert->onsets,
                                   .flaps = alert->flaps};
+    MARK_IF(ALERT_WORSE, entry->change == ALERT_IS_WORSE);
     entry->finding.severity = worst_of(alert);
     if (entry->change != ALERT_IS_OVER)
         entry->ended = INSTANT_NEVER;
@@ -407,6 +417,10 @@ static void make(struct alerts *alerts, enum alert_message_kind kind, const stru
         mark_told(chosen[i], now);
     out->severity = severity_of(out);
     assert(out->count > 0);
+    MARK_IF(ALERT_TOLD_NEWS, out->kind == ALERT_NEWS);
+    MARK_IF(ALERT_TOLD_DIGEST, out->kind == ALERT_DIGEST);
+    MARK_IF(ALERT_TOLD_REPEAT, out->kind == ALERT_REPEAT);
+    MARK_IF(ALERT_TOLD_RESOLVED, out->kind == ALERT_RESOLVED);
     alerts->waiting = 0;
     alerts->messages++;
     note_sent(alerts, kind, options, now);
@@ -442,6 +456,7 @@ static void restore_entry(struct alerts *alerts, const struct alert_entry *entry
     struct alert *alert = find(alerts, &entry->finding);
     if (alert == NULL)
         return;
+    MARK(ALERT_RESTORED);
     *alert = (struct alert){.state = ALERT_CLEARING,
                             .finding = entry->finding,
                             .told = entry->finding.severity,

@@ -1,6 +1,7 @@
 /* The circuit breaker. See the header. */
 #include "core/breaker.h"
 
+#include "base/mark.h"
 #include <assert.h>
 #include <math.h>
 
@@ -67,12 +68,14 @@ static void change(struct breaker *breaker, enum breaker_change change, instant 
 static duration draw_wait(struct breaker *breaker)
 {
     double doubled = (double)BREAKER_OPEN_FIRST.us * exp2(breaker->openings);
+    MARK_IF(BREAKER_LONGEST, doubled >= (double)BREAKER_OPEN_MOST.us);
     double wait_us = fmin(doubled, (double)BREAKER_OPEN_MOST.us);
     return duration_us((int64_t)(wait_us * (1 + prng_unit(&breaker->prng)) / 2));
 }
 
 static duration asked_wait(const struct breaker_end *end)
 {
+    MARK_IF(BREAKER_ASKED_TOO_LONG, end->retry_after.us >= BREAKER_ASKED_MOST.us);
     return end->retry_after.us < BREAKER_ASKED_MOST.us ? end->retry_after : BREAKER_ASKED_MOST;
 }
 
@@ -96,6 +99,8 @@ static void on_end_closed(struct breaker *breaker, const struct breaker_end *end
     bool is_asked = end->verdict == VERDICT_FAILED && end->retry_after.us > 0;
     if (breaker->trouble < TRIPS_AT && !is_asked)
         return;
+    MARK(BREAKER_TRIPPED);
+    MARK_IF(BREAKER_ASKED, is_asked);
     change(breaker, BREAKER_TRIPS, now);
     open_for(breaker, end, now);
 }
@@ -103,18 +108,23 @@ static void on_end_closed(struct breaker *breaker, const struct breaker_end *end
 /* Those that were under way may still ask for longer. */
 static void on_end_open(struct breaker *breaker, const struct breaker_end *end, instant now)
 {
+    MARK_IF(BREAKER_PROLONGED, end->verdict == VERDICT_FAILED);
     if (end->verdict == VERDICT_FAILED)
         breaker->open_until = instant_max(breaker->open_until, instant_add(now, asked_wait(end)));
 }
 
 static void on_end_half_open(struct breaker *breaker, const struct breaker_end *end, instant now)
 {
-    if (end->sent_at.us < breaker->since.us)
+    if (end->sent_at.us < breaker->since.us) {
+        MARK(BREAKER_OLD_ANSWER);
         return;
+    }
     if (end->verdict == VERDICT_WELL || end->verdict == VERDICT_DOUBTFUL) {
+        MARK(BREAKER_MENDED);
         change(breaker, BREAKER_MENDS, now);
         return;
     }
+    MARK(BREAKER_RELAPSED);
     change(breaker, BREAKER_RELAPSES, now);
     open_for(breaker, end, now);
 }

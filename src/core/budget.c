@@ -1,6 +1,7 @@
 /* A lane's budget. See the header. */
 #include "core/budget.h"
 
+#include "base/mark.h"
 #include <assert.h>
 #include <math.h>
 
@@ -93,6 +94,7 @@ instant budget_ready_at(struct budget *budget, instant now)
     }
     instant room = limit_room_at(&budget->limit, now);
     if (ready.us < room.us) {
+        MARK(WINDOW_FULL);
         /* There will be one request then: more would come in a burst. */
         budget->level = 1 - duration_to_s(instant_diff(room, from)) * budget->per_second;
         ready = room;
@@ -140,6 +142,7 @@ static duration at_most(duration asked)
 
 static duration rest_after(const struct budget *budget, const struct budget_rest *rest)
 {
+    MARK_IF(REST_ASKED, rest->asked.us > 0);
     if (rest->asked.us > 0)
         return at_most(rest->asked);
     double doubled_us = (double)rest->first.us * exp2(budget->strikes);
@@ -151,10 +154,12 @@ void budget_strike(struct budget *budget, instant sent_at, const struct budget_r
                    instant now)
 {
     if (sent_at.us < budget->struck_at.us) {
+        MARK(STRIKE_OLD);
         rest_to(budget, instant_add(now, at_most(rest->asked)), now);
         return;
     }
     rest_to(budget, instant_add(now, rest_after(budget, rest)), now);
+    MARK_IF(STRIKES_IN_A_ROW, budget->strikes > 0);
     budget->struck_at = now;
     if (budget->strikes < STRIKES_MAX)
         budget->strikes++;

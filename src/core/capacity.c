@@ -22,6 +22,7 @@
  */
 #include "core/state.h"
 
+#include "base/mark.h"
 #include <assert.h>
 #include <math.h>
 
@@ -89,6 +90,8 @@ static void tell_features(struct core *core, unsigned off_before)
 {
     for (unsigned i = 0; i < LOAD_FEATURE_COUNT; i++) {
         unsigned before = off_before >> i & 1, now = core->load.features_off >> i & 1;
+        MARK_IF(FEATURE_OFF, now > before);
+        MARK_IF(FEATURE_ON, now < before);
         if (before != now)
             core_tell(core, TRANSITION_FEATURE, before, now, i);
     }
@@ -186,6 +189,9 @@ static void plan_lane(struct core *core, const struct needs *needs, enum lane_ki
         if (stats->capacities[limit] < stats->capacities[stats->limit])
             stats->limit = (enum lane_limit)limit;
     }
+    MARK_IF(BOUND_BY_CPU, stats->limit == LIMIT_CPU);
+    MARK_IF(BOUND_BY_STORE, stats->limit == LIMIT_STORE);
+    MARK_IF(BOUND_BY_LEVEL, stats->limit == LIMIT_LEVEL);
     budget_set_ceiling(budget, ceiling, core->now);
 }
 

@@ -1,6 +1,7 @@
 /* One event in, actions out. See core.h; the parts are in schedule.c, follow.c and jobs.c. */
 #include "core/state.h"
 
+#include "base/mark.h"
 #include <assert.h>
 #include <math.h>
 
@@ -142,6 +143,7 @@ void core_ask_for_restart(struct core *core, const char *reason)
 {
     if (core->is_restart_asked)
         return;
+    MARK(RESTART_ASKED);
     core->is_restart_asked = true;
     core_act(core, ACTION_RESTART)->restart.reason = reason;
 }
@@ -184,6 +186,7 @@ static void on_token_durable(struct core *core, token_id id, uint64_t tag)
 {
     const struct token *token = token_slot(core->table, id);
     bool was_durable = token->flags & TOKEN_DURABLE;
+    MARK_IF(DURABLE_AGAIN, was_durable);
     if (!was_durable) {
         token_write_begin(core->table, id)->flags |= TOKEN_DURABLE;
         token_write_end(core->table, id);
@@ -198,6 +201,7 @@ static const char *why_not_refreshed(const struct core *core, token_id id)
         return "the scheduler is off";
     if (core->pause == PAUSE_ON)
         return PAUSED;
+    MARK_IF(WANTS_FULL, core->wants_count == WANTS_MAX);
     if (core->wants_count == WANTS_MAX)
         return "too many refreshes are waiting";
     return trust_refusal(core, id);
@@ -207,11 +211,13 @@ static void on_refresh_wanted(struct core *core, const struct address *mint, uin
 {
     token_id id = token_table_find(core->table, mint);
     if (id == TOKEN_NONE) {
+        MARK(WANT_UNKNOWN);
         core_reply(core, tag, REPLY_NOT_FOUND, TOKEN_NONE, "token not found");
         return;
     }
     const char *why_not = why_not_refreshed(core, id);
     if (why_not != NULL) {
+        MARK(WANT_REFUSED);
         core_reply(core, tag, REPLY_UNAVAILABLE, TOKEN_NONE, why_not);
         return;
     }
@@ -221,6 +227,7 @@ static void on_refresh_wanted(struct core *core, const struct address *mint, uin
 
 static void on_options(struct core *core, const struct options *options)
 {
+    MARK(OPTIONS_CHANGED);
     core->options = *options;
     schedule_apply_options(core);
     health_apply_options(core);
@@ -248,6 +255,7 @@ static void refuse_waiting(struct core *core)
         struct want want = core->wants[i];
         if (is_in_flight(core, want.id, true))
             continue;
+        MARK(PAUSE_REFUSED_WAITING);
         core_reply(core, want.tag, REPLY_UNAVAILABLE, TOKEN_NONE, PAUSED);
         core->wants[i] = core->wants[--core->wants_count];
     }
@@ -261,6 +269,8 @@ static void change_pause(struct core *core, enum pause_state to)
     core->pause = to;
     core->stats.is_paused = to == PAUSE_ON;
     core_tell(core, TRANSITION_PAUSE, from, to, 0);
+    MARK_IF(PAUSED, to == PAUSE_ON);
+    MARK_IF(RESUMED, to == PAUSE_OFF);
     if (to == PAUSE_ON)
         refuse_waiting(core);
     else
@@ -370,8 +380,11 @@ static void sample_deferred(struct core *core, unsigned price_group, struct grou
     enum lane_kind lane = lane_of(price_group);
     uint32_t deferred = lanes_count_due(&core->price, price_group, deferred_at(core, lane));
     group->deferred += deferred;
-    if (core->stats.lanes[lane].limit != LIMIT_UPSTREAM)
-        group->deferred_by_load += deferred;
+    MARK_IF(DEFERRED, deferred > 0);
+    if (core->stats.lanes[lane].limit == LIMIT_UPSTREAM)
+        return;
+    group->deferred_by_load += deferred;
+    MARK_IF(DEFERRED_BY_LOAD, deferred > 0);
 }
 
 static void sample_groups(struct core *core)
@@ -399,6 +412,7 @@ static void sample_groups(struct core *core)
         if (maximum_us > 0)
             group->overdue += lanes_count_older(&core->price, i,
                                                 instant_add(core->now, duration_us(-maximum_us)));
+        MARK_IF(MAXIMUM_STRETCHED, group->overdue > 0);
     }
     for (int i = 0; i < REQUESTS_MAX; i++) {
         const struct request *request = &core->requests[i];
@@ -478,6 +492,7 @@ void core_step(struct core *core, const struct event *event, struct actions *act
     actions->count = 0;
     core->actions = actions;
     /* A shell whose clock went back would make ages negative: time stands still instead. */
+    MARK_IF(CLOCK_BACK, instant_before(event->now, core->now));
     core->now = instant_max(core->now, event->now);
     actions->now = core->now;
     core->stats.steps++;

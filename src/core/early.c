@@ -13,6 +13,7 @@
  */
 #include "core/state.h"
 
+#include "base/mark.h"
 #include <math.h>
 
 /* Of the pace that keeps all targets: an even population is not driven along. */
@@ -46,7 +47,9 @@ instant early_ready_at(struct core *core, enum lane_kind lane)
 
 double early_share(struct core *core, enum lane_kind lane)
 {
-    return early_ready_at(core, lane).us <= core->now.us ? EARLY_SHARE : 0;
+    bool may = early_ready_at(core, lane).us <= core->now.us;
+    MARK_IF(MAY_GO_EARLY, may);
+    return may ? EARLY_SHARE : 0;
 }
 
 void early_sent(struct core *core, enum lane_kind lane)

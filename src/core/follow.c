@@ -1,6 +1,7 @@
 /* Tokens: what an answer makes of one, and where it stands then. */
 #include "core/state.h"
 
+#include "base/mark.h"
 #include "base/text.h"
 #include <assert.h>
 #include <math.h>
@@ -97,6 +98,7 @@ static enum discover_group discover_group_of(const struct core *core, token_id i
 static void insert_discover(struct core *core, token_id id)
 {
     /* It may have got back in while it was under way: reactivated, or wished for. */
+    MARK_IF(DISCOVER_BACK_MEANWHILE, lanes_holds(&core->discover, id));
     if (lanes_holds(&core->discover, id))
         lanes_remove(&core->discover, id);
     bool inserted = lanes_insert(&core->discover, id, discover_group_of(core, id),
@@ -124,8 +126,12 @@ void follow_regroup(struct core *core, token_id id)
     if (lanes_group_of(&core->price, id) == (unsigned)group)
         return;
     /* Where its place is too far to look for, its next answer puts it right. */
-    if (lanes_move(&core->price, id, group, price_weight(core, id, group)))
+    if (lanes_move(&core->price, id, group, price_weight(core, id, group))) {
+        MARK(MOVED);
         set_group(core, id, group_of(group));
+    } else {
+        MARK(MOVED_TOO_FAR);
+    }
 }
 
 static void regroup_discover(struct core *core, token_id id)
@@ -141,13 +147,16 @@ static void regroup_discover(struct core *core, token_id id)
 
 void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
 {
-    if (lane == LANE_DISCOVER && lanes_holds(&core->discover, id))
+    if (lane == LANE_DISCOVER && lanes_holds(&core->discover, id)) {
+        MARK(DISCOVER_PUT_BACK_HELD);
         return;
+    }
     if (lane == LANE_DISCOVER) {
         /* A wish stays a wish; a turn keeps its place. A turn's stamp is its last discovery. */
         instant stamp = token_table_links(core->table, LINKS_DISCOVER)[id].stamp;
         bool in_turn = belongs_to_discover(core, id) &&
                        !instant_before(token_slot(core->table, id)->state.discovered_at, stamp);
+        MARK_IF(DISCOVER_WISH_PUT_BACK, !in_turn);
         lanes_put_back(&core->discover, id, in_turn ? discover_group_of(core, id) : DISCOVER_URGENT,
                        weight_of_value(token_slot(core->table, id)));
         return;
@@ -161,8 +170,10 @@ void follow_discover_now(struct core *core, token_id id, enum discover_group gro
 {
     struct lanes *lanes = &core->discover;
     if (trust_of(core, id) != TRUST_ORDINARY) {
-        if (group == DISCOVER_WANTED)
+        if (group == DISCOVER_WANTED) {
+            MARK(DISCOVER_SUSPECT);
             trust_discover(core, id);
+        }
         return;
     }
     if (lanes_holds(lanes, id)) {
@@ -170,6 +181,7 @@ void follow_discover_now(struct core *core, token_id id, enum discover_group gro
             return;
         lanes_remove(lanes, id);
     } else if (belongs_to_discover(core, id)) {
+        MARK(DISCOVER_UNDER_WAY);
         return; /* under way */
     }
     bool inserted = lanes_insert(lanes, id, group, 0, core->now);
@@ -247,6 +259,8 @@ void follow_new(struct core *core, const struct event *event)
     token_id id = token_table_find(core->table, &event->token_seen.mint);
     if (id != TOKEN_NONE) {
         core->stats.tokens_known++;
+        MARK_IF(TOKEN_KNOWN, token_slot(core->table, id)->flags & TOKEN_DURABLE);
+        MARK_IF(TOKEN_NOT_YET_DURABLE, !(token_slot(core->table, id)->flags & TOKEN_DURABLE));
         if (token_slot(core->table, id)->flags & TOKEN_DURABLE) {
             core_reply(core, tag, REPLY_KNOWN, id, NULL);
             return;
@@ -254,6 +268,7 @@ void follow_new(struct core *core, const struct event *event)
     } else {
         id = token_table_add(core->table, &event->token_seen.mint);
         if (id == TOKEN_NONE) {
+            MARK(TABLE_FULL);
             core->stats.tokens_refused++;
             core_reply(core, tag, REPLY_UNAVAILABLE, TOKEN_NONE,
                        "no memory for another token; it can be offered again");
@@ -292,6 +307,7 @@ static int pool_find(const struct pool *pools, size_t count, const struct addres
 static struct pool pool_again(struct core *core, const struct pool *old, const struct pair *pair)
 {
     struct pool pool = pool_from(core, pair);
+    MARK_IF(POOL_WITHOUT_LIQUIDITY, isnan(pool.liquidity_usd));
     if (isnan(pool.liquidity_usd))
         pool.liquidity_usd = old->liquidity_usd;
     return pool;
@@ -368,6 +384,7 @@ static bool set_snapshot(struct core *core, struct token_state *state)
         return false; /* which number is the next, the rest of the tokens may tell */
     if (state->snapshot_id != 0 && fabs(state->score - state->score_stored) < change_to_keep(core))
         return false;
+    MARK(SNAPSHOT);
     state->snapshot_id = ++core->last_snapshot_id;
     state->score_stored = state->score;
     state->scored_at = core->now;
@@ -382,6 +399,7 @@ static void observe_low_score(struct core *core, struct token *draft, instant be
         return;
     }
     duration gap = instant_diff(core->now, before);
+    MARK_IF(LOW_SCORE_GAP, gap.us >= OBSERVED_GAP_MAX.us);
     draft->state.low_score_us += gap.us < OBSERVED_GAP_MAX.us ? gap.us : OBSERVED_GAP_MAX.us;
 }
 
@@ -436,6 +454,7 @@ static void count_on_time(struct core *core, token_id id, instant before)
     duration age = instant_diff(core->now, before);
     bool is_on_time = health_is_on_time(core, group, before);
     struct recent_slice *slice = present_slice(core, group);
+    MARK_IF(ANSWERED_LATE, !is_on_time);
     slice->refreshes++;
     slice->on_time += is_on_time;
     stats->refreshes++;
@@ -448,8 +467,10 @@ static bool wants_discovery(const struct core *core, const struct token *before,
                             const struct token *after)
 {
     const struct token_state *old = &before->state, *new = &after->state;
-    if (instant_diff(core->now, new->discovered_at).us < DISCOVER_AGAIN_MIN.us)
+    if (instant_diff(core->now, new->discovered_at).us < DISCOVER_AGAIN_MIN.us) {
+        MARK(DISCOVERY_TOO_SOON);
         return false;
+    }
     double threshold = core->options.activation_min_liquidity_usd;
     bool had = old->answers > 0;
     bool crossed =
@@ -473,6 +494,7 @@ static bool take_figures(struct core *core, struct token *draft, enum lane_kind 
         duration_to_s(instant_diff(core->now, draft->created_at)) / 3600;
     if (primary != NULL)
         draft->state.metrics.primary_dex = token_table_dex(core->table, primary->dex);
+    MARK_IF(POOLS_CHANGED, pools_changed);
     if (pools_changed)
         draft->flags |= TOKEN_POOLS_CHANGED;
     return pools_changed;
@@ -502,12 +524,14 @@ static void answered_with_data(struct core *core, token_id id, enum lane_kind la
     save(core, id);
     if (snapshot)
         save_snapshot(core, id, snapshot_before);
+    MARK_IF(DISCOVERY_WANTED, discover);
     if (discover)
         follow_discover_now(core, id, DISCOVER_URGENT);
 }
 
 static void answered_without_data(struct core *core, token_id id, enum lane_kind lane)
 {
+    MARK(WITHOUT_DATA);
     core->stats.without_data++;
     struct token *draft = token_write_begin(core->table, id);
     draft->state.checked_at = core->now;
@@ -532,6 +556,7 @@ static void stand_again(struct core *core, token_id id, enum lane_kind lane)
     bool is_held = lanes_holds(&core->price, id);
     if (lane == LANE_DISCOVER && !is_held)
         return;
+    MARK_IF(PRICE_DONE_BY_DISCOVERY, is_held);
     if (is_held)
         lanes_remove(&core->price, id);
     insert_price(core, id);
@@ -558,6 +583,7 @@ void follow_recalculate(struct core *core, token_id id)
 {
     if (token_slot(core->table, id)->state.answers == 0)
         return;
+    MARK(RECALCULATED);
     int64_t previous = token_slot(core->table, id)->state.snapshot_id;
     struct token *draft = token_write_begin(core->table, id);
     set_score(core, draft);
@@ -575,16 +601,23 @@ static void count_change(struct core_stats *stats, enum lifecycle_change change)
 {
     switch (change) {
     case CHANGE_ACTIVATED:
+        MARK(ACTIVATED);
         stats->activated++;
         return;
     case CHANGE_DEMOTED:
+        MARK(DEMOTED);
         stats->demoted++;
         return;
     case CHANGE_ARCHIVED_LOW:
+        MARK(ARCHIVED_LOW);
+        stats->archived++;
+        return;
     case CHANGE_ARCHIVED_OLD:
+        MARK(ARCHIVED_OLD);
         stats->archived++;
         return;
     case CHANGE_REACTIVATED:
+        MARK(REACTIVATED);
         stats->reactivated++;
         return;
     case CHANGE_NONE:
@@ -640,6 +673,7 @@ static void put_right(struct core *core, token_id id)
 {
     struct token token = *token_slot(core->table, id);
     struct token_state *state = &token.state;
+    MARK_IF(START_WITH_FUTURE, is_in_future(&token, core->now));
     token.flags &= (uint8_t)~TOKEN_QUARANTINED;
     token.created_at = instant_min(token.created_at, core->now);
     state->checked_at = instant_min(state->checked_at, core->now);

@@ -4,6 +4,7 @@
  */
 #include "core/state.h"
 
+#include "base/mark.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -115,6 +116,7 @@ static void look_at(struct look *look, token_id id)
     instant since = instant_max(refreshed, token_slot(look->core->table, id)->state.status_since);
     if (!is_past(look, since, options->health_late_intervals))
         return;
+    MARK(TOKENS_LATE);
     lateness->count++;
     lateness->is_alert =
         lateness->is_alert || is_past(look, since, options->health_alert_intervals);
@@ -188,6 +190,7 @@ static void note_answers(struct core *core, enum lane_kind kind)
         lane->unanswered_since = INSTANT_NEVER;
     } else if (stats->requests > lane->requests_at_answer &&
                instant_is_never(lane->unanswered_since)) {
+        MARK(LANE_UNANSWERED);
         lane->unanswered_since = core->now;
     }
 }
@@ -216,6 +219,8 @@ static uint64_t note_lane(struct core *core, enum lane_kind kind)
 static void note_errors(struct core *core, uint64_t requests_failed)
 {
     struct health_state *health = &core->health;
+    MARK_IF(ERRORS_COUNTED,
+            core->breaker.state == BREAKER_CLOSED && requests_failed > health->failed_before);
     if (core->breaker.state == BREAKER_CLOSED)
         health->errors_ever += requests_failed - health->failed_before;
     health->failed_before = requests_failed;
@@ -295,8 +300,10 @@ static enum finding_cause reason_for(const struct core *core, enum finding_cause
         instant found_at = core->health.found_at[reasons[i].because];
         duration past = instant_diff(core->now, found_at);
         if (reasons[i].cause == cause && !instant_is_never(found_at) &&
-            past.us <= duration_s((double)reasons[i].seconds).us)
+            past.us <= duration_s((double)reasons[i].seconds).us) {
+            MARK(FINDING_EXPLAINED);
             return reasons[i].because;
+        }
     }
     return FINDING_CAUSE_COUNT;
 }

@@ -6,6 +6,7 @@
  */
 #include "core/state.h"
 
+#include "base/mark.h"
 #include <assert.h>
 
 #define SLICE_TOKENS    4096
@@ -109,10 +110,13 @@ static void cancel(struct core *core, enum job job)
     action->job_cancel.job = job;
     action->job_cancel.run = state->run;
     state->cursor = TOKEN_NONE;
+    MARK(JOB_OVERRAN);
     core->stats.jobs[job].overruns++;
     change_state(core, job, JOB_CANCELLED);
-    if (++core->stats.jobs[job].overruns_in_a_row >= JOB_OVERRUNS_MAX)
+    if (++core->stats.jobs[job].overruns_in_a_row >= JOB_OVERRUNS_MAX) {
+        MARK(JOB_OVERRAN_AGAIN);
         core_ask_for_restart(core, "a job overran its deadline again and again");
+    }
 }
 
 void jobs_on_done(struct core *core, const struct event *event)
@@ -120,12 +124,15 @@ void jobs_on_done(struct core *core, const struct event *event)
     enum job job = event->job_done.job;
     assert(job < JOB_COUNT);
     const struct job_state *state = &core->jobs[job];
-    if (!is_outside(job) || state->state != JOB_RUNNING || state->run != event->job_done.run)
+    if (!is_outside(job) || state->state != JOB_RUNNING || state->run != event->job_done.run) {
+        MARK(JOB_LATE);
         core->stats.late_jobs++;
-    else if (event->job_done.has_failed)
+    } else if (event->job_done.has_failed) {
+        MARK(JOB_FAILED);
         end_badly(core, job);
-    else
+    } else {
         end(core, job);
+    }
 }
 
 /* ---- when ---- */
@@ -183,11 +190,14 @@ static void sweep(struct core *core, enum job job, void (*look)(struct core *, t
     struct job_state *state = &core->jobs[job];
     token_id last = token_table_count(core->table);
     for (int i = 0; i < SLICE_TOKENS && state->cursor <= last; i++, state->cursor++) {
-        if (core_room(core) < ACTIONS_A_TOKEN + ACTIONS_A_JOB)
+        if (core_room(core) < ACTIONS_A_TOKEN + ACTIONS_A_JOB) {
+            MARK(SWEEP_NO_ROOM);
             return;
+        }
         if (!(token_slot(core->table, state->cursor)->flags & (TOKEN_HOLE | TOKEN_QUARANTINED)))
             look(core, state->cursor);
     }
+    MARK_IF(SWEEP_SLICED, state->cursor <= last);
     if (state->cursor <= last)
         return;
     state->cursor = TOKEN_NONE;
@@ -213,6 +223,7 @@ static bool must_wait(const struct core *core, enum job job)
 
 static void postpone(struct core *core, enum job job)
 {
+    MARK(ARCHIVER_POSTPONED);
     duration interval = jobs_interval(core, job);
     core->jobs[job].last_run_at =
         instant_add(core->now, duration_us(POSTPONED_BY.us - interval.us));
@@ -222,6 +233,7 @@ static void postpone(struct core *core, enum job job)
 static void begin(struct core *core, enum job job)
 {
     struct job_state *state = &core->jobs[job];
+    MARK_IF(JOB_WANTED, state->is_wanted);
     state->is_wanted = false;
     if (must_wait(core, job)) {
         postpone(core, job);

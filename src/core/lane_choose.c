@@ -5,6 +5,8 @@
  */
 #include "core/lane_parts.h"
 
+#include "base/mark.h"
+
 /* ---- the pace ---- */
 
 /* A peak leaves those of a FIFO as old as each other. The index takes none of them while it has
@@ -20,6 +22,7 @@ static void begin_pace(struct lanes *lanes, unsigned group, instant now)
     for (unsigned i = 0; i < LANE_CLASSES; i++)
         lanes->fifos[group * LANE_CLASSES + i].paced_until =
             instant_add(now, duration_us((int64_t)slack_us));
+    MARK(PACED);
     lanes->paced_groups |= 1U << group;
 }
 

@@ -1,6 +1,7 @@
 /* A token's life. See the header. */
 #include "core/lifecycle.h"
 
+#include "base/mark.h"
 #include <assert.h>
 
 #define US_PER_HOUR 3.6e9
@@ -41,6 +42,7 @@ enum lifecycle_change lifecycle_on_evidence(const struct token *token, const str
         return qualifies ? CHANGE_NONE : CHANGE_DEMOTED;
     case TOKEN_ARCHIVED:
         /* Pools alone do not wake it: it was archived with them. */
+        MARK_IF(QUALIFIES_BUT_LOW, qualifies && token->state.score < options->min_score);
         return qualifies && token->state.answers > 0 && token->state.score >= options->min_score
                    ? CHANGE_REACTIVATED
                    : CHANGE_NONE;
@@ -53,8 +55,10 @@ enum lifecycle_change lifecycle_on_evidence(const struct token *token, const str
 enum lifecycle_change lifecycle_on_archiver(const struct token *token, instant now,
                                             duration evidence, const struct options *options)
 {
-    if (instant_diff(now, token->state.checked_at).us > evidence.us)
+    if (instant_diff(now, token->state.checked_at).us > evidence.us) {
+        MARK(ARCHIVER_SILENCE);
         return CHANGE_NONE;
+    }
     /* Its age at its last answer: who came of age in an outage is looked at once more first. */
     double age_us = (double)instant_diff(token->state.checked_at, token->created_at).us;
     if (token->status == TOKEN_ACTIVE &&

@@ -1,6 +1,7 @@
 /* What the upstream really allows. See the header. */
 #include "core/limit.h"
 
+#include "base/mark.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -147,6 +148,7 @@ void limit_grow(struct limit *limit, duration used, instant now)
     limit->phase += speed * duration_to_s(used) / probe_span_s(limit);
     follow_curve(limit);
     if (limit->phase > PASSED_PHASE && limit->per_minute >= limit->ceiling) {
+        MARK(LIMIT_GONE);
         limit->is_learned = false;
         limit->plateau = limit->ceiling;
     }
@@ -158,6 +160,7 @@ static uint32_t confirm(const struct limit_run *run, double plateau)
 {
     if (fabs(plateau - run->plateau) > CONFIRMED_NEAR * plateau)
         return 0;
+    MARK(LIMIT_CONFIRMED);
     return run->confirmed < CONFIRMED_MOST ? run->confirmed + 1 : CONFIRMED_MOST;
 }
 
@@ -173,6 +176,7 @@ static void begin_run(struct limit *limit, instant now)
 static void on_fresh(struct limit *limit, double accepted, instant now)
 {
     double allowed = limit->per_minute;
+    MARK(LIMIT_FRESH);
     begin_run(limit, now);
     limit->last.accepted = fmax(accepted, LEAST);
     limit->last.was_surprise = accepted < SURPRISE_SHARE * allowed;
@@ -195,6 +199,7 @@ static double long_run(const struct limit *limit, instant now)
 /* The estimate was too high: it was burst that it counted, or the limit falls. */
 static void on_soon(struct limit *limit, instant now)
 {
+    MARK(LIMIT_SOON);
     double least = SOON_LEAST * limit->per_minute, most = SOON_MOST * limit->per_minute;
     limit->last.first_at = now;
     limit->last.was_surprise = false;
@@ -207,8 +212,10 @@ static void on_soon(struct limit *limit, instant now)
 static void on_blocked(struct limit *limit, double accepted, instant now)
 {
     duration span = instant_diff(now, limit->last.first_at);
+    MARK(LIMIT_BLOCKED);
     if (limit->last.was_surprise && limit->last.accepted >= BELIEVED_FROM &&
         span.us >= BLOCKED_SURELY.us) {
+        MARK(LIMIT_BELIEVED);
         limit->last.was_surprise = false;
         set_plateau(limit, limit->last.accepted);
         return;

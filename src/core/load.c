@@ -1,6 +1,7 @@
 /* Levels, and what they shed. See the header. */
 #include "core/load.h"
 
+#include "base/mark.h"
 #include <assert.h>
 #include <math.h>
 
@@ -146,13 +147,20 @@ static bool judge_signal(struct load_signal *signal, double percent, const struc
                          instant now)
 {
     signal->percent = percent;
-    if (isnan(percent))
+    if (isnan(percent)) {
+        MARK(LOAD_UNKNOWN);
         return false;
+    }
     signal->votes[signal->next_vote] = vote(signal->level, percent, steps);
     signal->next_vote = (signal->next_vote + 1) % LOAD_VOTES;
     enum load_level level = median(signal->votes);
-    if (level == signal->level)
+    if (level == signal->level) {
+        MARK_IF(LOAD_OUTVOTED, signal->votes[0] != level || signal->votes[1] != level);
         return false;
+    }
+    MARK_IF(LOAD_SIGNAL_REDUCED, level == LOAD_REDUCED);
+    MARK_IF(LOAD_SIGNAL_MINIMAL, level == LOAD_MINIMAL);
+    MARK_IF(LOAD_SIGNAL_NORMAL, level == LOAD_NORMAL);
     signal->level = level;
     signal->since = now;
     return true;
@@ -182,6 +190,8 @@ static double scale_wanted(const struct load *load, const struct options *option
 /* Down at once, up by steps. */
 static void move_scale(struct load *load, double wanted)
 {
+    MARK_IF(SCALE_FALLS, wanted < load->scale);
+    MARK_IF(SCALE_RISES, wanted > load->scale);
     load->scale = fmin(wanted, load->scale + SCALE_STEP);
 }
 
@@ -213,6 +223,7 @@ static unsigned features_off(const struct load *load)
     for (unsigned i = 0; i < LOAD_FEATURE_COUNT; i++)
         if (level >= features[i].from || disk >= features[i].from_disk)
             off |= 1U << i;
+    MARK_IF(DISK_KEEPS_CLEANING, disk > LOAD_NORMAL && (off & 1U << FEATURE_CLEAN_UP));
     if (disk > LOAD_NORMAL) /* deleting is what helps then */
         off &= ~(1U << FEATURE_CLEAN_UP);
     return off;
@@ -251,6 +262,8 @@ size_t load_judge(struct load *load, const struct load_sample *sample,
         load->level_since = now;
     load->level = level;
     load->defer = load_is_strained(load) ? load->signals[SIGNAL_DEFERRAL].level : LOAD_NORMAL;
+    MARK_IF(LOAD_DEFERS, load->defer == LOAD_REDUCED);
+    MARK_IF(LOAD_DEFERS_MOST, load->defer == LOAD_MINIMAL);
     move_scale(load, scale_wanted(load, options));
     load->features_off = features_off(load);
     assert(load->scale > 0 && load->scale <= 1);

@@ -1,6 +1,7 @@
 /* Requests: what to send now, what an answer means, what overran its deadline. */
 #include "core/state.h"
 
+#include "base/mark.h"
 #include <assert.h>
 #include <math.h>
 
@@ -79,7 +80,9 @@ void schedule_apply_options(struct core *core)
 static duration lead_of(const struct core *core, enum lane_kind lane)
 {
     double shortest = fmin(core->options.hot_interval_sec, core->options.cold_interval_sec);
-    return duration_s(fmin(core->lanes[lane].latency_s + LEAD_MARGIN_S, shortest * LEAD_SHARE_MAX));
+    double wanted = core->lanes[lane].latency_s + LEAD_MARGIN_S;
+    MARK_IF(LEAD_CAPPED, wanted > shortest * LEAD_SHARE_MAX);
+    return duration_s(fmin(wanted, shortest * LEAD_SHARE_MAX));
 }
 
 /* Requests a second that keep the target of everybody in this lane. */
@@ -170,6 +173,7 @@ static size_t choose_suspect(struct core *core, enum lane_kind lane, struct requ
     token_id id = trust_next_suspect(core, lane);
     if (id == TOKEN_NONE)
         return 0;
+    MARK(TRIAL_SENT);
     trust_sent(core, id, lane);
     request->is_trial = true;
     request->tokens[0] = id;
@@ -180,8 +184,10 @@ static size_t choose_ordinary(struct core *core, enum lane_kind lane, struct req
 {
     struct gather *gather = &core->lanes[lane].gather;
     request->is_trial = false;
-    if (instant_before(core->now, gather_ready_at(gather)))
+    if (instant_before(core->now, gather_ready_at(gather))) {
+        MARK(TURN_WAITED);
         return 0;
+    }
     struct lane_query query = query_for(core, lane);
     size_t count = lanes_select(follow_lanes(core, lane), &query, request->tokens);
     if (count > 0)
@@ -239,12 +245,15 @@ static bool send_one(struct core *core, enum lane_kind lane)
 
 static bool may_send(const struct core *core, enum lane_kind lane)
 {
+    MARK_IF(REQUESTS_FULL,
+            core->stats.lanes[lane].in_flight >= (uint64_t)core->options.requests_in_flight_max);
     return core->stats.lanes[lane].in_flight < (uint64_t)core->options.requests_in_flight_max &&
            core->free_count > 0;
 }
 
 static bool is_ready(struct core *core, enum lane_kind lane)
 {
+    MARK_IF(ACTIONS_FULL, core_room(core) < ACTIONS_FOR_REQUEST);
     return may_send(core, lane) && core_room(core) >= ACTIONS_FOR_REQUEST &&
            !instant_before(core->now, budget_ready_at(&core->lanes[lane].budget, core->now));
 }
@@ -257,6 +266,8 @@ static void send_probe(struct core *core)
         enum lane_kind lane = (core->probe_lane + (unsigned)i) % LANE_KIND_COUNT;
         if (!is_ready(core, lane) || !send_one(core, lane))
             continue;
+        MARK(PROBE_SENT);
+        MARK_IF(PROBE_OF_OTHER_LANE, i > 0);
         core->probe_lane = (lane + 1U) % LANE_KIND_COUNT;
         return;
     }
@@ -276,10 +287,13 @@ static void send_turn(struct core *core, enum lane_kind lane)
         ;
     if (!gather->is_open || !may_send(core, lane) || core_room(core) < ACTIONS_FOR_REQUEST)
         return; /* none is under way, or it goes on with an answer */
-    if (instant_before(core->now, ordinary_due(core, lane)))
+    if (instant_before(core->now, ordinary_due(core, lane))) {
+        MARK(TURN_ENDED);
         gather_end(gather);
-    else
+    } else {
+        MARK(TURN_UNFINISHED);
         gather_hurry(gather);
+    }
 }
 
 void schedule_send(struct core *core)
@@ -337,6 +351,7 @@ static void put_back(struct core *core, const struct request *request)
     for (int i = request->token_count; i-- > 0;) {
         if (request->withdrawn >> i & 1)
             continue;
+        MARK_IF(PUT_BACK, !request->is_trial);
         if (request->is_trial)
             trust_failed(core, request->tokens[i], request->lane);
         else
@@ -349,8 +364,10 @@ void schedule_withdraw(struct core *core, token_id id)
     for (int i = 0; i < REQUESTS_MAX; i++) {
         struct request *request = &core->requests[i];
         for (int k = 0; request->in_flight && k < request->token_count; k++)
-            if (request->tokens[k] == id)
+            if (request->tokens[k] == id) {
+                MARK(WITHDRAWN);
                 request->withdrawn |= 1U << k;
+            }
     }
 }
 
@@ -362,9 +379,12 @@ static void strike(struct core *core, const struct request *request, const struc
     struct budget_rest rest = {event->answer.retry_after, DOUBTFUL_REST_FIRST, DOUBTFUL_REST_MOST};
     if (outcome == FEED_RATE_LIMITED || outcome == FEED_FORBIDDEN) {
         rest.first = outcome == FEED_FORBIDDEN ? FORBIDDEN_REST_FIRST : REFUSED_REST_FIRST;
+        MARK_IF(REFUSED, outcome == FEED_RATE_LIMITED);
+        MARK_IF(FORBIDDEN, outcome == FEED_FORBIDDEN);
         rest.most = REFUSED_REST_MOST;
         budget_refused(budget, request->sent_at, &rest, core->now);
     } else if (breaker_verdict(outcome) == VERDICT_DOUBTFUL) {
+        MARK(UNUSABLE);
         budget_strike(budget, request->sent_at, &rest, core->now);
     }
 }
@@ -407,8 +427,11 @@ static size_t sort_answer(struct core *core, const struct request *request,
         int token = token_with_mint(core, request, &pair->base, guess);
         if (token < 0) {
             bool as_quote = token_with_mint(core, request, &pair->quote, 0) >= 0;
+            MARK_IF(PAIR_QUOTE_SIDE, as_quote);
+            MARK_IF(PAIR_NOT_ASKED, !as_quote);
             core->stats.issues[as_quote ? PAIR_QUOTE_SIDE : PAIR_NOT_ASKED]++;
         } else if (out->counts[token] == REQUEST_ADDRESSES_MAX) {
+            MARK(PAIR_OVER_LIMIT);
             core->stats.issues[PAIR_OVER_LIMIT]++;
         } else {
             out->pairs[token][out->counts[token]++] = pair;
@@ -448,6 +471,7 @@ static bool end_trial(struct core *core, const struct request *request,
         return false;
     if (sorted->counts[0] > 0)
         return trust_passed(core, request->tokens[0], request->lane);
+    MARK(TRIAL_PROVED_NOTHING);
     trust_failed(core, request->tokens[0], request->lane);
     return false;
 }
@@ -473,12 +497,14 @@ static void take_answer(struct core *core, const struct request *request, const 
         core->lanes[request->lane].data_at = core->now;
     enum feed_outcome outcome =
         is_suspiciously_empty(core, request, &sorted) ? FEED_EMPTY : FEED_OK;
+    MARK_IF(ANSWER_EMPTY, outcome == FEED_EMPTY);
     core->stats.lanes[request->lane].outcomes[outcome]++;
     bool is_cleared = end_trial(core, request, &sorted);
     core->tokens_answered += request->token_count;
     for (int i = 0; i < request->token_count; i++) {
         assert(core_room(core) >= ACTIONS_PER_TOKEN);
         prefetch_next(core, request, i);
+        MARK_IF(ANSWER_WITHDRAWN, request->withdrawn >> i & 1);
         if (!(request->withdrawn >> i & 1))
             follow_answered(core, request->tokens[i], request->lane, sorted.pairs[i],
                             sorted.counts[i]);
@@ -500,6 +526,7 @@ const struct request *schedule_find(const struct core *core, uint64_t handle)
 void schedule_on_answer(struct core *core, const struct event *event)
 {
     if (schedule_find(core, event->answer.request) == NULL) {
+        MARK(ANSWER_LATE);
         core->stats.late_answers++;
         return;
     }
@@ -534,6 +561,8 @@ void schedule_cancel_overdue(struct core *core)
         if (!request->in_flight || instant_diff(core->now, request->sent_at).us < limit.us ||
             core_room(core) < ACTIONS_FOR_CANCEL)
             continue;
+        MARK(CANCELLED);
+        MARK_IF(CANCELLED_TRIAL, request->is_trial);
         core_act(core, ACTION_CANCEL)->cancel.request = handle_of(core, request);
         core->stats.lanes[request->lane].in_flight--;
         core->stats.lanes[request->lane].outcomes[FEED_CANCELLED]++;
@@ -557,6 +586,8 @@ static void tell_limit(struct core *core, enum lane_kind lane)
                       (known == limit->ceiling && known != state->limit_told);
     bool is_old =
         limit->is_learned && instant_diff(core->now, state->limit_told_at).us > LIMIT_TOLD_EVERY.us;
+    MARK_IF(LIMIT_TOLD, is_changed);
+    MARK_IF(LIMIT_TOLD_AGAIN, is_old);
     if ((!is_changed && !is_old) || core_room(core) == 0)
         return;
     struct action *action = core_act(core, ACTION_LIMIT);
@@ -585,6 +616,7 @@ void schedule_on_limit_known(struct core *core, const struct event *event)
         return;
     duration age = instant_diff(core->now, event->limit_known.at);
     budget_recall(budget, event->limit_known.per_minute, age, core->now);
+    MARK(LIMIT_RECALLED);
     state->limit_told =
         budget->limit.is_learned ? limit_learned(&budget->limit) : budget->limit.ceiling;
     state->limit_told_at = core->now;
@@ -608,6 +640,7 @@ void schedule_look_ahead(struct core *core)
         struct lane_state *state = &core->lanes[lane];
         state->need = need_of(core, lane);
         state->is_feasible = state->need <= state->budget.per_second * FEASIBLE_SHARE;
+        MARK_IF(BUDGET_SHORT, !state->is_feasible);
         plan_turns(core, lane);
     }
 }
@@ -617,5 +650,6 @@ bool schedule_is_silent(const struct core *core)
     for (int i = 0; i < LANE_KIND_COUNT; i++)
         if (duration_to_s(instant_diff(core->now, core->lanes[i].data_at)) < SILENCE_S)
             return false;
+    MARK(SILENT);
     return true;
 }

@@ -1,6 +1,7 @@
 /* Suspects and their trials. See the header. */
 #include "core/trial.h"
 
+#include "base/mark.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -84,8 +85,10 @@ bool trial_passed(struct defendant *suspect, enum lane_kind lane)
 {
     under_way(suspect, lane)->state = TRIAL_NONE;
     for (int i = 0; i < LINK_FAMILY_COUNT; i++)
-        if (suspect->trials[i].state != TRIAL_NONE)
+        if (suspect->trials[i].state != TRIAL_NONE) {
+            MARK(TRIAL_HALF_PASSED);
             return false;
+        }
     return true;
 }
 
@@ -96,6 +99,8 @@ void trial_failed(struct defendant *suspect, enum lane_kind lane, instant now)
     trial->state = TRIAL_WAITING;
     trial->not_before =
         instant_add(now, duration_us((int64_t)fmin(wait_us, (double)TRIAL_RETRY_MOST.us)));
+    MARK(TRIAL_FAILED);
+    MARK_IF(TRIAL_WAITS_LONGEST, wait_us >= (double)TRIAL_RETRY_MOST.us);
     if (trial->failures < DOUBLINGS_MAX)
         trial->failures++;
 }

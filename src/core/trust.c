@@ -1,6 +1,7 @@
 /* How tokens are sent: with others, alone as a suspect, or never. See trust.h and trial.h. */
 #include "core/state.h"
 
+#include "base/mark.h"
 #include <assert.h>
 
 #define IN_QUARANTINE   "the token is in quarantine"
@@ -34,10 +35,13 @@ static void change(struct core *core, token_id id, enum trust to)
         trials_remove(&core->suspects, id);
     else if (from == TRUST_QUARANTINE)
         set_quarantined(core, id, 0);
-    if (to == TRUST_SUSPECT)
+    if (to == TRUST_SUSPECT) {
+        MARK(SUSPECTED);
         trials_add(&core->suspects, id);
-    else if (to == TRUST_QUARANTINE)
+    } else if (to == TRUST_QUARANTINE) {
+        MARK(QUARANTINED);
         set_quarantined(core, id, TOKEN_QUARANTINED);
+    }
     if (from == TRUST_ORDINARY)
         follow_leave(core, id);
     else if (to == TRUST_ORDINARY)
@@ -59,6 +63,7 @@ static void change_now(struct core *core, token_id id, enum trust to)
 
 static void tell_cleared(struct core *core, token_id id)
 {
+    MARK(CLEARED);
     core->stats.cleared++;
     core_act(core, ACTION_SUSPECT_CLEARED)->suspect_cleared.id = id;
 }
@@ -70,6 +75,7 @@ static void make_room(struct core *core)
         return;
     token_id oldest = core->suspects.items[0].id;
     change_now(core, oldest, TRUST_ORDINARY);
+    MARK(SUSPECT_FORGOTTEN);
     core->stats.suspects_forgotten++;
     tell_cleared(core, oldest);
 }
@@ -106,6 +112,7 @@ void trust_on_release(struct core *core, token_id id)
 {
     if (!exists(core, id) || trust_of(core, id) != TRUST_QUARANTINE)
         return;
+    MARK(RELEASED);
     struct defendant *suspect = make_suspect(core, id);
     trial_try(suspect, LINKS_PRICE);
     trial_try(suspect, LINKS_DISCOVER);

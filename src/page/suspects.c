@@ -1,6 +1,7 @@
 /* See suspects.h. */
 #include "page/suspects.h"
 
+#include "base/mark.h"
 #include "base/text.h"
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -50,6 +51,7 @@ static struct suspect *row_for_new(struct suspects *suspects)
         if (state == SUSPECT_WATCHED && (oldest == NULL || suspect->since_us < oldest->since_us))
             oldest = suspect;
     }
+    MARK_IF(SUSPECT_ROW_TAKEN, oldest != NULL);
     if (oldest != NULL)
         suspect_clear(oldest);
     return oldest;
@@ -62,6 +64,7 @@ static void watch(struct suspects *suspects, const struct address *mint,
     if (suspect == NULL)
         return;
     suspect->mint = *mint;
+    MARK(SUSPECT_WATCHED);
     suspect->deaths = 1;
     suspect->lane = in_hand->lane;
     suspect->since_us = now.us;
@@ -79,6 +82,7 @@ static bool blame(struct suspect *suspect, instant now, duration quarantine)
         return false;
     atomic_store_explicit(&suspect->until_us, instant_add(now, quarantine).us,
                           memory_order_relaxed);
+    MARK_IF(SUSPECT_BLAMED, !was_quarantined);
     set_state(suspect, SUSPECT_QUARANTINED);
     return !was_quarantined;
 }

@@ -1,6 +1,7 @@
 /* See restart_policy.h. */
 #include "supervisor/restart_policy.h"
 
+#include "base/mark.h"
 #include <string.h>
 
 #define MINUTE_US 60000000
@@ -83,10 +84,14 @@ struct restart_verdict restart_policy_on_death(struct restart_policy *policy, in
     bool is_quiet = lived_for(policy, now, policy->limits.quiet);
     policy->in_a_row = is_quiet ? 1 : policy->in_a_row + 1;
 
+    MARK_IF(DEATH_FIRST, is_quiet);
+    MARK_IF(DEATH_IN_A_ROW, !is_quiet);
+    MARK_IF(START_COLD_AFTER_SHORT_LIFE, is_short);
     advance(policy, now);
     policy->deaths[policy->minute % RESTART_MINUTES]++;
     verdict.deaths_last_hour = restart_policy_deaths(policy, now);
     verdict.is_slowed = verdict.deaths_last_hour > policy->limits.deaths_per_hour_max;
+    MARK_IF(DEATHS_SLOWED, verdict.is_slowed);
     int64_t wait_us = verdict.is_slowed ? policy->limits.backoff_max.us : wait_in_a_row_us(policy);
     verdict.start_at = instant_add(now, duration_us(with_jitter_us(policy, wait_us)));
     verdict.start = is_short ? START_COLD : START_WARM;
