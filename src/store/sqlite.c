@@ -82,6 +82,7 @@ enum err sqlite_fail(struct sqlite_store *s, int result, const char *doing)
                                                                : sqlite3_errstr(result),
              has_cause ? ": " : "", has_cause ? strerror(error_number) : "", advice(err));
     s->failure = err;
+    s->is_sync_failed = s->is_sync_failed || result == SQLITE_IOERR_FSYNC;
     if (err == ERR_CORRUPT)
         s->damage_reports++;
     return err;
@@ -291,16 +292,26 @@ static enum err migrate(struct sqlite_store *s, int64_t version)
     return err;
 }
 
+/* After each commit. SQLite's own hook does the same, but keeps to itself what became of it. */
+static int fold_wal(void *context, sqlite3 *db, const char *schema, int pages)
+{
+    struct sqlite_store *s = context;
+    if (pages >= s->wal_pages && sqlite3_wal_checkpoint_v2(db, schema, SQLITE_CHECKPOINT_PASSIVE,
+                                                           NULL, NULL) == SQLITE_IOERR_FSYNC)
+        s->is_sync_failed = true;
+    return SQLITE_OK;
+}
+
 static enum err configure(struct sqlite_store *s)
 {
     char sql[320];
     snprintf(sql, sizeof sql,
              "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-             "PRAGMA cache_size=-%d;"
-             "PRAGMA wal_autocheckpoint=%d; PRAGMA journal_size_limit=%d;"
+             "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d;"
              "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY",
-             SQLITE_PAGE_BYTES, SQLITE_CACHE_KB, SQLITE_WAL_PAGES, SQLITE_WAL_BYTES);
+             SQLITE_PAGE_BYTES, SQLITE_CACHE_KB, SQLITE_WAL_BYTES);
     s->is_synchronous_full = true;
+    sqlite3_wal_hook(s->db, fold_wal, s);
     return execute(s, sql, "set up");
 }
 
@@ -503,14 +514,43 @@ static enum err read_generation(struct sqlite_store *s, uint64_t *out)
     return err;
 }
 
+/* After a sync that failed the kernel takes what it could not write for written, and the next sync
+ * succeeds without it (https://wiki.postgresql.org/wiki/Fsync_Errors): what is acknowledged then
+ * would stand behind a gap in the -wal. So all of that is written once more, as it can still be
+ * read. Within a transaction, so that nobody else begins it anew meanwhile. */
+static enum err write_wal_again(struct sqlite_store *s)
+{
+    unsigned char bytes[SQLITE_PAGE_BYTES];
+    sqlite3_file *file = NULL;
+    sqlite3_int64 size = 0;
+    int result = sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    if (result != SQLITE_OK || file == NULL || file->pMethods == NULL)
+        return OK; /* there is none yet */
+    result = file->pMethods->xFileSize(file, &size);
+    for (sqlite3_int64 at = 0; result == SQLITE_OK && at < size; at += SQLITE_PAGE_BYTES) {
+        int length = size - at < SQLITE_PAGE_BYTES ? (int)(size - at) : SQLITE_PAGE_BYTES;
+        result = file->pMethods->xRead(file, bytes, length, at);
+        if (result == SQLITE_OK)
+            result = file->pMethods->xWrite(file, bytes, length, at);
+    }
+    if (result == SQLITE_OK)
+        result = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    if (result != SQLITE_OK)
+        return sqlite_fail(s, result, "sync");
+    s->is_sync_failed = false;
+    log_warning("store", "a sync had failed; what it was to bring to the disk was written again");
+    return OK;
+}
+
 static enum err begin_immediate(struct sqlite_store *s, enum store_durability durability)
 {
     enum err err = set_durability(s, durability);
     if (err == OK)
         err = sqlite_run(s, STATEMENT_BEGIN);
-    if (err == OK)
-        s->in_transaction = true;
-    return err;
+    if (err != OK)
+        return err;
+    s->in_transaction = true;
+    return s->is_sync_failed ? write_wal_again(s) : OK;
 }
 
 static void rollback(struct store *store)
@@ -610,8 +650,7 @@ static enum err owe_generation(struct sqlite_store *s)
     return err;
 }
 
-/* Each opening of the writer has a generation of its own, durable before anything else is. */
-static enum err start_generation(struct sqlite_store *s)
+static enum err take_generation(struct sqlite_store *s)
 {
     enum err err = begin_immediate(s, STORE_DURABLE);
     if (err == OK)
@@ -623,6 +662,15 @@ static enum err start_generation(struct sqlite_store *s)
         err = commit(&s->base);
     if (err != OK)
         rollback(&s->base);
+    return err;
+}
+
+/* Each opening of the writer has a generation of its own, durable before anything else is. */
+static enum err start_generation(struct sqlite_store *s)
+{
+    enum err err = take_generation(s);
+    if (s->is_sync_failed) /* whoever comes after us would not know */
+        err = take_generation(s);
     return err == ERR_BUSY || err == ERR_FULL ? owe_generation(s) : err;
 }
 
@@ -695,7 +743,7 @@ static enum err fill_new_file(struct sqlite_store *s)
 static void want_new_file(struct sqlite_store *s)
 {
     s->is_new_wanted = true;
-    s->is_overwritten = false;
+    s->is_overwritten = s->is_sync_failed = false;
     s->file = (struct file_identity){0};
     s->wal = (struct file_identity){0};
     s->log_position = s->log_committed = 0;
@@ -759,7 +807,8 @@ static enum err leave_file(struct sqlite_store *s)
     /* What the lost -wal held goes into the file while its last descriptor is open. */
     if (s->db != NULL && fate == FILE_WAL_GONE && !is_damaged)
         sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if (s->db != NULL && s->is_overwritten) /* it is put aside as it was found */
+    /* What was overwritten is put aside as it was found; what was not synced must not be folded. */
+    if (s->db != NULL && (s->is_overwritten || s->is_sync_failed))
         sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     disconnect(s);
     if (fate == FILE_GONE || fate == FILE_REPLACED)
@@ -924,6 +973,7 @@ struct store *sqlite_store_open(const char *path, pid_t unawaited, char why[STOR
     }
     s->base.methods = &METHODS;
     s->lock_fd = -1;
+    s->wal_pages = SQLITE_WAL_PAGES;
     enum err err = resolve_path(s, path);
     if (err == OK)
         err = take_lock(s, unawaited);

@@ -113,12 +113,14 @@ struct sqlite_store {
     int64_t log_position;    /* newest row, committed or not */
     int64_t log_committed;   /* newest committed row */
     struct log_row log_row;
+    int wal_pages;         /* SQLITE_WAL_PAGES; fewer in tests */
     int log_part;          /* appends go to: 0 refresh_log_a, 1 refresh_log_b */
     bool is_other_empty;   /* the other part, as committed */
     bool is_other_cleared; /* in this transaction */
     bool in_transaction;
     bool is_new_wanted; /* the old file was given up, the new one is not complete yet */
     bool is_synchronous_full;
+    bool is_sync_failed;     /* what the -wal got since its last sync may not be on the disk */
     enum err failure;        /* the newest one since the last commit */
     unsigned damage_reports; /* ERR_CORRUPT since the last commit that went well */
     bool is_overwritten;     /* by somebody else: no check would make it ours again */
