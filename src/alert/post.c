@@ -143,6 +143,31 @@ static bool add_headers(struct post *post, const struct alert_message *message)
            (bearer[0] == '\0' || add_header(post, "Authorization: Bearer %s", bearer));
 }
 
+/* Each time another handle, for the reason that feed/transfer.c gives. */
+static bool renew(struct post *post)
+{
+    curl_easy_cleanup(post->easy);
+    CURL *easy = post->easy = curl_easy_init();
+    if (easy == NULL)
+        return false;
+    long timeout_ms = (long)(post->base.world->options->alert_timeout_sec * 1000);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, post);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, post);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, post->error);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "moonwatch/" MOONWATCH_VERSION);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* no waiting for a name's lookup */
+    return true;
+}
+
 static void send_message(struct sink *sink, const struct alert_message *message)
 {
     struct post *post = (struct post *)sink;
@@ -152,7 +177,7 @@ static void send_message(struct sink *sink, const struct alert_message *message)
     post->has_retry_after = false;
     post->recipe->body(&post->body, message, sink->world);
     post->recipe->url(sink->world->options, post->url);
-    if (!post->body.failed && add_headers(post, message)) {
+    if (!post->body.failed && add_headers(post, message) && renew(post)) {
         curl_easy_setopt(post->easy, CURLOPT_HTTPHEADER, post->headers);
         curl_easy_setopt(post->easy, CURLOPT_POSTFIELDS, post->body.text);
         curl_easy_setopt(post->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body.length);
@@ -168,7 +193,8 @@ static void cancel(struct sink *sink)
     struct post *post = (struct post *)sink;
     if (!post->is_under_way)
         return;
-    curl_loop_remove(sink->world->curl_loop, post->easy);
+    if (post->easy != NULL)
+        curl_loop_remove(sink->world->curl_loop, post->easy);
     uv_timer_stop(&post->refusal);
     end(post);
 }
@@ -187,26 +213,6 @@ static void destroy(struct sink *sink)
     uv_close((uv_handle_t *)&post->refusal, on_closed);
 }
 
-static void set_up(struct post *post)
-{
-    CURL *easy = post->easy;
-    long timeout_ms = (long)(post->base.world->options->alert_timeout_sec * 1000);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, post);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, post);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, post->error);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "moonwatch/" MOONWATCH_VERSION);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* no waiting for a name's lookup */
-}
-
 struct sink *post_create(const struct post_recipe *recipe, const struct sink_world *world)
 {
     static const struct sink_methods methods = {send_message, cancel, destroy};
@@ -215,13 +221,10 @@ struct sink *post_create(const struct post_recipe *recipe, const struct sink_wor
         return NULL;
     post->base = (struct sink){&methods, world, recipe->sink};
     post->recipe = recipe;
-    post->easy = curl_easy_init();
-    if (post->easy == NULL || uv_timer_init(world->loop, &post->refusal) != 0) {
-        curl_easy_cleanup(post->easy);
+    if (uv_timer_init(world->loop, &post->refusal) != 0) {
         free(post);
         return NULL;
     }
     post->refusal.data = post;
-    set_up(post);
     return &post->base;
 }

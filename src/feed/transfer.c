@@ -183,9 +183,13 @@ static void set_limits(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 }
 
-enum err transfer_init(struct transfer *transfer, const struct transfer_settings *settings)
+/* A new handle for each transfer: libcurl 7.88 keeps a pointer to the last header of the transfer
+ * before, which it has freed, and goes on with that header when the first line of a reply looks
+ * like the continuation of one (curl_easy_reset() leaves it there, too). What a connection needs is
+ * kept by the multi handle. */
+static enum err renew(struct transfer *transfer)
 {
-    *transfer = (struct transfer){.settings = settings};
+    curl_easy_cleanup(transfer->easy);
     transfer->easy = curl_easy_init();
     if (transfer->easy == NULL)
         return ERR_NO_MEMORY;
@@ -193,6 +197,12 @@ enum err transfer_init(struct transfer *transfer, const struct transfer_settings
     set_protocol(transfer);
     set_limits(transfer);
     return OK;
+}
+
+enum err transfer_init(struct transfer *transfer, const struct transfer_settings *settings)
+{
+    *transfer = (struct transfer){.settings = settings};
+    return renew(transfer);
 }
 
 void transfer_finish(struct transfer *transfer)
@@ -228,6 +238,8 @@ enum err transfer_prepare(struct transfer *transfer, const char *url)
     }
     /* An empty body is readable too, and its padding with it. */
     enum err err = reserve(transfer, 1);
+    if (err == OK)
+        err = renew(transfer);
     if (err != OK)
         return err;
     memset(transfer->body, 0, transfer->settings->padding);
