@@ -2,6 +2,7 @@
  * nothing in it is taken for markup. */
 #include "alert/post.h"
 #include "alert/text.h"
+#include "feed/reply.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,9 +36,11 @@ static void judge(const struct post_answer *answer, struct sink_result *result)
 {
     json_t *root = json_loads(answer->body, 0, NULL);
     const json_t *wait = json_object_get(json_object_get(root, "parameters"), "retry_after");
-    if (json_is_integer(wait) && json_integer_value(wait) > 0) {
+    json_int_t wait_s = json_integer_value(wait);
+    if (wait_s > 0) {
         result->has_retry_after = true;
-        result->retry_after = duration_s((double)json_integer_value(wait));
+        result->retry_after =
+            duration_s((double)(wait_s < RETRY_AFTER_MAX_S ? wait_s : RETRY_AFTER_MAX_S));
     }
     if (result->outcome == SINK_DELIVERED && !json_is_true(json_object_get(root, "ok"))) {
         result->outcome = SINK_FAILED;
