@@ -667,8 +667,9 @@ static void tell_alerts(struct load *load)
 static void find_last_snapshot(struct load *load)
 {
     sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(load->s->db, "SELECT max(id) FROM snapshot WHERE id < " POSITION_LIMIT,
-                           -1, &statement, NULL) == SQLITE_OK &&
+    if (sqlite3_prepare_v2(load->s->db,
+                           "SELECT max(id) FROM snapshot WHERE id > 0 AND id < " POSITION_LIMIT, -1,
+                           &statement, NULL) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW)
         load->report->last_snapshot_id = sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
