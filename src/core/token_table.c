@@ -190,9 +190,11 @@ uint32_t token_table_capacity_max(const struct token_table *table)
     return table->constants.capacity_max;
 }
 
+/* Whoever only reads has not checked the number: what is beyond its regions is no table's. */
 uint32_t token_table_count(const struct token_table *table)
 {
-    return atomic_load_explicit(&table->count, memory_order_acquire);
+    uint32_t count = atomic_load_explicit(&table->count, memory_order_acquire);
+    return count < table->constants.capacity_max ? count : table->constants.capacity_max;
 }
 
 uint32_t token_table_capacity(const struct token_table *table)
@@ -249,6 +251,8 @@ static token_id chain_search(const struct token_table *table, token_id id,
 token_id token_table_find(const struct token_table *table, const struct address *mint)
 {
     uint32_t count = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
+    if (count > table->constants.capacity_max) /* of a reader, who has not checked it */
+        count = table->constants.capacity_max + 1;
     uint32_t bucket = bucket_for(token_mint_hash(table, mint), bucket_mask(count), count);
     token_id id = atomic_load_explicit(bucket_at(table, bucket), memory_order_relaxed);
     return chain_search(table, id, mint);
