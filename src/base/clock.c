@@ -41,9 +41,13 @@ static int64_t clamp(int64_t value, int64_t bound)
     return value < -bound ? -bound : value;
 }
 
+/* Of a line in shared memory, which may hold anything: hence the differences of time.h. */
 static int64_t offset_at(int64_t boot_us, int64_t start_us, int64_t offset_us, int64_t target_us)
 {
-    return offset_us + clamp(target_us - offset_us, (boot_us - start_us) / SLEW_DIVISOR);
+    int64_t passed_us = instant_diff((instant){boot_us}, (instant){start_us}).us;
+    int64_t missing_us = instant_diff((instant){target_us}, (instant){offset_us}).us;
+    duration slewed = {clamp(missing_us, passed_us / SLEW_DIVISOR)};
+    return instant_add((instant){offset_us}, slewed).us;
 }
 
 static void store_line(int64_t start_us, int64_t offset_us, int64_t target_us)
@@ -72,7 +76,8 @@ static bool try_now(const struct clock_line *on, int64_t *now_us)
     int64_t start_us = atomic_load_explicit(&on->start_us, memory_order_acquire);
     int64_t offset_us = atomic_load_explicit(&on->offset_us, memory_order_acquire);
     int64_t target_us = atomic_load_explicit(&on->target_us, memory_order_acquire);
-    *now_us = boot_us + offset_at(boot_us, start_us, offset_us, target_us);
+    int64_t offset = offset_at(boot_us, start_us, offset_us, target_us);
+    *now_us = instant_add((instant){boot_us}, (duration){offset}).us;
     return before % 2 == 0 && atomic_load_explicit(&on->sequence, memory_order_relaxed) == before;
 }
 

@@ -57,15 +57,17 @@ static inline int64_t duration_to_ms(duration d)
     return d.us / 1000;
 }
 
+/* These two wrap around: an instant that stands in shared memory may be anything, and what comes of
+ * it, too; but it must not be undefined. */
 static inline instant instant_add(instant t, duration d)
 {
-    return (instant){t.us + d.us};
+    return (instant){(int64_t)((uint64_t)t.us + (uint64_t)d.us)};
 }
 
 /* a − b; negative when b is later. */
 static inline duration instant_diff(instant a, instant b)
 {
-    return (duration){a.us - b.us};
+    return (duration){(int64_t)((uint64_t)a.us - (uint64_t)b.us)};
 }
 
 static inline bool instant_before(instant a, instant b)

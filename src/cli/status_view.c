@@ -13,7 +13,7 @@
 static double seconds_since(const _Atomic uint64_t *at_us, instant now)
 {
     uint64_t at = page_word(at_us);
-    return at == 0 ? NAN : (double)(now.us - (int64_t)at) / 1e6;
+    return at == 0 ? NAN : duration_to_s(instant_diff(now, (instant){(int64_t)at}));
 }
 
 static double share_of(uint64_t part, uint64_t whole)

@@ -44,7 +44,7 @@ static void cell(struct area *at, int width, enum ink ink, const char *text)
 static double age_of(const struct top *top, const _Atomic uint64_t *at_us)
 {
     uint64_t at = page_word(at_us);
-    return at == 0 ? NAN : (double)(top->now.us - (int64_t)at) / 1e6;
+    return at == 0 ? NAN : duration_to_s(instant_diff(top->now, (instant){(int64_t)at}));
 }
 
 /* ---- the state, in two lines ---- */

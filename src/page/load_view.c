@@ -8,7 +8,7 @@
 double load_age_s(const struct status_page *page, instant now)
 {
     uint64_t at = page_word(&page->load.sampled_at_us);
-    return at == 0 ? NAN : (double)(now.us - (int64_t)at) / 1e6;
+    return at == 0 ? NAN : duration_to_s(instant_diff(now, (instant){(int64_t)at}));
 }
 
 bool load_is_known(const struct status_page *page, instant now)
@@ -56,7 +56,9 @@ double load_scale_now(const struct status_page *page)
 enum load_level load_deferral_now(const struct status_page *page)
 {
     double deferral = page_get(page, GAUGE_LOAD_DEFERS);
-    return deferral > 0 ? level_of((uint64_t)deferral) : LOAD_NORMAL;
+    return deferral >= LOAD_LEVEL_COUNT ? LOAD_MINIMAL
+           : deferral > 0               ? (enum load_level)deferral
+                                        : LOAD_NORMAL;
 }
 
 bool load_feature_is_off(const struct status_page *page, enum load_feature feature)
