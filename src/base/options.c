@@ -506,9 +506,10 @@ static enum err read_assignment(struct options *options, char *line, char why[OP
 /* Puts "PATH:LINE: " before the sentence. */
 static void place(const char *path, int number, char why[OPTION_MESSAGE_SIZE])
 {
-    char sentence[OPTION_MESSAGE_SIZE];
-    snprintf(sentence, sizeof sentence, "%s", why);
-    snprintf(why, OPTION_MESSAGE_SIZE, "%.200s:%d: %.290s", path, number, sentence);
+    char sentence[291], shown[201];
+    text_copy(sentence, sizeof sentence, why, strlen(why));
+    text_copy(shown, sizeof shown, path, strlen(path));
+    snprintf(why, OPTION_MESSAGE_SIZE, "%s:%d: %s", shown, number, sentence);
 }
 
 static enum err read_line(struct options *options, char *line, size_t length,
@@ -574,10 +575,10 @@ enum err options_read_file(struct options *options, const char *path, char why[O
 
 static void place_variable(const char *variable, size_t name_length, char why[OPTION_MESSAGE_SIZE])
 {
-    char sentence[OPTION_MESSAGE_SIZE];
-    snprintf(sentence, sizeof sentence, "%s", why);
-    snprintf(why, OPTION_MESSAGE_SIZE, "environment variable %.*s: %.400s",
-             (int)(name_length < 80 ? name_length : 80), variable, sentence);
+    char sentence[401], shown[81];
+    text_copy(sentence, sizeof sentence, why, strlen(why));
+    text_copy(shown, sizeof shown, variable, name_length);
+    snprintf(why, OPTION_MESSAGE_SIZE, "environment variable %s: %s", shown, sentence);
 }
 
 /* `name` is where the option's name begins in `variable` (NAME=value). */
