@@ -1,6 +1,7 @@
 # The front door. `make` alone says what there is.
 
 PORT ?= 8000
+FUZZ_MINUTES ?= 10
 
 .PHONY: help
 help:
@@ -9,6 +10,7 @@ help:
 	@echo 'make test     build and run every test, plainly and under sanitizers'
 	@echo 'make bench    what bench/ measures, as a table and as build/bench.json; QUICK=1: in under three minutes'
 	@echo 'make cover    how much of what heals is run by its tests'
+	@echo 'make fuzz     each fuzzer for FUZZ_MINUTES (10), as many at once as there are cores'
 	@echo 'make lint     formatting, both compilers, clang-tidy, shellcheck, tsc and biome, the purity of src/core'
 	@echo 'make format   clang-format over all sources, biome over the dashboard'
 	@echo
@@ -40,6 +42,11 @@ bench:
 cover:
 	@tools/setup run cover
 	@tools/cover
+
+.PHONY: fuzz
+fuzz:
+	@tools/setup run lint fuzz
+	@tools/fuzz --minutes $(FUZZ_MINUTES)
 
 .PHONY: lint
 lint:
