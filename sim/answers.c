@@ -1,8 +1,13 @@
 /* Answers as they come, and whether they are on time, counted outside the core. */
 #include "sim/parts.h"
 
+#include "feed/reply.h"
+
 #define ON_TIME_FACTOR 1.1 /* × target */
 
+/* ---- what the upstream sends ---- */
+
+/* Pairs that are wrong, though their bytes are right. */
 static size_t spoil(struct sim *sim, size_t count)
 {
     if (fault_hits(sim, FAULT_EMPTY))
@@ -11,9 +16,46 @@ static size_t spoil(struct sim *sim, size_t count)
         for (size_t i = 0; i < count; i += 2)
             sim->pairs[i].base.bytes[31] ^= 0x55;
     if (fault_hits(sim, FAULT_PARTIAL))
-        count = (size_t)prng_below(&sim->faults, count + 1);
+        count = (size_t)prng_below(&sim->fault_prng[FAULT_PARTIAL], count + 1);
     return count;
 }
+
+static enum body_damage draw_damage(struct sim *sim)
+{
+    if (!fault_hits(sim, FAULT_GARBAGE))
+        return BODY_SOUND;
+    return (enum body_damage)prng_below(&sim->fault_prng[FAULT_GARBAGE], BODY_SOUND);
+}
+
+/* As the feed does it with what came over a connection. */
+static enum feed_outcome read_body(struct sim *sim, const char *body, size_t length)
+{
+    const struct reply reply = {.status = 200, .body = body, .length = length};
+    enum feed_outcome outcome = reply_judge(&reply);
+    if (outcome == FEED_OK)
+        outcome = answer_parse(sim->parser, body, length, "solana", &sim->parsed);
+    if ((outcome == FEED_NOT_JSON || outcome == FEED_WRONG_SHAPE) &&
+        reply_is_rate_limit(body, length))
+        return FEED_RATE_LIMITED;
+    return outcome;
+}
+
+static enum feed_outcome fetch_body(struct sim *sim, const struct sent *sent)
+{
+    size_t length, count = upstream_answer(&sim->upstream, sent->lane, sent->addresses, sent->count,
+                                           sim->now, sim->pairs);
+    enum body_damage damage = draw_damage(sim);
+    if (damage != BODY_SOUND)
+        trace_line(sim, "the answer to %llu: %s", (unsigned long long)sent->request,
+                   body_damage_name(damage));
+    const char *body = body_write(sim->bodies, sent->lane, sim->pairs, spoil(sim, count), damage,
+                                  &sim->fault_prng[FAULT_GARBAGE], &length);
+    sim->result->answers++;
+    sim->result->bytes += length;
+    return read_body(sim, body, length);
+}
+
+/* ---- on time or not, from outside ---- */
 
 static double target_s(const struct sim *sim, enum token_group group)
 {
@@ -30,8 +72,8 @@ static void count_refresh(struct sim *sim, enum token_group group, double age_s)
 
 /* The tokens of an answer, each once, with their groups before the core sees it. */
 struct answered {
-    token_id ids[UPSTREAM_PAIRS_MAX];
-    enum token_group groups[UPSTREAM_PAIRS_MAX];
+    token_id ids[ANSWER_PAIRS_MAX];
+    enum token_group groups[ANSWER_PAIRS_MAX];
     size_t count;
 };
 
@@ -93,24 +135,26 @@ static bool dies_of(struct sim *sim, uint64_t request, const struct answered *an
     return true;
 }
 
-void answers_on_answer(struct sim *sim, struct world_event *world)
+static void take_answer(struct sim *sim, struct sent *sent)
 {
     struct event event = {.kind = EVENT_ANSWER};
-    event.answer.request = world->answer.request;
-    event.answer.outcome = world->answer.outcome;
-    event.answer.retry_after = world->answer.retry_after;
-    event.answer.latency = world->answer.latency;
+    event.answer.request = sent->request;
+    event.answer.outcome = sent->outcome;
+    event.answer.retry_after = sent->retry_after;
+    event.answer.latency = sent->latency;
     if (fault_is_down(sim))
         event.answer.outcome = FEED_UNREACHABLE;
+    if (event.answer.outcome == FEED_OK)
+        event.answer.outcome = fetch_body(sim, sent);
     if (event.answer.outcome == FEED_OK) {
-        size_t count = upstream_answer(&sim->upstream, world->answer.lane, world->answer.addresses,
-                                       world->answer.count, sim->now, sim->pairs);
-        event.answer.pairs = sim->pairs;
-        event.answer.pair_count = spoil(sim, count);
+        event.answer.pairs = sim->parsed.pairs;
+        event.answer.pair_count = sim->parsed.pair_count;
     }
+    sim->result->outcomes[event.answer.outcome]++;
+    trace_number(sim, event.answer.outcome);
     struct answered answered;
     list_answered(sim, &event, &answered);
-    if (dies_of(sim, world->answer.request, &answered)) {
+    if (dies_of(sim, sent->request, &answered)) {
         engine_restart_over_table(sim);
         return;
     }
@@ -118,4 +162,17 @@ void answers_on_answer(struct sim *sim, struct world_event *world)
         sim->oracle.data_at = sim->now;
     sim_step(sim, &event);
     count_answered(sim, &answered);
+}
+
+void answers_on_answer(struct sim *sim, uint32_t number)
+{
+    struct sent sent = sim->agenda.sent[number]; /* a copy: others are sent meanwhile */
+    answers_release(sim, number);
+    take_answer(sim, &sent);
+}
+
+void answers_release(struct sim *sim, uint32_t number)
+{
+    if (--sim->agenda.sent[number].copies == 0)
+        agenda_forget(sim, number);
 }

@@ -2,12 +2,11 @@
 #include "sim/parts.h"
 
 #include "core/score.h"
+#include "sim/schedule.h"
 #include <stdlib.h>
 
-#define CALM_SHARE       0.25 /* of the run, at its end, without faults */
 #define TOKENS_DRAWN_MIN 10
 #define TOKENS_DRAWN_MAX 5000
-#define USUAL_LIMIT      300 /* requests a minute, a kind */
 #define ARRIVALS_SLACK   1.2 /* of their expected number; luck takes less */
 #define ARRIVALS_MORE    100
 
@@ -79,6 +78,7 @@ static void preload_token(struct sim *sim, uint32_t n, enum upstream_life life)
     if (sim->disk != NULL)
         disk_perform(sim->disk, &(struct action){.kind = ACTION_ADD_TOKEN, .add_token = {id, 0}},
                      sim->now);
+    sim->mints[n] = mint;
     sim->oracle.statuses[id] = draft->status;
     sim->answered_at[id] = draft->state.checked_at;
 }
@@ -98,15 +98,15 @@ bool sim_begin(struct sim *sim)
     int error;
     prng_seed(&sim->world, setup->seed * 3 + 0);
     prng_seed(&sim->workload, setup->seed * 3 + 1);
-    prng_seed(&sim->faults, setup->seed * 3 + 2);
     prng_seed(&sim->machine, ~setup->seed);
     if (setup->options != NULL)
         sim->options = *setup->options;
     else
         options_init(&sim->options);
     sim->now = SIM_EPOCH;
+    sim->life = 1;
     sim->end = sim_after(sim, setup->hours * 3600);
-    sim->calm_from = sim_after(sim, setup->hours * 3600 * (1 - CALM_SHARE));
+    sim->calm_from = sim_at(schedule_calm_from_s(setup));
     sim->tokens_expected =
         setup->tokens != 0
             ? setup->tokens
@@ -128,16 +128,20 @@ bool sim_begin(struct sim *sim)
         sim->core_memory == NULL || !table_memory_init(&sim->memory, 1024, &error))
         return false;
     sim->oracle.table = sim->memory.table;
+    sim->mints = calloc(sim->oracle.statuses_size, sizeof *sim->mints);
+    sim->bodies = body_writer_create(sim->tokens_expected);
+    sim->parser = answer_parser_create();
+    if (sim->mints == NULL || sim->bodies == NULL || sim->parser == NULL || !faults_plan(sim))
+        return false;
     if (!open_disk(sim))
         return false;
-    upstream_init(&sim->upstream, setup->seed, setup->limiter, USUAL_LIMIT, sim->now);
+    upstream_init(&sim->upstream, setup->seed, setup->limiter, SIM_LIMIT, sim->now);
     sim->upstream.life_s = setup->life_hours * 3600;
     sim->result->trace_hash = 0xcbf29ce484222325ULL;
     if (setup->active > 0)
         preload(sim);
     engine_start_core(sim);
     workload_plan_token(sim);
-    faults_plan(sim);
     faults_plan_limits(sim);
     agenda_plan(sim, sim_after(sim, SIM_CHECK_S), (struct world_event){.kind = WORLD_CHECK});
     agenda_plan(sim, sim_after(sim, 1), (struct world_event){.kind = WORLD_LOAD});

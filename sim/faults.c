@@ -1,43 +1,44 @@
-/* What goes wrong, and when. */
+/* What goes wrong, and when. See schedule.h. */
 #include "sim/parts.h"
 
+#include "sim/schedule.h"
 #include <stdio.h>
 
-static const char *const fault_names[SIM_FAULT_COUNT] = {
-#define X(code, name) [code] = name,
-    SIM_FAULT_LIST(X)
-#undef X
-};
-
-const char *sim_fault_name(enum sim_fault fault)
+bool fault_is_present(const struct sim *sim, enum sim_fault fault)
 {
-    return fault < SIM_FAULT_COUNT ? fault_names[fault] : "?";
+    return sim->present_faults >> fault & 1;
 }
 
 bool fault_hits(struct sim *sim, enum sim_fault fault)
 {
-    return (sim->present_faults >> fault & 1) && prng_unit(&sim->faults) < sim->fault_share[fault];
+    return fault_is_present(sim, fault) &&
+           prng_unit(&sim->fault_prng[fault]) < sim->fault_share[fault];
+}
+
+static bool is_planned(const struct sim *sim, double from_s, double to_s)
+{
+    double now_s = sim_seconds(sim);
+    return now_s >= from_s && now_s < to_s;
 }
 
 bool fault_is_down(const struct sim *sim)
 {
-    double t = duration_to_s(instant_diff(sim->now, SIM_EPOCH));
-    bool planned = t >= sim->setup->down_from_s && t < sim->setup->down_to_s;
-    return planned || (sim->present_faults >> FAULT_DOWN & 1);
+    return fault_is_present(sim, FAULT_DOWN) ||
+           is_planned(sim, sim->setup->down_from_s, sim->setup->down_to_s);
 }
 
 bool fault_is_planned_stuck(const struct sim *sim)
 {
-    double t = duration_to_s(instant_diff(sim->now, SIM_EPOCH));
-    return t >= sim->setup->stuck_from_s && t < sim->setup->stuck_to_s;
+    return is_planned(sim, sim->setup->stuck_from_s, sim->setup->stuck_to_s);
 }
 
 bool fault_is_busy(const struct sim *sim)
 {
-    double t = duration_to_s(instant_diff(sim->now, SIM_EPOCH));
-    bool planned = t >= sim->setup->busy_from_s && t < sim->setup->busy_to_s;
-    return planned || (sim->present_faults >> FAULT_BUSY & 1);
+    return fault_is_present(sim, FAULT_BUSY) ||
+           is_planned(sim, sim->setup->busy_from_s, sim->setup->busy_to_s);
 }
+
+/* ---- those that need more than to be present ---- */
 
 static void change_settings(struct sim *sim)
 {
@@ -45,9 +46,11 @@ static void change_settings(struct sim *sim)
     static const char *const names[] = {"hot_interval_sec", "cold_interval_sec", "min_score",
                                         "activation_min_liquidity_usd", "ewma_alpha"};
     static const double low[] = {5, 20, 0.05, 100, 0.1}, high[] = {60, 300, 0.4, 3000, 0.9};
-    size_t which = prng_below(&sim->faults, 5);
-    double number = low[which] + prng_unit(&sim->faults) * (high[which] - low[which]);
+    struct prng *prng = &sim->fault_prng[FAULT_SETTINGS];
+    size_t which = prng_below(prng, 5);
+    double number = low[which] + prng_unit(prng) * (high[which] - low[which]);
     snprintf(value, sizeof value, "%.3f", number);
+    trace_line(sim, "%s is set to %s", names[which], value);
     if (options_set(&sim->options, names[which], value, OPTION_FROM_STORE, why) != OK)
         oracle_complain(&sim->oracle, sim->now, "%s", why);
     struct event event = {.kind = EVENT_OPTIONS, .options = {&sim->options}};
@@ -58,7 +61,7 @@ static void poison_somebody(struct sim *sim)
 {
     uint32_t count = token_table_count(sim->memory.table);
     if (count > 0)
-        sim->deaths.poisoned[1 + prng_below(&sim->faults, count)] = 1;
+        sim->deaths.poisoned[1 + prng_below(&sim->fault_prng[FAULT_POISON], count)] = 1;
 }
 
 static void cure_all(struct sim *sim)
@@ -73,50 +76,83 @@ static void cure_all(struct sim *sim)
     }
 }
 
-void fault_begins_or_ends(struct sim *sim, const struct world_event *world)
+/* ---- beginning and end ---- */
+
+static void begin(struct sim *sim, const struct sim_occurrence *occurrence)
 {
-    enum sim_fault fault = world->fault.fault;
-    if (world->fault.begins && fault == FAULT_POISON)
-        poison_somebody(sim);
-    if (!world->fault.begins) {
-        sim->present_faults &= ~(1U << fault);
-        if (fault == FAULT_POISON)
-            cure_all(sim);
-    } else if (fault == FAULT_RESTART) {
-        engine_restart_over_table(sim);
-        sim->result->faults_injected++;
-    } else if (fault == FAULT_SETTINGS) {
-        change_settings(sim);
-        sim->result->faults_injected++;
-    } else {
-        double length = prng_exponential(&sim->faults, 120);
+    enum sim_fault fault = occurrence->fault;
+    sim->result->faults_injected++;
+    sim->result->injected[fault]++;
+    sim->fault_share[fault] = occurrence->share;
+    prng_seed(&sim->fault_prng[fault], occurrence->seed);
+    trace_line(sim, "FAULT %s begins, for %.1f s, share %.2f", sim_fault_name(fault),
+               occurrence->to_s - occurrence->from_s, occurrence->share);
+    if (occurrence->to_s > occurrence->from_s)
         sim->present_faults |= 1U << fault;
-        sim->fault_share[fault] = prng_unit(&sim->faults);
-        sim->result->faults_injected++;
-        agenda_plan(sim, instant_min(sim_after(sim, length), sim->calm_from),
-                    (struct world_event){.kind = WORLD_FAULT, .fault = {fault, false}});
+    switch ((int)fault) {
+    case FAULT_RESTART:
+        return engine_restart_over_table(sim);
+    case FAULT_SETTINGS:
+        return change_settings(sim);
+    case FAULT_POISON:
+        return poison_somebody(sim);
+    case FAULT_FLOOD:
+        return workload_flood(sim, occurrence->share);
+    case FAULT_LIMIT:
+        return upstream_set_limit(&sim->upstream, SIM_LIMIT * (0.2 + 0.7 * occurrence->share));
+    case FAULT_SUSPEND:
+        sim->asleep_until = sim_at(occurrence->to_s);
+        return;
+    default:
+        return;
     }
-    instant next = sim_after(sim, prng_exponential(&sim->faults, 900));
-    if (world->fault.begins && instant_before(next, sim->calm_from))
-        agenda_plan(sim, next, (struct world_event){.kind = WORLD_FAULT, .fault = {fault, true}});
 }
 
-void faults_plan(struct sim *sim)
+static void end(struct sim *sim, const struct sim_occurrence *occurrence)
 {
-    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++) {
-        /* Swarm: each run draws which of the faults it has at all. */
-        bool drawn = prng_unit(&sim->faults) < 0.6;
-        if ((sim->setup->faults >> fault & 1) && drawn)
-            agenda_plan(
-                sim, sim_after(sim, prng_exponential(&sim->faults, 600)),
-                (struct world_event){.kind = WORLD_FAULT, .fault = {(enum sim_fault)fault, true}});
+    trace_line(sim, "FAULT %s ends", sim_fault_name(occurrence->fault));
+    sim->present_faults &= ~(1U << occurrence->fault);
+    if (occurrence->fault == FAULT_POISON)
+        cure_all(sim);
+    if (occurrence->fault == FAULT_LIMIT)
+        upstream_set_limit(&sim->upstream, SIM_LIMIT);
+}
+
+void fault_begins_or_ends(struct sim *sim, const struct world_event *world)
+{
+    const struct sim_occurrence *occurrence = &sim->schedule[world->fault.number];
+    if (world->fault.begins)
+        begin(sim, occurrence);
+    else
+        end(sim, occurrence);
+}
+
+static void plan(struct sim *sim, double at_s, uint32_t number, bool begins)
+{
+    agenda_plan(sim, sim_at(at_s),
+                (struct world_event){.kind = WORLD_FAULT, .fault = {number, begins}});
+}
+
+bool faults_plan(struct sim *sim)
+{
+    sim->schedule = sim_schedule(sim->setup, &sim->schedule_count);
+    if (sim->schedule == NULL)
+        return false;
+    for (uint32_t i = 0; i < sim->schedule_count; i++) {
+        const struct sim_occurrence *occurrence = &sim->schedule[i];
+        if (sim->setup->dropped != NULL && sim->setup->dropped[i])
+            continue;
+        plan(sim, occurrence->from_s, i, true);
+        if (occurrence->to_s > occurrence->from_s)
+            plan(sim, occurrence->to_s, i, false);
     }
+    return true;
 }
 
 void faults_plan_limits(struct sim *sim)
 {
     for (int i = 0; i < SIM_LIMITS_MAX && sim->setup->limits[i].per_minute > 0; i++)
         agenda_plan(
-            sim, sim_after(sim, sim->setup->limits[i].from_s),
+            sim, sim_at(sim->setup->limits[i].from_s),
             (struct world_event){.kind = WORLD_LIMIT, .limit = {sim->setup->limits[i].per_minute}});
 }

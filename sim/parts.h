@@ -5,19 +5,23 @@
 #ifndef MOONWATCH_SIM_PARTS_H
 #define MOONWATCH_SIM_PARTS_H
 
+#include "feed/dexscreener_parse.h"
 #include "page/table_memory.h"
+#include "sim/body.h"
 #include "sim/deaths.h"
 #include "sim/oracle.h"
 #include "sim/sim.h"
 
 #define SIM_EPOCH   ((instant){1750000000LL * 1000000}) /* virtual time begins here */
 #define SIM_CHECK_S 60.0 /* the oracles look at everything so often */
+#define SIM_LIMIT   300  /* requests a minute, a kind, as the upstream says */
 #define TAGS_MAX    8192
 
 enum world_kind {
     WORLD_ANSWER,
     WORLD_DURABLE,
     WORLD_TOKEN,  /* a graduation */
+    WORLD_MORE,   /* one of a flood */
     WORLD_FAULT,  /* a fault begins or ends */
     WORLD_CHECK,  /* the oracles look at everything */
     WORLD_WANTED, /* a client wants something */
@@ -32,21 +36,15 @@ struct world_event {
     instant at;
     uint64_t order; /* of events at the same time: first come, first served */
     enum world_kind kind;
+    uint32_t life; /* of the engine that it is for: another one never hears of it; 0: any */
     union {
-        struct {
-            uint64_t request;
-            enum lane_kind lane;
-            enum feed_outcome outcome;
-            duration retry_after, latency;
-            uint8_t count;
-            struct address addresses[REQUEST_ADDRESSES_MAX];
-        } answer;
+        uint32_t sent; /* number of an answer */
         struct {
             token_id id;
             uint64_t tag;
         } durable;
         struct {
-            enum sim_fault fault;
+            uint32_t number; /* in the schedule */
             bool begins;
         } fault;
         struct {
@@ -60,6 +58,27 @@ struct world_event {
             double per_minute;
         } limit;
     };
+};
+
+/* A request that was sent, and how it will end. */
+struct sent {
+    uint64_t request;
+    enum lane_kind lane;
+    enum feed_outcome outcome; /* FEED_OK: there will be a body */
+    duration retry_after, latency;
+    uint32_t next_free;
+    uint8_t count;
+    uint8_t copies; /* still to come */
+    struct address addresses[REQUEST_ADDRESSES_MAX];
+};
+
+struct agenda {
+    struct world_event *heap;
+    size_t count, capacity;
+    uint64_t order;
+    struct sent *sent;
+    size_t sent_capacity;
+    uint32_t free_sent; /* 0: none */
 };
 
 /* Somebody waits for a reply with this tag. */
@@ -78,17 +97,24 @@ struct sim {
     struct disk *disk; /* NULL: the store is a fake one */
     struct upstream upstream;
     struct oracle oracle;
-    struct prng world, workload, faults, machine; /* streams of their own */
-    uint64_t refreshes_seen;                      /* at the last sample of load */
-    struct world_event *heap;
-    size_t heap_count, heap_capacity;
-    uint64_t order;
+    struct prng world, workload, machine; /* streams of their own */
+    uint64_t refreshes_seen;              /* at the last sample of load */
+    struct agenda agenda;
+    uint32_t life; /* of the engine: its number */
     instant now, end, calm_from;
+    instant asleep_until; /* the machine is suspended */
+    struct sim_occurrence *schedule;
+    size_t schedule_count;
     unsigned present_faults;
-    double fault_share[SIM_FAULT_COUNT];   /* of answers hit while it is present */
-    uint32_t tokens_expected, tokens_seen; /* expected: at most */
+    double fault_share[SIM_FAULT_COUNT];     /* of answers hit while it is present */
+    struct prng fault_prng[SIM_FAULT_COUNT]; /* of the newest of its kind */
+    uint32_t tokens_expected, tokens_seen;   /* expected: at most */
     struct actions actions;
     struct pair pairs[UPSTREAM_PAIRS_MAX];
+    struct body_writer *bodies;
+    struct answer_parser *parser;
+    struct parsed_answer parsed;
+    struct address *mints; /* by number, as they came */
     uint64_t requests[LANE_KIND_COUNT], addresses[LANE_KIND_COUNT];
     instant *answered_at; /* by id: the last answer that the core took; INSTANT_NEVER: none */
     uint64_t on_time[GROUP_COUNT];
@@ -96,23 +122,33 @@ struct sim {
     bool is_restart_asked;
     struct open_tag open[TAGS_MAX];
     size_t open_count;
+    uint64_t next_tag;
 };
 
 /* agenda.c: what comes next */
 void agenda_plan(struct sim *sim, instant at, struct world_event event);
+/* For the present engine: it dies with it. */
+void agenda_plan_of_engine(struct sim *sim, instant at, struct world_event event);
+instant agenda_due(const struct sim *sim); /* INSTANT_FAR: nothing comes any more */
 struct world_event agenda_take(struct sim *sim);
-void agenda_forget_answers(struct sim *sim); /* connections die with their engine */
+/* A place for a request that is sent; NULL: no memory, which was complained of. */
+struct sent *agenda_send(struct sim *sim, uint32_t *number);
+void agenda_forget(struct sim *sim, uint32_t number);
+void agenda_finish(struct sim *sim);
 
-/* trace.c */
+/* trace.c: the hash of all actions, and the run in words */
 void trace_bytes(struct sim *sim, const void *data, size_t size);
 void trace_number(struct sim *sim, uint64_t number);
+void trace_action(struct sim *sim, const struct action *action);
+void trace_line(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* perform.c */
 void perform_action(struct sim *sim, const struct action *action);
 void sim_step(struct sim *sim, struct event *event);
 
 /* answers.c */
-void answers_on_answer(struct sim *sim, struct world_event *world);
+void answers_on_answer(struct sim *sim, uint32_t number);
+void answers_release(struct sim *sim, uint32_t number); /* nobody waits for it */
 void answers_count_late_at_end(struct sim *sim);
 
 /* workload.c */
@@ -121,15 +157,18 @@ void clients_close(struct sim *sim, const struct action *action);
 void clients_forget_wishes(struct sim *sim);
 void workload_plan_token(struct sim *sim);
 void workload_on_token(struct sim *sim);
+void workload_on_more(struct sim *sim);
+void workload_flood(struct sim *sim, double share);
 void workload_on_wanted(struct sim *sim);
 
 /* faults.c */
+bool fault_is_present(const struct sim *sim, enum sim_fault fault);
 bool fault_hits(struct sim *sim, enum sim_fault fault);
 bool fault_is_down(const struct sim *sim);
 bool fault_is_planned_stuck(const struct sim *sim);
 bool fault_is_busy(const struct sim *sim);
 void fault_begins_or_ends(struct sim *sim, const struct world_event *world);
-void faults_plan(struct sim *sim);
+bool faults_plan(struct sim *sim); /* false: no memory */
 void faults_plan_limits(struct sim *sim);
 
 /* process.c */
@@ -150,6 +189,8 @@ bool sim_begin(struct sim *sim);
 
 /* sim.c */
 instant sim_after(const struct sim *sim, double seconds);
+instant sim_at(double seconds); /* since the beginning */
+double sim_seconds(const struct sim *sim);
 void sim_tell_durable(void *sim, token_id id, uint64_t tag);
 
 #endif

@@ -3,7 +3,13 @@
 
 #include <string.h>
 
+#define LATENCY_MIN_S  0.02
 #define LATENCY_MEAN_S 0.08
+#define SLOW_MAX_S     15.0
+#define LATE_S         60.0 /* over any deadline of a request */
+#define TWICE_AFTER_S  0.5
+#define RETRY_AFTER_S  4 /* at most */
+#define CLOCK_BACK_S   3.0
 #define JOB_MEAN_S     0.05
 
 static void count_fullness(struct sim *sim, const struct action *action)
@@ -24,41 +30,67 @@ static enum feed_outcome admit(struct sim *sim, enum lane_kind lane)
     return outcome;
 }
 
+/* How the upstream will answer, in so far as it is known when it is asked. */
+static void decide_end(struct sim *sim, struct sent *sent)
+{
+    sent->outcome = admit(sim, sent->lane);
+    sent->retry_after = duration_us(0);
+    if (fault_is_down(sim))
+        sent->outcome = FEED_UNREACHABLE;
+    else if (fault_hits(sim, FAULT_ERRORS))
+        sent->outcome = FEED_SERVER_ERROR;
+    else if (fault_hits(sim, FAULT_REFUSED)) {
+        sent->outcome = FEED_RATE_LIMITED;
+        sent->retry_after =
+            duration_s((double)prng_below(&sim->fault_prng[FAULT_REFUSED], RETRY_AFTER_S));
+    }
+}
+
+static double draw_latency_s(struct sim *sim)
+{
+    double latency_s = LATENCY_MIN_S + prng_exponential(&sim->world, LATENCY_MEAN_S);
+    if (fault_hits(sim, FAULT_SLOW))
+        latency_s += prng_unit(&sim->fault_prng[FAULT_SLOW]) * SLOW_MAX_S;
+    if (fault_hits(sim, FAULT_LATE))
+        latency_s += LATE_S * (1 + prng_unit(&sim->fault_prng[FAULT_LATE]));
+    return latency_s;
+}
+
+static void plan_answer(struct sim *sim, struct sent *sent, uint32_t number, double latency_s)
+{
+    sent->copies++;
+    agenda_plan_of_engine(sim, sim_after(sim, latency_s),
+                          (struct world_event){.kind = WORLD_ANSWER, .sent = number});
+}
+
 static void perform_fetch(struct sim *sim, const struct action *action)
 {
-    struct world_event event = {.kind = WORLD_ANSWER};
-    event.answer.request = action->fetch.request;
-    event.answer.lane = action->fetch.lane;
-    event.answer.count = (uint8_t)action->fetch.count;
-    memcpy(event.answer.addresses, action->fetch.addresses,
-           action->fetch.count * sizeof(struct address));
+    uint32_t number;
+    struct sent *sent = agenda_send(sim, &number);
+    if (sent == NULL)
+        return;
+    sent->request = action->fetch.request;
+    sent->lane = action->fetch.lane;
+    sent->count = (uint8_t)action->fetch.count;
+    sent->copies = 0;
+    memcpy(sent->addresses, action->fetch.addresses, action->fetch.count * sizeof(struct address));
     count_fullness(sim, action);
     trace_number(sim, action->fetch.request);
-    trace_bytes(sim, event.answer.addresses, action->fetch.count * sizeof(struct address));
-
-    double latency = 0.02 + prng_exponential(&sim->world, LATENCY_MEAN_S);
-    event.answer.outcome = admit(sim, action->fetch.lane);
-    if (fault_is_down(sim))
-        event.answer.outcome = FEED_UNREACHABLE;
-    else if (fault_hits(sim, FAULT_ERRORS))
-        event.answer.outcome = FEED_SERVER_ERROR;
-    else if (fault_hits(sim, FAULT_REFUSED)) {
-        event.answer.outcome = FEED_RATE_LIMITED;
-        event.answer.retry_after = duration_s((double)prng_below(&sim->faults, 4));
-    }
-    if (fault_hits(sim, FAULT_SLOW))
-        latency += prng_unit(&sim->faults) * 15;
-    if (fault_hits(sim, FAULT_LOST))
-        return;
-    event.answer.latency = duration_s(latency);
-    agenda_plan(sim, sim_after(sim, latency), event);
+    trace_bytes(sim, sent->addresses, action->fetch.count * sizeof(struct address));
+    decide_end(sim, sent);
+    double latency_s = draw_latency_s(sim);
+    sent->latency = duration_s(latency_s);
+    if (!fault_hits(sim, FAULT_LOST))
+        plan_answer(sim, sent, number, latency_s);
     if (fault_hits(sim, FAULT_TWICE))
-        agenda_plan(sim, sim_after(sim, latency + 0.5), event);
+        plan_answer(sim, sent, number, latency_s + TWICE_AFTER_S);
+    if (sent->copies == 0)
+        agenda_forget(sim, number);
 }
 
 static void count_loss(struct sim *sim, const struct action *action)
 {
-    double t = duration_to_s(instant_diff(sim->now, SIM_EPOCH));
+    double t = sim_seconds(sim);
     if (t >= sim->setup->down_from_s && t < sim->setup->down_to_s &&
         (strcmp(action->history.event, "archived") == 0 ||
          strcmp(action->history.event, "demoted") == 0))
@@ -72,15 +104,16 @@ static void perform_job(struct sim *sim, enum job job, uint64_t run)
     if (fault_is_planned_stuck(sim))
         return;
     if (fault_hits(sim, FAULT_STUCK))
-        length += sim->options.job_deadline_sec * (1 + prng_unit(&sim->faults));
-    agenda_plan(sim, sim_after(sim, length),
-                (struct world_event){.kind = WORLD_JOB, .job = {job, run}});
+        length += sim->options.job_deadline_sec * (1 + prng_unit(&sim->fault_prng[FAULT_STUCK]));
+    agenda_plan_of_engine(sim, sim_after(sim, length),
+                          (struct world_event){.kind = WORLD_JOB, .job = {job, run}});
 }
 
 void perform_action(struct sim *sim, const struct action *action)
 {
     sim->result->actions++;
     trace_number(sim, action->kind);
+    trace_action(sim, action);
     oracle_on_action(&sim->oracle, action, sim->now);
     bool is_stored = sim->disk != NULL && disk_perform(sim->disk, action, sim->now);
     switch (action->kind) {
@@ -94,7 +127,8 @@ void perform_action(struct sim *sim, const struct action *action)
         event.durable.id = action->add_token.id;
         event.durable.tag = action->add_token.tag;
         double wait = 0.01 + prng_unit(&sim->world) * 0.05;
-        agenda_plan(sim, sim_after(sim, fault_hits(sim, FAULT_STORE) ? wait + 30 : wait), event);
+        agenda_plan_of_engine(sim, sim_after(sim, fault_hits(sim, FAULT_STORE) ? wait + 30 : wait),
+                              event);
         return;
     }
     case ACTION_SAVE:
@@ -147,8 +181,9 @@ void perform_action(struct sim *sim, const struct action *action)
 void sim_step(struct sim *sim, struct event *event)
 {
     event->now = sim->now;
-    if (sim->present_faults >> FAULT_CLOCK & 1)
-        event->now = instant_add(sim->now, duration_s(-prng_unit(&sim->faults) * 3));
+    if (fault_is_present(sim, FAULT_CLOCK))
+        event->now = instant_add(
+            sim->now, duration_s(-prng_unit(&sim->fault_prng[FAULT_CLOCK]) * CLOCK_BACK_S));
     if (token_table_is_short(sim->memory.table, 64) && !table_memory_grow(&sim->memory, 64))
         oracle_complain(&sim->oracle, sim->now, "no memory for the table");
     core_step(sim->core, event, &sim->actions);

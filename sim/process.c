@@ -41,7 +41,7 @@ static void tell_limit(struct sim *sim, enum lane_kind lane, const struct lane_s
 void engine_restart_over_table(struct sim *sim)
 {
     struct core_stats before = *core_stats(sim->core);
-    agenda_forget_answers(sim);
+    sim->life++;
     clients_forget_wishes(sim);
     engine_start_core(sim);
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++)

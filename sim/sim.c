@@ -13,6 +13,16 @@ instant sim_after(const struct sim *sim, double seconds)
     return instant_add(sim->now, duration_s(seconds));
 }
 
+instant sim_at(double seconds)
+{
+    return instant_add(SIM_EPOCH, duration_s(seconds));
+}
+
+double sim_seconds(const struct sim *sim)
+{
+    return duration_to_s(instant_diff(sim->now, SIM_EPOCH));
+}
+
 void sim_tell_durable(void *context, token_id id, uint64_t tag)
 {
     struct event event = {.kind = EVENT_TOKEN_DURABLE, .token_durable = {id, tag}};
@@ -26,7 +36,7 @@ static void act(struct sim *sim, struct world_event *world)
         machine_on_load(sim);
         return;
     case WORLD_ANSWER:
-        answers_on_answer(sim, world);
+        answers_on_answer(sim, world->sent);
         return;
     case WORLD_DURABLE:
         sim_tell_durable(sim, world->durable.id, world->durable.tag);
@@ -41,6 +51,9 @@ static void act(struct sim *sim, struct world_event *world)
         return;
     case WORLD_LIMIT:
         upstream_set_limit(&sim->upstream, world->limit.per_minute);
+        return;
+    case WORLD_MORE:
+        workload_on_more(sim);
         return;
     case WORLD_TOKEN:
         workload_on_token(sim);
@@ -60,6 +73,18 @@ static void act(struct sim *sim, struct world_event *world)
     }
 }
 
+/* What was for a dead engine reaches nobody. */
+static void act_if_alive(struct sim *sim, struct world_event *world)
+{
+    bool is_overslept = world->kind == WORLD_ANSWER && instant_before(world->at, sim->now);
+    if (is_overslept && sim->agenda.sent[world->sent].outcome == FEED_OK)
+        sim->agenda.sent[world->sent].outcome = FEED_RESET; /* the other side did not wait */
+    if (world->life == 0 || world->life == sim->life)
+        act(sim, world);
+    else if (world->kind == WORLD_ANSWER)
+        answers_release(sim, world->sent);
+}
+
 /* ---- running ---- */
 
 /* Who acts next, the world going before the store, and the store before the core. */
@@ -73,10 +98,11 @@ static enum actor next_actor(struct sim *sim, instant *when)
         actor = ACTOR_STORE;
         *when = disk_due(sim->disk);
     }
-    if (sim->heap_count > 0 && sim->heap[0].at.us <= when->us) {
+    if (agenda_due(sim).us <= when->us) {
         actor = ACTOR_WORLD;
-        *when = sim->heap[0].at;
+        *when = agenda_due(sim);
     }
+    *when = instant_max(*when, sim->asleep_until);
     return actor;
 }
 
@@ -90,7 +116,7 @@ static void run(struct sim *sim)
             instant_max(next, instant_add(sim->now, duration_us(actor == ACTOR_WORLD ? 0 : 1)));
         if (actor == ACTOR_WORLD) {
             struct world_event world = agenda_take(sim);
-            act(sim, &world);
+            act_if_alive(sim, &world);
         } else if (actor == ACTOR_STORE) {
             disk_turn(sim->disk);
         } else {
@@ -131,12 +157,13 @@ static void summarise(struct sim *sim)
     if (sim->setup->down_to_s == 0)
         oracle_on_ages(&sim->oracle, sim->now, duration_s(checks_achievable_s(sim) * AGE_SLACK));
     result->stats = *core_stats(sim->core);
-    result->simulated_s = duration_to_s(instant_diff(sim->now, SIM_EPOCH));
+    result->simulated_s = sim_seconds(sim);
     result->refused = sim->upstream.refused;
     /* An engine that was restarted does not know what the one before had sent. */
     bool may_restart =
         sim->setup->faults >> FAULT_RESTART & 1 || result->deaths > 0 || result->restarts > 0;
-    bool is_told = sim->setup->limits[0].per_minute == 0;
+    bool is_told =
+        sim->setup->limits[0].per_minute == 0 && !(sim->setup->faults >> FAULT_LIMIT & 1);
     if (result->refused > 1 && !may_restart && is_told)
         oracle_complain(&sim->oracle, sim->now, "%llu requests over the upstream's limit",
                         (unsigned long long)result->refused);
@@ -170,7 +197,11 @@ enum err sim_run(const struct sim_setup *setup, struct sim_result *out)
     free(sim->oracle.statuses);
     free(sim->answered_at);
     deaths_finish(&sim->deaths);
-    free(sim->heap);
+    agenda_finish(sim);
+    free(sim->schedule);
+    free(sim->mints);
+    body_writer_destroy(sim->bodies);
+    answer_parser_destroy(sim->parser);
     free(sim);
     return err;
 }

@@ -3,9 +3,9 @@
  * it jumps to whatever comes next, so hours take seconds. The same seed gives the same run, and the
  * hash of all actions proves it. On request the store is the real one, in virtual time (disk.h).
  *
- * Faults come and go at random times while `until_faults_end`; then the world is well, and the
- * oracles ask that everything gets well again. The oracles (oracle.h) stand outside the core, in
- * the dullest code possible.
+ * Faults come and go as drawn from the seed (sim_schedule()); for the last quarter the world is
+ * well, and the oracles ask that everything gets well again. The oracles (oracle.h) stand outside
+ * the core, in the dullest code possible.
  */
 #ifndef MOONWATCH_SIM_SIM_H
 #define MOONWATCH_SIM_SIM_H
@@ -17,24 +17,39 @@
 #include "sim/disk.h"
 #include "sim/upstream.h"
 
-/* X(code, name): what can go wrong, each for a while. */
+/* X(code, name): what can go wrong, for a while or at once. */
 #define SIM_FAULT_LIST(X)                                                                          \
-    X(FAULT_DOWN, "down")         /* unreachable */                                                \
-    X(FAULT_ERRORS, "errors")     /* 5xx now and then */                                           \
-    X(FAULT_REFUSED, "refused")   /* 429, with and without Retry-After */                          \
-    X(FAULT_SLOW, "slow")         /* seconds instead of milliseconds */                            \
-    X(FAULT_LOST, "lost")         /* a request never ends */                                       \
-    X(FAULT_PARTIAL, "partial")   /* pairs missing from answers */                                 \
-    X(FAULT_EMPTY, "empty")       /* [] */                                                         \
-    X(FAULT_WRONG, "wrong")       /* pairs of tokens that were not asked for */                    \
-    X(FAULT_TWICE, "twice")       /* an answer comes again */                                      \
-    X(FAULT_STORE, "store")       /* nothing becomes durable */                                    \
+    /* the upstream */                                                                             \
+    X(FAULT_DOWN, "down")       /* unreachable */                                                  \
+    X(FAULT_ERRORS, "errors")   /* 5xx now and then */                                             \
+    X(FAULT_REFUSED, "refused") /* 429, with and without Retry-After */                            \
+    X(FAULT_LIMIT, "limit")     /* it allows less than it says */                                  \
+    X(FAULT_SLOW, "slow")       /* seconds instead of milliseconds, so that answers overtake */    \
+    X(FAULT_LOST, "lost")       /* a request never ends */                                         \
+    X(FAULT_LATE, "late")       /* an answer comes after everybody has given it up */              \
+    X(FAULT_PARTIAL, "partial") /* pairs missing from answers */                                   \
+    X(FAULT_EMPTY, "empty")     /* [] */                                                           \
+    X(FAULT_WRONG, "wrong")     /* pairs of tokens that were not asked for */                      \
+    X(FAULT_GARBAGE, "garbage") /* bytes as no upstream should send (body.h) */                    \
+    X(FAULT_TWICE, "twice")     /* an answer comes again */                                        \
+    /* the source of tokens */                                                                     \
+    X(FAULT_SOURCE, "source") /* junk between its frames, and frames twice */                      \
+    X(FAULT_FLOOD, "flood")   /* thousands of tokens at once */                                    \
+    /* the store */                                                                                \
+    X(FAULT_STORE, "store") /* nothing becomes durable */                                          \
+    /* people */                                                                                   \
     X(FAULT_SETTINGS, "settings") /* intervals change while running */                             \
-    X(FAULT_CLOCK, "clock")       /* a shell whose clock goes back */                              \
-    X(FAULT_RESTART, "restart")   /* the engine dies; its table is what survives */                \
-    X(FAULT_POISON, "poison")     /* the answer about one token kills the engine */                \
-    X(FAULT_STUCK, "stuck")       /* jobs outside the core do not end */                           \
-    X(FAULT_BUSY, "busy")         /* others need the CPUs, and our loop comes late */
+    /* the machine */                                                                              \
+    X(FAULT_CLOCK, "clock")     /* a shell whose clock goes back */                                \
+    X(FAULT_SUSPEND, "suspend") /* everything stands still, and time goes on */                    \
+    X(FAULT_STUCK, "stuck")     /* jobs outside the core do not end */                             \
+    X(FAULT_BUSY, "busy")       /* others need the CPUs, and our loop comes late */                \
+    /* ourselves */                                                                                \
+    X(FAULT_RESTART, "restart") /* the engine dies; its table is what survives */                  \
+    X(FAULT_POISON, "poison")   /* the answer about one token kills the engine */
+
+/* More than there will be: kinds keep their random numbers when others are added after them. */
+#define SIM_FAULT_KINDS_MAX 64
 
 enum sim_fault {
 #define X(code, name) code,
@@ -44,6 +59,15 @@ enum sim_fault {
 };
 
 const char *sim_fault_name(enum sim_fault fault);
+
+/* One fault of a run. All of them are drawn before it begins, so that any can be left out and the
+ * others stay as they are. */
+struct sim_occurrence {
+    enum sim_fault fault;
+    double from_s, to_s; /* since the beginning; the same: it only happens */
+    double share;        /* of what it can hit, or how bad it is: [0, 1) */
+    uint64_t seed;       /* of what is drawn while it lasts */
+};
 
 /* What may be looked at while it runs. */
 struct sim_view {
@@ -71,8 +95,13 @@ struct sim_minute {
 struct sim_setup {
     uint64_t seed;
     double hours;
-    uint32_t tokens;    /* 0: drawn, 10 … 5,000 */
-    unsigned faults;    /* a bit each; 0: none */
+    uint32_t tokens; /* 0: drawn, 10 … 5,000 */
+    unsigned faults; /* a bit each; 0: none */
+    /* By their number in sim_schedule(): faults that are left out; NULL: none. */
+    const bool *dropped;
+    /* The run in words, as it goes, for who wants to know how it came to its verdict. NULL: nothing
+     * is put into words, which costs more than the run. */
+    void (*on_line)(void *context, instant at, const char *line);
     uint32_t active;    /* > 0: this many always active tokens and `tokens` − this quiet ones, */
     double hours_old;   /*      known for so long, all refreshed lately, at the start */
     double stale_s;     /*      or, > 0, so long ago */
@@ -103,10 +132,13 @@ struct sim_result {
     double simulated_s;
     uint64_t events, actions;
     uint64_t faults_injected;
-    uint64_t refused;        /* 429 for going over the limit */
-    uint64_t deaths;         /* of the engine, by poisonous tokens */
-    uint64_t restarts;       /* that the core asked for */
-    struct core_stats stats; /* at the end */
+    uint32_t injected[SIM_FAULT_COUNT];    /* of these, by kind */
+    uint64_t answers, bytes;               /* that the parser was given */
+    uint64_t outcomes[FEED_OUTCOME_COUNT]; /* what it and the upstream said */
+    uint64_t refused;                      /* 429 for going over the limit */
+    uint64_t deaths;                       /* of the engine, by poisonous tokens */
+    uint64_t restarts;                     /* that the core asked for */
+    struct core_stats stats;               /* at the end */
     struct sim_minute minutes[LANE_KIND_COUNT][SIM_MINUTES_MAX];
     double addresses_per_request[LANE_KIND_COUNT]; /* of all: none is sent when nobody is due */
     /* Counted outside the core: answers that it took, by when the one before them came; and tokens
@@ -117,6 +149,10 @@ struct sim_result {
     double fresh_again_after_s; /* of an outage: until every token was answered since; −1 never */
     double least_s;             /* what the budgets of all lanes allow at best for that */
 };
+
+/* What would go wrong in such a run, by time; the caller's to free(). NULL: out of memory. Only
+ * seed, hours and faults count; a kind that is left out of `faults` changes none of the others. */
+struct sim_occurrence *sim_schedule(const struct sim_setup *setup, size_t *count) MUST_CHECK;
 
 enum err sim_run(const struct sim_setup *setup, struct sim_result *out) MUST_CHECK;
 

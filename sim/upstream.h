@@ -4,7 +4,7 @@
  * (quiet, trading, hot) that changes every half hour, so that tokens qualify, fade and come alive
  * again. It counts requests per kind, a sliding minute or as it is told (limiter.h), and refuses
  * beyond.
- * It answers pairs, not bytes: the parser has tests of its own.
+ * It answers pairs; body.h makes them bytes, as the real parser wants them.
  */
 #ifndef MOONWATCH_SIM_UPSTREAM_H
 #define MOONWATCH_SIM_UPSTREAM_H

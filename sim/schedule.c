@@ -1,0 +1,113 @@
+/* The faults of a run. See the header. */
+#include "sim/schedule.h"
+
+#include "base/prng.h"
+#include <math.h>
+#include <stdlib.h>
+
+#define DRAWN_SHARE    0.6 /* of the kinds, in a run */
+#define FIRST_MEAN_S   600.0
+#define GAP_MEAN_S     900.0
+#define GAP_SPREAD     1.5 /* powers of two, either way: how often differs from run to run */
+#define LENGTH_MEAN_S  120.0
+#define SUSPEND_MEAN_S 300.0
+#define FIRST_CAPACITY 256
+
+static const char *const names[SIM_FAULT_COUNT] = {
+#define X(code, name) [code] = name,
+    SIM_FAULT_LIST(X)
+#undef X
+};
+
+const char *sim_fault_name(enum sim_fault fault)
+{
+    return fault < SIM_FAULT_COUNT ? names[fault] : "?";
+}
+
+double schedule_calm_from_s(const struct sim_setup *setup)
+{
+    double all_s = setup->hours * 3600;
+    return all_s - fmin(all_s * SIM_CALM_SHARE, SIM_CALM_MAX_S);
+}
+
+/* Some faults only happen; others last. */
+static double mean_length_s(enum sim_fault fault)
+{
+    switch ((int)fault) {
+    case FAULT_RESTART:
+    case FAULT_SETTINGS:
+    case FAULT_FLOOD:
+        return 0;
+    case FAULT_SUSPEND:
+        return SUSPEND_MEAN_S;
+    default:
+        return LENGTH_MEAN_S;
+    }
+}
+
+struct list {
+    struct sim_occurrence *items;
+    size_t count, capacity;
+};
+
+static bool append(struct list *list, struct sim_occurrence occurrence)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? FIRST_CAPACITY : 2 * list->capacity;
+        struct sim_occurrence *items = realloc(list->items, capacity * sizeof *items);
+        if (items == NULL)
+            return false;
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = occurrence;
+    return true;
+}
+
+/* All of one kind. */
+static bool draw(const struct sim_setup *setup, enum sim_fault fault, struct list *list)
+{
+    struct prng prng;
+    double end_s = schedule_calm_from_s(setup);
+    prng_seed(&prng, setup->seed * SIM_FAULT_KINDS_MAX + (unsigned)fault + 0x5eedf0a17ULL);
+    if (prng_unit(&prng) >= DRAWN_SHARE)
+        return true;
+    double gap_s = GAP_MEAN_S * exp2(GAP_SPREAD * (2 * prng_unit(&prng) - 1));
+    double from_s = prng_exponential(&prng, FIRST_MEAN_S);
+    while (from_s < end_s) {
+        double to_s = from_s + prng_exponential(&prng, 1) * mean_length_s(fault);
+        struct sim_occurrence occurrence = {.fault = fault,
+                                            .from_s = from_s,
+                                            .to_s = fmin(to_s, end_s),
+                                            .share = prng_unit(&prng),
+                                            .seed = prng_next(&prng)};
+        if (!append(list, occurrence))
+            return false;
+        from_s = to_s + prng_exponential(&prng, gap_s);
+    }
+    return true;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct sim_occurrence *x = a, *y = b;
+    if (x->from_s != y->from_s)
+        return x->from_s < y->from_s ? -1 : 1;
+    return (int)x->fault - (int)y->fault;
+}
+
+struct sim_occurrence *sim_schedule(const struct sim_setup *setup, size_t *count)
+{
+    struct list list = {.items = malloc(sizeof *list.items), .capacity = 1};
+    *count = 0;
+    if (list.items == NULL)
+        return NULL;
+    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
+        if ((setup->faults >> fault & 1) && !draw(setup, (enum sim_fault)fault, &list)) {
+            free(list.items);
+            return NULL;
+        }
+    qsort(list.items, list.count, sizeof *list.items, by_time);
+    *count = list.count;
+    return list.items;
+}
