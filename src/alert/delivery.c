@@ -384,10 +384,18 @@ static void on_curl_done(void *context, CURL *easy, CURLcode code)
 
 /* ---- the interface ---- */
 
+/* Without a sink nothing is posted, and nobody waits for libcurl to be loaded. */
+static bool open_curl_loop(struct delivery *delivery)
+{
+    if (delivery->curl_loop == NULL)
+        delivery->curl_loop = curl_loop_create(delivery->loop, on_curl_done, delivery);
+    delivery->world.curl_loop = delivery->curl_loop;
+    return delivery->curl_loop != NULL;
+}
+
 static bool create_sinks(struct delivery *delivery)
 {
     delivery->world = (struct sink_world){.loop = delivery->loop,
-                                          .curl_loop = delivery->curl_loop,
                                           .options = &delivery->options,
                                           .origin = &delivery->origin,
                                           .on_done = on_done,
@@ -395,6 +403,8 @@ static bool create_sinks(struct delivery *delivery)
     for (int sink = 0; sink < ALERT_SINK_COUNT; sink++) {
         if (!alert_sink_is_wanted((enum alert_sink)sink, &delivery->options))
             continue;
+        if (!open_curl_loop(delivery))
+            return false;
         struct post_box *box = &delivery->boxes[sink];
         box->sink = alert_sink_create((enum alert_sink)sink, &delivery->world);
         box->stats.is_on = true;
@@ -418,8 +428,7 @@ struct delivery *delivery_create(uv_loop_t *loop, const struct options *options,
     alert_origin_init(&delivery->origin, options);
     prng_seed(&delivery->prng, (uint64_t)clock_now().us);
     uv_timer_init(loop, &delivery->timer);
-    delivery->curl_loop = curl_loop_create(loop, on_curl_done, delivery);
-    if (delivery->curl_loop != NULL && create_sinks(delivery))
+    if (create_sinks(delivery))
         return delivery;
     delivery_destroy(delivery, NULL, NULL);
     return NULL;

@@ -2,7 +2,6 @@
 #include "feed/workers.h"
 
 #include "base/log.h"
-#include "feed/dexscreener_url.h"
 #include "feed/worker.h"
 #include <string.h>
 
@@ -365,10 +364,7 @@ struct feed_workers *feed_workers_create(uv_loop_t *loop, const struct options *
                                          const struct feed_workers_listener *listener,
                                          char why[OPTION_MESSAGE_SIZE])
 {
-    struct dexscreener_base base;
     unsigned count = feed_workers_count(options);
-    if (dexscreener_base_init(&base, options, why) != OK)
-        return NULL;
     snprintf(why, OPTION_MESSAGE_SIZE, "no memory or no threads for %u feed workers", count);
     struct feed_workers *workers = allocate(loop, count);
     if (workers == NULL)

@@ -373,9 +373,10 @@ static void test_bad_base_url(void **state)
     struct fixture *f = *state;
     char why[OPTION_MESSAGE_SIZE] = "";
     snprintf(f->options.feed, sizeof f->options.feed, "ftp://example.com");
-    assert_null(feed_workers_create(&f->loop, &f->options, listener_of(f), why));
-    assert_true(strlen(why) > 0);
-    feed_workers_destroy(NULL, on_closed);
+    f->workers = feed_workers_create(&f->loop, &f->options, listener_of(f), why);
+    assert_non_null(f->workers);
+    assert_false(feed_workers_await(f->workers, why));
+    assert_non_null(strstr(why, "http"));
 }
 
 /* ---- cancelling ---- */
