@@ -19,8 +19,7 @@ help:
 .PHONY: build
 build:
 	@tools/setup run
-	@tools/configure build --buildtype=release
-	@ninja -C build moonwatch moonwatch-market
+	@tools/build release moonwatch moonwatch-market
 
 .PHONY: run
 run: build
@@ -34,8 +33,7 @@ test:
 .PHONY: bench
 bench:
 	@tools/setup run bench
-	@tools/configure build --buildtype=release
-	@ninja -C build moonwatch moonwatch-market bench/moonwatch-bench bench/bench-worker bench/bench-bare
+	@tools/build release moonwatch moonwatch-market bench/moonwatch-bench bench/bench-worker bench/bench-bare
 	@build/bench/moonwatch-bench $(if $(QUICK),--quick) --out build/bench.json
 
 .PHONY: cover
@@ -50,7 +48,7 @@ fuzz:
 
 .PHONY: lint
 lint:
-	@tools/setup run lint
+	@tools/setup run test lint
 	@tools/lint
 
 .PHONY: format
