@@ -82,9 +82,10 @@ static double read_number(struct reader *reader, const char *name, double otherw
         return otherwise;
     }
     double number = json_number_value(value);
-    if (number < range.low || number > range.high)
-        complain(reader, "\"%s\" must be from %g to %g", name, range.low, range.high);
-    return number;
+    if (number >= range.low && number <= range.high)
+        return number;
+    complain(reader, "\"%s\" must be from %g to %g", name, range.low, range.high);
+    return otherwise;
 }
 
 static enum fault_type read_type(struct reader *reader)

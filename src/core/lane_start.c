@@ -172,8 +172,10 @@ static void append_sorted(const struct radix *radix, struct lanes *lanes)
 
 static bool sort_array(struct lanes *lanes, token_id last, void *scratch)
 {
+    if (scratch == NULL)
+        return false;
     struct radix radix = {.entries = scratch, .other = (uint64_t *)scratch + last};
-    if (scratch == NULL || !radix_init(&radix, lanes, last))
+    if (!radix_init(&radix, lanes, last))
         return false;
     radix_fill(&radix, lanes, last);
     for (unsigned done = 0; done < radix.stamp_bits; done += RADIX_BITS)
