@@ -1,6 +1,7 @@
 /* See patience.h. */
 #include "drill/patience.h"
 
+#include "base/sanitizer.h"
 #include "drill/drill.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #define SAMPLE_S 0.02 /* what a look costs is not to be felt */
 
 /* What sanitizers make of it, as in the tests of whole processes. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if WITH_SANITIZER
 #define BUILD_FACTOR 4.0
 #else
 #define BUILD_FACTOR 1.0

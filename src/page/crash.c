@@ -1,5 +1,6 @@
 /* The side of who falls. Who reads is in crash_text.c. See crash.h. */
 #include "page/crash.h"
+#include "base/sanitizer.h"
 
 #include <execinfo.h>
 #include <link.h>
@@ -20,14 +21,6 @@
 /* How long a second thread that falls lets the first one finish its report. */
 #define REPORT_WAIT_MS 1000
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define WITH_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define WITH_SANITIZER 1
-#endif
-#endif
-
 void crash_take(struct crash_report *from, struct crash_report *out)
 {
     uint32_t is_filled = atomic_load_explicit(&from->is_filled, memory_order_acquire);
@@ -39,7 +32,7 @@ void crash_take(struct crash_report *from, struct crash_report *out)
     atomic_store(&from->is_filled, 0);
 }
 
-#ifdef WITH_SANITIZER
+#if WITH_SANITIZER
 
 void crash_arm(struct crash_report *report)
 {

@@ -1,4 +1,5 @@
 #include "page/status_page.h"
+#include "base/sanitizer.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,15 +18,7 @@
 #define READ_ATTEMPTS_MAX 1000
 
 /* ThreadSanitizer knows no fences; gcc refuses to compile one for it. */
-#if defined(__SANITIZE_THREAD__)
-#define WITHOUT_FENCES 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WITHOUT_FENCES 1
-#endif
-#endif
-
-#ifdef WITHOUT_FENCES
+#if WITH_THREAD_SANITIZER
 #define FENCE(order) ((void)0)
 #else
 #define FENCE(order) atomic_thread_fence(order)

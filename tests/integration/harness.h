@@ -22,6 +22,7 @@
 
 #include "base/address.h"
 #include "base/prng.h"
+#include "base/sanitizer.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -38,7 +39,7 @@
 #define LOG_SHOWN_MAX 6000
 
 /* How many times slower the programs are than usual: sanitizers. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if WITH_SANITIZER
 #define SLOWNESS 4
 #else
 #define SLOWNESS 1

@@ -6,7 +6,9 @@
 #ifndef MOONWATCH_TESTS_SEEDS_H
 #define MOONWATCH_TESTS_SEEDS_H
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
+#include "base/sanitizer.h"
+
+#if WITH_SANITIZER || !defined(__OPTIMIZE__)
 #define SEEDS_OF(all) (((all) + 4) / 5)
 #else
 #define SEEDS_OF(all) (all)

@@ -1,4 +1,5 @@
 /* Real falls, of real children, whose reports lie in memory that they share with us. */
+#include "base/sanitizer.h"
 #include "page/crash.h"
 
 #include <inttypes.h>
@@ -16,14 +17,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define WITH_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define WITH_SANITIZER 1
-#endif
-#endif
 
 static struct crash_report *shared;
 static struct crash_report report; /* the newest, taken */
@@ -44,7 +37,7 @@ static int end(void **state)
 
 /* A sanitizer reports falls itself: then nobody falls. cmocka's skip() would be a failure in TAP.
  */
-#ifdef WITH_SANITIZER
+#if WITH_SANITIZER
 #define FALL(name) TEST(skipped_##name)
 #define FALL_CASE(name)                                                                            \
     static void name(void **state);                                                                \

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/sanitizer.h"
 #include "fake_child.h"
 #include "page/command.h"
 #include "page/faults.h"
@@ -20,7 +21,7 @@
 #define TRACE_SIZE 8192
 
 /* Sanitizers take their time. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if WITH_SANITIZER
 #define SLOWNESS 4
 #else
 #define SLOWNESS 1
