@@ -43,7 +43,7 @@ cover:
 
 .PHONY: fuzz
 fuzz:
-	@tools/setup run lint fuzz
+	@tools/setup run test
 	@tools/fuzz --minutes $(FUZZ_MINUTES)
 
 .PHONY: lint
