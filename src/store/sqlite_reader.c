@@ -2,6 +2,12 @@
  * History, read-only, through a connection of its own. It opens when something is asked, and again
  * when the file at the path is another one than last time; WAL lets it read while the writer
  * writes.
+ *
+ * Nothing is written, not even to the WAL's index (PATH-shm), which readers of SQLite usually do:
+ * with readonly_shm it is mapped to be read, and the writer, which has it open as long as there is
+ * something to read, keeps the marks that readers need (https://www.sqlite.org/wal.html#readonly).
+ * So a process without any right to write can read. While nobody has the database open, there are
+ * neither WAL nor index, and the file is read as one that does not change, until there are.
  */
 #include "base/text.h"
 #include "store/sqlite_store.h"
@@ -9,9 +15,11 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define READER_CACHE_KB 512
 #define READER_BUSY_MS  50
+#define URI_SIZE        (3 * PATH_MAX + 32) /* each character escaped */
 
 struct sqlite_reader {
     struct store_reader base;
@@ -20,6 +28,7 @@ struct sqlite_reader {
     sqlite3_stmt *events;     /* of one token */
     sqlite3_stmt *all_events; /* of any and of none */
     struct file_identity file;
+    bool is_at_rest; /* as it was when it was opened */
     char path[PATH_MAX];
 };
 
@@ -39,15 +48,30 @@ static bool prepare(struct sqlite_reader *r, sqlite3_stmt **statement, const cha
            SQLITE_OK;
 }
 
+/* As https://www.sqlite.org/uri.html wants it; a second slash would begin a host. */
+static void format_uri(const char *path, const char *how, char out[URI_SIZE])
+{
+    size_t length = (size_t)snprintf(out, URI_SIZE, "file:");
+    for (const char *c = path; *c != '\0'; c++) {
+        bool is_plain = strchr("%?#", *c) == NULL && !(*c == '/' && c == path + 1);
+        length += (size_t)snprintf(out + length, URI_SIZE - length, is_plain ? "%c" : "%%%02X",
+                                   (unsigned char)*c);
+    }
+    snprintf(out + length, URI_SIZE - length, "?%s", how);
+}
+
 static bool reader_connect(struct sqlite_reader *r)
 {
-    char sql[64];
-    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(r->path, &r->db, flags, NULL) != SQLITE_OK)
+    char sql[96], uri[URI_SIZE];
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI;
+    format_uri(r->path, r->is_at_rest ? "immutable=1" : "readonly_shm=1", uri);
+    if (sqlite3_open_v2(uri, &r->db, flags, NULL) != SQLITE_OK)
         return false;
     sqlite3_busy_timeout(r->db, READER_BUSY_MS);
     sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    snprintf(sql, sizeof sql, "PRAGMA cache_size=-%d; PRAGMA cell_size_check=ON", READER_CACHE_KB);
+    snprintf(sql, sizeof sql,
+             "PRAGMA cache_size=-%d; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY",
+             READER_CACHE_KB);
     sqlite3_exec(r->db, sql, NULL, NULL, NULL);
     return prepare(r, &r->snapshot,
                    "SELECT id,previous,token_id,at,score,figures FROM snapshot WHERE id=?1") &&
@@ -58,17 +82,27 @@ static bool reader_connect(struct sqlite_reader *r)
                    "SELECT token_id,at,kind,reason FROM event ORDER BY id DESC LIMIT ?2");
 }
 
+static bool is_at_rest(const char *path)
+{
+    char wal[PATH_MAX + 8];
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    return access(wal, F_OK) != 0;
+}
+
 static bool reader_ready(struct sqlite_reader *r)
 {
     struct stat status;
+    bool at_rest = is_at_rest(r->path);
     if (stat(r->path, &status) != 0) {
         reader_disconnect(r);
         return false;
     }
-    if (r->db != NULL && status.st_dev == r->file.device && status.st_ino == r->file.inode)
+    if (r->db != NULL && status.st_dev == r->file.device && status.st_ino == r->file.inode &&
+        at_rest == r->is_at_rest)
         return true;
     reader_disconnect(r);
     r->file = (struct file_identity){status.st_dev, status.st_ino};
+    r->is_at_rest = at_rest;
     if (reader_connect(r))
         return true;
     reader_disconnect(r);
