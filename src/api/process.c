@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "page/confinement.h"
 #include "page/inherited.h"
 #include "page/table_memory.h"
 #include <errno.h>
@@ -92,6 +93,7 @@ static void allow_descriptors(void)
 
 static bool serve(struct process *process, char why[PAGE_WHY_SIZE])
 {
+    confine_process(PROCESS_API, process->options, process->page);
     const struct api_world world = {
         .table = process->table.table,
         .page = process->page,

@@ -7,6 +7,7 @@
 #include "api/readiness.h"
 #include "api/token_json.h"
 #include "base/clock.h"
+#include "base/confine.h"
 #include "core/breaker.h"
 #include "core/lane_kind.h"
 #include "page/engine_state.h"
@@ -71,6 +72,16 @@ static instant word_instant(const _Atomic uint64_t *word)
     return (instant){(int64_t)page_word(word)};
 }
 
+/* What it gave up, by the kernel's hand. */
+static void json_confinement(struct json *json, unsigned confined)
+{
+    json_array_open(json, "sandbox");
+    for (enum confine_part part = 0; part < CONFINE_PART_COUNT; part++)
+        if ((confined & 1U << part) != 0)
+            json_put_string(json, NULL, confine_part_name(part));
+    json_array_close(json);
+}
+
 static void json_process(struct json *json, const struct api *api, enum page_process_id id,
                          instant now)
 {
@@ -95,6 +106,7 @@ static void json_process(struct json *json, const struct api *api, enum page_pro
     json_put_double(json, "uptime_s", lives ? duration_to_s(instant_diff(now, started)) : NAN);
     json_put_int(json, "restarts_last_hour", (int64_t)page_word(&process->deaths_last_hour));
     json_heartbeats(json, api, id, now);
+    json_confinement(json, (unsigned)page_word(&process->confined));
     json_put_double(json, "resident_mb", resident > 0 ? (double)resident / 1e6 : NAN);
     json_object_close(json);
 }

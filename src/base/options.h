@@ -40,6 +40,7 @@ enum option_id {
 /* A CHOICE is the index of its value among the choices. */
 enum { TX_MODE_ACCELERATION, TX_MODE_ARBITRAGE_ACTIVITY };
 enum { FEED_HTTP_1_1, FEED_HTTP_2 };
+enum { SANDBOX_ON, SANDBOX_OFF };
 enum { EXPORT_FORMAT_AUTO, EXPORT_FORMAT_JSON, EXPORT_FORMAT_TOML };
 
 /* The values, a member each: options.hot_interval_sec. */
@@ -86,6 +87,19 @@ enum err options_check(const struct options *options, char why[OPTION_MESSAGE_SI
 
 /* The present value as text, as options_set() would take it. Returns the length. */
 size_t options_get(const struct options *options, enum option_id id, char out[OPTION_TEXT_SIZE]);
+
+/* What of a text of this option's nobody is to see: all of a SECRET, else the name and password in
+ * a URL. Its length, 0: nothing; *begin is where in the text. */
+size_t option_url_user(const char *text, const char **begin); /* of any URL, the same way */
+size_t option_secret_part(const struct option_row *row, const char *text, const char **begin);
+
+#define OPTION_MASK "********"
+
+/* The present value as it may be shown: with OPTION_MASK in place of what is secret. */
+size_t options_show(const struct options *options, enum option_id id, char out[OPTION_TEXT_SIZE]);
+
+/* Nothing of what is SECRET is left. */
+void options_forget_secrets(struct options *options);
 
 /* `key = value` lines; # comments; `export KEY="value"` of .env files; environment-style names
  * are understood. Complaints name file and line. ERR_IO when it cannot be read. */

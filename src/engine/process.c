@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/parts.h"
+#include "page/confinement.h"
 #include "page/passed_fd.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -345,7 +346,10 @@ int engine_process(const struct options *options)
     int status = EXIT_REFUSED;
     if (inherit(engine)) {
         engine_report(REPORT_STANDBY, "");
-        status = await_go(engine) ? live(engine) : 0;
+        bool is_wanted = await_go(engine);
+        if (is_wanted)
+            confine_process(PROCESS_ENGINE, options, engine->page);
+        status = is_wanted ? live(engine) : 0;
     }
     release(engine);
     return status;

@@ -11,4 +11,7 @@
 /* The option state_dir, else sqlite:PATH's PATH-state, else ./moonwatch-state. */
 void state_dir_path(const struct options *options, char out[PATH_MAX]);
 
+/* The database's file; NULL: it is in none. */
+const char *database_path(const struct options *options);
+
 #endif

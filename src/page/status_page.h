@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 12
+#define STATUS_PAGE_LAYOUT 13
 
 /* X(code, name) */
 #define PROCESS_LIST(X)                                                                            \
@@ -221,6 +221,7 @@ struct page_process {
     _Atomic uint64_t next_start_at_us; /* of PROCESS_WAITING */
     _Atomic uint64_t deaths_last_hour;
     _Atomic uint64_t resident_bytes;
+    _Atomic uint64_t confined; /* bits of enum confine_part: what it gave up */
 };
 
 /* Written by the thread that beats. The supervisor takes a thread that has not beaten within

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "page/confinement.h"
 #include "supervisor/death.h"
 #include "supervisor/parts.h"
 #include <errno.h>
@@ -304,6 +305,7 @@ static bool start_parts(struct supervisor *supervisor, char why[512])
     instant now = clock_now();
     clock_share(&supervisor->world.page->clock);
     log_share(&supervisor->world.page->log, PROCESS_SUPERVISOR);
+    confine_process(PROCESS_SUPERVISOR, options, supervisor->world.page);
     map_faults(supervisor);
     state_dir_load_suspects(&supervisor->state_dir, &supervisor->world.page->suspects);
     incidents_init(&supervisor->incidents, supervisor->state_dir.incidents_fd,
