@@ -189,12 +189,27 @@ static void on_client(struct supervisor *supervisor, struct control_client *clie
     on_command(supervisor, client, &command);
 }
 
+/* Modes of folder and socket keep others out; this does where somebody has changed these. Nobody's
+ * id but the owner's and root's gets further, and none of who can't be told (ucred of zeroes would
+ * be root). */
+static bool is_owners(int fd)
+{
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t size = sizeof peer;
+    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    return (peer.uid == geteuid()) | (peer.uid == 0);
+}
+
 static void accept_client(struct control *control, instant now)
 {
     int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
         /* Without descriptors it would stay readable, and the loop would turn without end. */
         control->rests = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+        return;
+    }
+    if (!is_owners(fd)) {
+        close(fd);
         return;
     }
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {

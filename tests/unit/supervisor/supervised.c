@@ -86,6 +86,16 @@ int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
     return FAILS(accept_errno) ? -1 : __real_accept4(fd, address, size, flags);
 }
 
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+{
+    int result = __real_getsockopt(fd, level, name, value, size);
+    if (level == SOL_SOCKET && name == SO_PEERCRED && FAILS(peer_errno))
+        ((struct ucred *)value)->uid = 4711;
+    return result;
+}
+
 int __real_memfd_create(const char *name, unsigned flags);
 int __wrap_memfd_create(const char *name, unsigned flags);
 int __wrap_memfd_create(const char *name, unsigned flags)

@@ -90,6 +90,20 @@ static void test_is_for_the_owner_only(void **state)
     assert_int_not_equal(access(supervised_path("state/" CONTROL_SOCKET), F_OK), 0);
 }
 
+/* Should somebody have opened the folder to all. */
+static void test_asks_who_it_is(void **state)
+{
+    (void)state;
+    supervised_start_and_up();
+    atomic_store(&supervised()->injected->peer_errno, EPERM);
+    atomic_store(&supervised()->injected->for_times, 1);
+    int fd = supervised_control();
+    assert_true(is_shut(fd));
+    close(fd);
+    assert_int_equal(supervised_ask(COMMAND_REFRESH).result, RESULT_DONE);
+    assert_int_equal(supervised_stop(), 0);
+}
+
 static void test_no_such_command(void **state)
 {
     (void)state;
@@ -419,6 +433,7 @@ int main(int argc, char *argv[])
     const struct CMUnitTest tests[] = {
         CASE(test_passes_on_and_back),
         CASE(test_is_for_the_owner_only),
+        CASE(test_asks_who_it_is),
         CASE(test_no_such_command),
         CASE(test_wrong_sizes),
         CASE(test_no_engine),
