@@ -60,13 +60,26 @@ static bool write_all(int fd, const char *text, size_t length)
     return true;
 }
 
+/* In a folder where others may write, somebody can have put there what would become their file, or
+ * a second name of another of ours. */
+static bool is_ours_alone(int fd)
+{
+    struct stat status;
+    bool ours = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 &&
+                status.st_uid == geteuid();
+    if (!ours)
+        errno = EPERM;
+    return ours;
+}
+
 static int write_temporary(const struct slot *slot)
 {
-    int fd = open(slot->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                  slot->exporter->mode);
+    int fd =
+        open(slot->temporary, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, slot->exporter->mode);
     if (fd < 0)
         return errno;
-    bool written = fchmod(fd, slot->exporter->mode) == 0 &&
+    bool written = is_ours_alone(fd) && ftruncate(fd, 0) == 0 &&
+                   fchmod(fd, slot->exporter->mode) == 0 &&
                    write_all(fd, slot->text.bytes, slot->text.length) && fsync(fd) == 0;
     int error = written ? 0 : errno;
     if (close(fd) != 0 && written)

@@ -160,6 +160,27 @@ static void tells_what_failed(void **state)
     assert_int_equal(world.newest_error, ELOOP);
 }
 
+/* A second name of a file of ours, put where it writes; the next one has a fresh place. */
+static void writes_into_no_file_of_another_name(void **state)
+{
+    char other[112];
+    struct stat file;
+    (void)state;
+    snprintf(other, sizeof other, "%s/other", world.folder);
+    close(open(other, O_WRONLY | O_CREAT, 0600));
+    assert_int_equal(truncate(other, 100), 0);
+    assert_int_equal(link(other, world.fifos[0]), 0);
+    write_text(1, "one");
+    wait_for_done(1);
+    assert_int_equal(world.newest_error, EPERM);
+    assert_int_equal(stat(other, &file), 0);
+    assert_int_equal(file.st_size, 100);
+    assert_int_equal(file.st_mode & 0777, 0600);
+    write_text(2, "two");
+    wait_for_done(2);
+    expect_file("two");
+}
+
 static void one_that_hangs_hinders_nobody(void **state)
 {
     (void)state;
@@ -264,6 +285,7 @@ int main(void)
         TEST(replaces_the_file),
         TEST(has_the_mode_it_should),
         TEST(tells_what_failed),
+        TEST(writes_into_no_file_of_another_name),
         TEST(one_that_hangs_hinders_nobody),
         TEST(when_all_hang_the_newest_waits),
         TEST(a_cancelled_one_replaces_nothing),
