@@ -16,7 +16,7 @@
 #define LINE_MAX_BYTES  4096 /* PIPE_BUF: a line up to this is written whole even into a pipe */
 #define VALUE_MAX_BYTES 1024 /* of a text, escaped; what is cut ends with "…" */
 #define RING_VALUE_MAX  256  /* the same in the ring, whose lines are short */
-#define SECRETS_MAX     8
+#define SECRETS_MAX     24
 #define SECRET_SIZE     512 /* escaped */
 #define STARS           "***"
 #define TAIL_BYTES      32 /* kept free for the mark of a cut line and its end */

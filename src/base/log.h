@@ -45,7 +45,7 @@ struct log_ring;
 void log_share(struct log_ring *ring, unsigned writer);
 
 /* A text that no line may show: three stars stand in its place. Before there are threads; what is
- * shorter than six bytes is no secret, and could not be told from words. At most 8. */
+ * shorter than six bytes is no secret, and could not be told from words. At most 24. */
 #define LOG_SECRET_MIN 6
 void log_hide(const char *secret);
 bool log_level_parse(const char *text, enum log_level *out);

@@ -152,12 +152,15 @@ static void complain_unknown(const char *name, char why[OPTION_MESSAGE_SIZE])
                  "there is no option \"%s\"; \"moonwatch config --help\" lists them all", shown);
 }
 
+static size_t mask(const struct option_row *row, const char *text, char *out, size_t size);
+
 /* `problem` follows the value: `hot_interval_sec: "0" is …`. A secret's value is not repeated. */
 static enum err complain_value(const struct option_row *row, const char *text, const char *problem,
                                char why[OPTION_MESSAGE_SIZE])
 {
-    char shown[SHOWN_VALUE_SIZE];
-    text_copy(shown, sizeof shown, text, strlen(text));
+    char masked[OPTION_TEXT_SIZE], shown[SHOWN_VALUE_SIZE];
+    size_t length = mask(row, text, masked, sizeof masked);
+    text_copy(shown, sizeof shown, masked, length);
     if ((row->flags & OPTION_SECRET) != 0)
         snprintf(why, OPTION_MESSAGE_SIZE, "%s: the value %s", row->name, problem);
     else
@@ -357,6 +360,54 @@ size_t options_get(const struct options *options, enum option_id id, char out[OP
         break;
     }
     return (size_t)snprintf(out, OPTION_TEXT_SIZE, "%s", (const char *)member);
+}
+
+/* ---- secrets ---- */
+
+/* scheme://NAME:PASSWORD@host (RFC 3986, 3.2.1); the last @ before the path, as curl has it. */
+size_t option_url_user(const char *text, const char **begin)
+{
+    const char *authority = strstr(text, "://");
+    *begin = text;
+    if (authority == NULL)
+        return 0;
+    *begin = authority + 3;
+    size_t length = strcspn(*begin, "/?#");
+    const char *at = memrchr(*begin, '@', length);
+    return at != NULL ? (size_t)(at - *begin) : 0;
+}
+
+size_t option_secret_part(const struct option_row *row, const char *text, const char **begin)
+{
+    *begin = text;
+    if ((row->flags & OPTION_SECRET) != 0)
+        return strlen(text);
+    return row->type == OPTION_TEXT ? option_url_user(text, begin) : 0;
+}
+
+/* In a copy; one that would not fit is cut. */
+static size_t mask(const struct option_row *row, const char *text, char *out, size_t size)
+{
+    const char *begin;
+    size_t secret = option_secret_part(row, text, &begin);
+    size_t length = secret == 0 ? (size_t)snprintf(out, size, "%s", text)
+                                : (size_t)snprintf(out, size, "%.*s" OPTION_MASK "%s",
+                                                   (int)(begin - text), text, begin + secret);
+    return length < size ? length : size - 1;
+}
+
+size_t options_show(const struct options *options, enum option_id id, char out[OPTION_TEXT_SIZE])
+{
+    char value[OPTION_TEXT_SIZE];
+    options_get(options, id, value);
+    return mask(option_row(id), value, out, OPTION_TEXT_SIZE);
+}
+
+void options_forget_secrets(struct options *options)
+{
+    for (enum option_id id = 0; id < OPTION_COUNT; id++)
+        if ((option_row(id)->flags & OPTION_SECRET) != 0)
+            memset((char *)options + offsets[id], 0, OPTION_TEXT_SIZE);
 }
 
 /* ---- bounds that span several options ---- */

@@ -378,15 +378,39 @@ enum arguments_result arguments_parse(int argc, char *argv[], const struct argum
     return result;
 }
 
+static void hide(const char *text, size_t length)
+{
+    char secret[OPTION_TEXT_SIZE];
+    snprintf(secret, sizeof secret, "%.*s", (int)length, text);
+    log_hide(secret);
+}
+
+/* What is secret of a value as a whole; in a URL, the name and password also alone, as they stand
+ * in what others say of it. */
+static void hide_secrets(const struct option_row *row, const char *value)
+{
+    const char *secret, *user;
+    size_t length = option_secret_part(row, value, &secret);
+    if (length == 0)
+        return;
+    hide(secret, length);
+    length = option_url_user(value, &user);
+    if (length == 0)
+        return;
+    hide(user, length);
+    const char *colon = memchr(user, ':', length);
+    if (colon != NULL)
+        hide(colon + 1, length - (size_t)(colon + 1 - user));
+}
+
 void arguments_set_up_log(const struct options *options)
 {
     char value[OPTION_TEXT_SIZE];
     log_setup((enum log_level)options->log_level, (enum log_format)options->log_format);
-    for (enum option_id id = 0; id < OPTION_COUNT; id++)
-        if ((option_row(id)->flags & OPTION_SECRET) != 0) {
-            options_get(options, id, value);
-            log_hide(value);
-        }
+    for (enum option_id id = 0; id < OPTION_COUNT; id++) {
+        options_get(options, id, value);
+        hide_secrets(option_row(id), value);
+    }
 }
 
 int arguments_exit_status(enum arguments_result result)

@@ -5,6 +5,7 @@
 #include "cli/import_client.h"
 #include "cli/import_lines.h"
 #include "cli/progress.h"
+#include "cli/secrets.h"
 #include "cli/terminal.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -177,6 +178,7 @@ int command_import(int argc, char *argv[])
     enum arguments_result result = arguments_parse(argc, argv, &spec);
     if (result != ARGUMENTS_OK)
         return arguments_exit_status(result);
+    secrets_leave_command_line(argv + 1);
 
     struct import *import = calloc(1, sizeof *import);
     char url[OPTION_TEXT_SIZE + 32];

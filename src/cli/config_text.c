@@ -4,7 +4,6 @@
 #include "cli/terminal.h"
 #include <string.h>
 
-#define MASK         "********"
 #define GAP          2
 #define VALUE_WIDEST 48 /* a longer value pushes its row's last column, not everybody's */
 
@@ -13,10 +12,7 @@
 static void shown_value(const struct options *options, enum option_id id,
                         char out[OPTION_TEXT_SIZE])
 {
-    size_t length = options_get(options, id, out);
-    if (length > 0 && (option_row(id)->flags & OPTION_SECRET) != 0)
-        strcpy(out, MASK);
-    if (length == 0)
+    if (options_show(options, id, out) == 0)
         strcpy(out, "(empty)");
 }
 

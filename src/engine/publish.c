@@ -180,6 +180,8 @@ void engine_publish(struct engine *engine)
 
 void engine_publish_options(struct engine *engine)
 {
-    page_text_begin(engine->page)->options = engine->options;
+    struct page_texts *texts = page_text_begin(engine->page);
+    texts->options = engine->options;
+    options_forget_secrets(&texts->options); /* nobody who reads the page needs them */
     page_text_end(engine->page);
 }

@@ -59,6 +59,11 @@ static void test_secrets_are_masked(void **state)
     assert_int_equal(caught.status, EXIT_DONE);
     assert_null(strstr(caught.out, "sesame"));
     assert_non_null(strstr(row_of("api_token"), "********"));
+    config("--feed", "https://me:sesame@example.org/api");
+    assert_null(strstr(caught.out, "sesame"));
+    assert_non_null(strstr(row_of("feed"), "https://********@example.org/api"));
+    config("--check", "--alert-webhook-url=https://me:sesame@example.org");
+    assert_null(strstr(caught.out, "sesame"));
     config(NULL, NULL);
     assert_memory_equal(strstr(row_of("api_token"), "("), "(empty)", 7);
 }

@@ -1,0 +1,87 @@
+/* See secrets.h. */
+#include "cli/secrets.h"
+
+#include "base/options.h"
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SET "set"
+
+/* An option on the command line: one word or two. */
+struct given {
+    enum option_id id;
+    char *value;
+    int words;
+};
+
+static enum option_id find_option(const char *name, size_t length)
+{
+    char text[OPTION_TEXT_SIZE];
+    snprintf(text, sizeof text, "%.*s", (int)length, name);
+    for (char *c = text; *c != '\0'; c++)
+        if (*c == '-')
+            *c = '_';
+    return option_find(text);
+}
+
+/* --set NAME=VALUE, --set=NAME=VALUE */
+static struct given read_pair(char *pair, int words)
+{
+    char *equals = pair != NULL ? strchr(pair, '=') : NULL;
+    if (equals == NULL)
+        return (struct given){.id = OPTION_COUNT, .words = 1};
+    return (struct given){find_option(pair, (size_t)(equals - pair)), equals + 1, words};
+}
+
+/* --NAME VALUE, --NAME=VALUE; what is no option has the id OPTION_COUNT. */
+static struct given read_words(char *const argv[])
+{
+    char *word = argv[0];
+    struct given given = {.id = OPTION_COUNT, .words = 1};
+    if (strncmp(word, "--", 2) != 0)
+        return given;
+    char *name = word + 2, *equals = strchr(name, '=');
+    size_t length = equals != NULL ? (size_t)(equals - name) : strlen(name);
+    given.value = equals != NULL ? equals + 1 : argv[1];
+    given.words = equals != NULL ? 1 : 2;
+    if (length == strlen(SET) && strncmp(name, SET, length) == 0)
+        return read_pair(given.value, given.words);
+    given.id = find_option(name, length);
+    return given;
+}
+
+static bool is_secret(const struct given *given)
+{
+    const char *begin;
+    return given->id != OPTION_COUNT && given->value != NULL &&
+           option_secret_part(option_row(given->id), given->value, &begin) > 0;
+}
+
+static void move_to_environment(const struct given *given)
+{
+    char name[OPTION_TEXT_SIZE];
+    option_environment_name(given->id, name);
+    setenv(name, given->value, 1);
+    memset(given->value, '*', strlen(given->value));
+}
+
+int secrets_leave_command_line(char *argv[])
+{
+    int moved = 0, kept = 0;
+    for (int i = 0; argv[i] != NULL;) {
+        struct given given = read_words(argv + i);
+        if (is_secret(&given)) {
+            move_to_environment(&given);
+            moved++;
+            i += given.words;
+        } else {
+            int words = given.id != OPTION_COUNT && argv[i + 1] != NULL ? given.words : 1;
+            while (words-- > 0)
+                argv[kept++] = argv[i++];
+        }
+    }
+    argv[kept] = NULL;
+    return moved;
+}
