@@ -210,7 +210,7 @@ static enum err take_lock(struct sqlite_store *s, pid_t unawaited)
 {
     char path[PATH_MAX + 64];
     sibling_path(s, ".lock", path);
-    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (s->lock_fd < 0) {
         char sentence[160];
         snprintf(sentence, sizeof sentence, "can't be locked: %s; check the permissions",
