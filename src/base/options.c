@@ -405,9 +405,17 @@ size_t options_show(const struct options *options, enum option_id id, char out[O
 
 void options_forget_secrets(struct options *options)
 {
-    for (enum option_id id = 0; id < OPTION_COUNT; id++)
-        if ((option_row(id)->flags & OPTION_SECRET) != 0)
-            memset((char *)options + offsets[id], 0, OPTION_TEXT_SIZE);
+    char shown[OPTION_TEXT_SIZE];
+    for (enum option_id id = 0; id < OPTION_COUNT; id++) {
+        const struct option_row *row = option_row(id);
+        if (row->type != OPTION_TEXT)
+            continue;
+        size_t length = options_show(options, id, shown);
+        char *member = (char *)options + offsets[id];
+        memset(member, 0, OPTION_TEXT_SIZE);
+        if ((row->flags & OPTION_SECRET) == 0)
+            memcpy(member, shown, length);
+    }
 }
 
 /* ---- bounds that span several options ---- */

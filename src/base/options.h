@@ -98,7 +98,7 @@ size_t option_secret_part(const struct option_row *row, const char *text, const 
 /* The present value as it may be shown: with OPTION_MASK in place of what is secret. */
 size_t options_show(const struct options *options, enum option_id id, char out[OPTION_TEXT_SIZE]);
 
-/* Nothing of what is SECRET is left. */
+/* Every value becomes what options_show() shows of it; a SECRET becomes empty. */
 void options_forget_secrets(struct options *options);
 
 /* `key = value` lines; # comments; `export KEY="value"` of .env files; environment-style names

@@ -67,20 +67,38 @@ static void move_to_environment(const struct given *given)
     memset(given->value, '*', strlen(given->value));
 }
 
-int secrets_leave_command_line(char *argv[])
+/* How many words these are; an option at the end may lack its value. */
+static int count_words(const struct given *given, char *const argv[])
 {
-    int moved = 0, kept = 0;
+    return given->id != OPTION_COUNT && given->words == 2 && argv[1] != NULL ? 2 : 1;
+}
+
+static void find_secrets(char *const argv[], bool found[OPTION_COUNT])
+{
     for (int i = 0; argv[i] != NULL;) {
         struct given given = read_words(argv + i);
-        if (is_secret(&given)) {
+        if (is_secret(&given))
+            found[given.id] = true;
+        i += count_words(&given, argv + i);
+    }
+}
+
+/* Of an option that is given more than once, all go: the last is the one that counts. */
+int secrets_leave_command_line(char *argv[])
+{
+    bool found[OPTION_COUNT] = {false};
+    int moved = 0, kept = 0;
+    find_secrets(argv, found);
+    for (int i = 0; argv[i] != NULL;) {
+        struct given given = read_words(argv + i);
+        int words = count_words(&given, argv + i);
+        bool goes = given.id != OPTION_COUNT && found[given.id] && given.value != NULL;
+        if (goes)
             move_to_environment(&given);
-            moved++;
-            i += given.words;
-        } else {
-            int words = given.id != OPTION_COUNT && argv[i + 1] != NULL ? given.words : 1;
-            while (words-- > 0)
-                argv[kept++] = argv[i++];
-        }
+        for (int word = 0; word < words; word++, i++)
+            if (!goes)
+                argv[kept++] = argv[i];
+        moved += goes;
     }
     argv[kept] = NULL;
     return moved;

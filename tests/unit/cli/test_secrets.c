@@ -87,6 +87,25 @@ static void a_password_in_a_url_is_a_secret(void **state)
     assert_string_equal(line.argv[1], "wss://example.org/a@b");
 }
 
+/* As on the command line, the last one counts. */
+static void of_several_the_last_counts(void **state)
+{
+    static const char *const words[] = {"--feed=http://plain.example.org", "--set",
+                                        "feed=https://me:sesame@example.org", NULL};
+    static const char *const other[] = {"--feed=https://me:sesame@example.org", "--feed",
+                                        "http://plain.example.org", NULL};
+    struct line line;
+    (void)state;
+    lay_out(&line, words);
+    assert_int_equal(secrets_leave_command_line(line.argv), 2);
+    assert_null(line.argv[0]);
+    assert_string_equal(getenv(FEED), "https://me:sesame@example.org");
+    lay_out(&line, other);
+    assert_int_equal(secrets_leave_command_line(line.argv), 2);
+    assert_false(has(&line, "sesame"));
+    assert_string_equal(getenv(FEED), "http://plain.example.org");
+}
+
 static void what_has_no_value_is_left(void **state)
 {
     static const char *const words[] = {"--api-token", NULL}, *const pair[] = {"--set", NULL},
@@ -137,7 +156,12 @@ static void none_is_left_where_they_are_forgotten(void **state)
             assert_int_equal(
                 options_set(&options, option_row(id)->name, "open-sesame", OPTION_FROM_FILE, why),
                 OK);
+    assert_int_equal(
+        options_set(&options, "feed", "https://open:sesame@example.org/x", OPTION_FROM_FILE, why),
+        OK);
     options_forget_secrets(&options);
+    assert_string_equal(options.feed, "https://" OPTION_MASK "@example.org/x");
+    assert_string_equal(options.listen, "127.0.0.1:8000");
     assert_null(memmem(&options, sizeof options, "sesame", 6));
 }
 
@@ -147,6 +171,7 @@ int main(void)
         cmocka_unit_test(each_form_is_found),
         cmocka_unit_test(the_rest_stays_in_its_order),
         cmocka_unit_test(a_password_in_a_url_is_a_secret),
+        cmocka_unit_test(of_several_the_last_counts),
         cmocka_unit_test(what_has_no_value_is_left),
         cmocka_unit_test(what_is_secret_of_a_text),
         cmocka_unit_test(none_is_left_where_they_are_forgotten),
