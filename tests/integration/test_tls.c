@@ -13,22 +13,30 @@ static void add_extension(X509 *certificate, int kind, const char *value)
     X509_EXTENSION_free(extension);
 }
 
-/* Signed by itself, for 127.0.0.1, an hour either way. */
-static void write_certificate(const char *certificate_path, const char *key_path)
+struct wish {
+    const char *name;  /* subjectAltName */
+    long from_s, to_s; /* from now */
+};
+
+static const struct wish good = {"IP:127.0.0.1", -3600, 3600};
+
+/* Signed by itself. */
+static void write_certificate(const char *certificate_path, const char *key_path,
+                              const struct wish *wish)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = X509_new();
     assert_true(key != NULL && certificate != NULL);
     X509_set_version(certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), wish->from_s);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), wish->to_s);
     X509_set_pubkey(certificate, key);
     X509_NAME *name = X509_get_subject_name(certificate);
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"market", -1, -1,
                                0);
     X509_set_issuer_name(certificate, name);
-    add_extension(certificate, NID_subject_alt_name, "IP:127.0.0.1");
+    add_extension(certificate, NID_subject_alt_name, wish->name);
     add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
     assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
     FILE *file = fopen(certificate_path, "w");
@@ -49,11 +57,11 @@ struct tls_market {
     const char *certificate;
 };
 
-static struct tls_market start_tls_market(void)
+static struct tls_market start_tls_market(const struct wish *wish)
 {
     struct tls_market market = {.certificate = sandbox_path("market.pem")};
     const char *key = sandbox_path("market.key");
-    write_certificate(market.certificate, key);
+    write_certificate(market.certificate, key, wish);
     market.process = market_start((const char *const[]){"--tls-cert", market.certificate,
                                                         "--tls-key", key, "--tokens", "50", NULL});
     snprintf(market.feed, sizeof market.feed, "https://127.0.0.1:%u", market.process->port);
@@ -76,7 +84,7 @@ static bool has_scored_tokens(void *context)
 
 static void trusted_by_the_option(void)
 {
-    struct tls_market market = start_tls_market();
+    struct tls_market market = start_tls_market(&good);
     struct process *daemon =
         daemon_start(NULL, "tls.db",
                      (const char *const[]){"--feed", market.feed, "--source", market.source,
@@ -93,7 +101,7 @@ static bool says_both_certificates_are_wrong(void *context)
 
 static void not_trusted_otherwise(void)
 {
-    struct tls_market market = start_tls_market();
+    struct tls_market market = start_tls_market(&good);
     struct process *daemon =
         daemon_start(NULL, "tls.db",
                      (const char *const[]){"--feed", market.feed, "--source", market.source, NULL});
@@ -103,11 +111,52 @@ static void not_trusted_otherwise(void)
     process_stop(daemon);
 }
 
+/* Trusted, but of somebody else, or of yesterday: whoever could show such a one is not the
+ * upstream. */
+static void not_trusted_for_all_that(void)
+{
+    static const struct wish wishes[] = {{"DNS:example.org", -3600, 3600},
+                                         {"IP:127.0.0.1", -7200, -3600},
+                                         {"IP:127.0.0.1", 3600, 7200}};
+    for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
+        char database[16], mint[] = "6WiPdtpzZDo5CnEcSB99g6UYGaCEG49ZbRQ4UxPFpump";
+        struct tls_market market = start_tls_market(&wishes[i]);
+        snprintf(database, sizeof database, "tls%zu.db", i);
+        struct process *daemon =
+            daemon_start(NULL, database,
+                         (const char *const[]){"--feed", market.feed, "--source", market.source,
+                                               "--tls-ca-file", market.certificate, NULL});
+        assert_int_equal(post_token(daemon, mint, 0), 201);
+        expect_soon(says_both_certificates_are_wrong, daemon);
+        process_stop(daemon);
+        process_stop(market.process);
+    }
+}
+
+/* Where messages for people go is verified against the system's certificates. */
+static void a_webhook_is_verified(void)
+{
+    struct tls_market market = start_tls_market(&good);
+    char url[96], db[PATH_SIZE + 8];
+    snprintf(url, sizeof url, "alert_webhook_url=%s/hook", market.feed);
+    struct process *daemon = daemon_start(
+        NULL, "hook.db",
+        (const char *const[]){"--set", url, "--tls-ca-file", market.certificate, NULL});
+    snprintf(db, sizeof db, "sqlite:%s", sandbox_path("hook.db"));
+    const char *const arguments[] = {"ctl", "--db", db, "test-alert", NULL};
+    struct process *ctl = process_start("ctl", moonwatch_program(), arguments, NULL);
+    assert_true(process_wait(ctl, WAIT_S * SLOWNESS));
+    expect_said(ctl, "webhook: failed (SSL peer certificate or SSH remote key was not OK)");
+    process_stop(daemon);
+}
+
 int main(int argc, char *argv[])
 {
     const struct integration_case cases[] = {
         {"trusted_by_the_option", trusted_by_the_option},
         {"not_trusted_otherwise", not_trusted_otherwise},
+        {"not_trusted_for_all_that", not_trusted_for_all_that},
+        {"a_webhook_is_verified", a_webhook_is_verified},
     };
     return harness_run(argc, argv, cases, sizeof cases / sizeof *cases);
 }
