@@ -15,6 +15,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifdef MOONWATCH_UNCONFINED
+#define IS_CONFINING false
+#else
+#define IS_CONFINING true
+#endif
+
 #define ABI_REFER    2
 #define ABI_TRUNCATE 3
 #define ABI_NETWORK  4
@@ -91,10 +97,8 @@ static void begin_ruleset(struct confinement *confinement)
 void confine_begin(struct confinement *confinement, unsigned powers)
 {
     *confinement = (struct confinement){.powers = powers, .ruleset = -1};
-#ifndef MOONWATCH_UNCONFINED
-    if ((powers & CONFINE_ALL_FILES) == 0)
+    if (IS_CONFINING && (powers & CONFINE_ALL_FILES) == 0)
         begin_ruleset(confinement);
-#endif
 }
 
 void confine_allow(struct confinement *confinement, const char *path, enum confine_access access)
@@ -190,8 +194,6 @@ void confine_allow_system(struct confinement *confinement)
     allow_library_folders(confinement);
 }
 
-#ifndef MOONWATCH_UNCONFINED
-
 static unsigned bit(enum confine_part part)
 {
     return 1U << part;
@@ -199,6 +201,8 @@ static unsigned bit(enum confine_part part)
 
 unsigned confine_parts_wanted(unsigned powers)
 {
+    if (!IS_CONFINING)
+        return 0;
     unsigned parts = bit(CONFINE_NO_NEW_PRIVILEGES) | bit(CONFINE_SYSTEM_CALLS);
     if ((powers & CONFINE_ALL_FILES) == 0)
         parts |= bit(CONFINE_FILES) | bit(CONFINE_NETWORK) | bit(CONFINE_SIGNALS);
@@ -230,25 +234,9 @@ static unsigned enter(const struct confinement *confinement)
     return parts;
 }
 
-#else
-
-unsigned confine_parts_wanted(unsigned powers)
-{
-    (void)powers;
-    return 0;
-}
-
-static unsigned enter(const struct confinement *confinement)
-{
-    (void)confinement;
-    return 0;
-}
-
-#endif
-
 unsigned confine_enter(struct confinement *confinement)
 {
-    unsigned parts = enter(confinement);
+    unsigned parts = IS_CONFINING ? enter(confinement) : 0;
     if (confinement->ruleset >= 0)
         close(confinement->ruleset);
     confinement->ruleset = -1;

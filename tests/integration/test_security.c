@@ -86,21 +86,17 @@ static int look_at(const char *path, const struct stat *status, int kind, struct
     return 0;
 }
 
-static json_t *processes_of(const struct process *daemon, json_t **whole)
-{
-    *whole = http_json(daemon->port, "/health/supervisor");
-    return json_object_get(*whole, "processes");
-}
-
 static pid_t pid_of(const struct process *daemon, const char *name)
 {
-    json_t *whole, *process;
+    json_t *whole = http_json(daemon->port, "/health/supervisor"), *process;
+    json_t *processes = json_object_get(whole, "processes");
     size_t i;
     pid_t pid = 0;
-    json_array_foreach(
-        processes_of(daemon, &whole), i,
-        process) if (strcmp(json_string_value(json_object_get(process, "name")), name) == 0) pid =
-        (pid_t)json_integer_value(json_object_get(process, "pid"));
+    json_array_foreach(processes, i, process)
+    {
+        if (strcmp(json_string_value(json_object_get(process, "name")), name) == 0)
+            pid = (pid_t)json_integer_value(json_object_get(process, "pid"));
+    }
     json_decref(whole);
     return pid;
 }
@@ -117,7 +113,7 @@ static void expect_none_in_command_line(pid_t pid)
 static void expect_none_in_page(pid_t pid)
 {
     char path[64];
-    struct stat status;
+    struct stat status = {0};
     snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, FD_PAGE);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0 && fstat(fd, &status) == 0);
@@ -202,19 +198,17 @@ static void secrets_are_nowhere(void)
                                   "--feed",
                                   "http://a:" CANARY "@127.0.0.1",
                                   NULL};
-    const char *const bad[] = {"config",
-                               "--set",
-                               "source=ftp://a:" CANARY "@127.0.0.1",
-                               "--api-token",
-                               CANARY,
-                               "--alert-telegram-chat=http://a:" CANARY
-                               "@b/0123456789012345678901234567890123456789012345678901234567890",
+    char long_chat[160];
+    snprintf(long_chat, sizeof long_chat, "--alert-telegram-chat=http://a:" CANARY "@b/%080d", 0);
+    const char *const bad[] = {"config",      "--set", "source=ftp://a:" CANARY "@127.0.0.1",
+                               "--api-token", CANARY,  long_chat,
                                NULL};
     expect_none_said_by("test-alert", test_alert);
     expect_none_said_by("refresh", add);
     expect_soon(has_received, NULL);
     expect_soon(has_complained, daemon);
-    assert_int_equal(kill(pid_of(daemon, "engine"), SIGSEGV), 0);
+    /* Sanitizers report falls themselves. */
+    assert_int_equal(kill(pid_of(daemon, "engine"), SLOWNESS > 1 ? SIGKILL : SIGSEGV), 0);
     expect_soon(has_incident, daemon);
     expect_none_said_by("status", status);
     expect_none_said_by("config", config);
@@ -249,8 +243,7 @@ static double status_of(pid_t pid, const char *key)
     size_t length;
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     char *text = read_file(path, &length), *line = text != NULL ? strstr(text, key) : NULL;
-    assert_non_null(line);
-    double value = strtod(line + strlen(key), NULL);
+    double value = line != NULL ? strtod(line + strlen(key), NULL) : -1;
     free(text);
     return value;
 }

@@ -158,6 +158,8 @@ static void end_capture(FILE *stream, FILE *into, int kept, char out[16384])
 
 static int import(struct run *run, const char *to, const char *patience, const char *token)
 {
+    char secret[64]; /* it is overwritten, as on a real command line */
+    snprintf(secret, sizeof secret, "%s", token != NULL ? token : "");
     char *arguments[] = {(char *)"import",
                          run->path,
                          (char *)"--to",
@@ -165,12 +167,14 @@ static int import(struct run *run, const char *to, const char *patience, const c
                          (char *)"--patience",
                          (char *)(uintptr_t)patience,
                          (char *)"--api-token",
-                         (char *)(uintptr_t)token,
+                         secret,
                          NULL};
+    arguments[token != NULL ? 8 : 6] = NULL;
     FILE *out, *err;
     int kept_out = begin_capture(stdout, &out);
     int kept_err = begin_capture(stderr, &err);
     int status = command_import(token ? 8 : 6, arguments);
+    unsetenv("MOONWATCH_API_TOKEN");
     end_capture(stderr, err, kept_err, run->err);
     end_capture(stdout, out, kept_out, run->out);
     if (strncmp(run->path, "/tmp/moonwatch-import-", 22) == 0)

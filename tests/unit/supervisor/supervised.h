@@ -33,8 +33,8 @@
 
 /* The machine's failures, as the test orders them; seen by the supervisor's process. */
 struct injected {
-    _Atomic int socketpair_errno, accept_errno, peer_errno, pidfd_errno, memfd_errno, ppoll_errno, open_errno,
-        socket_errno, listen_errno, readlink_errno;
+    _Atomic int socketpair_errno, accept_errno, peer_errno, pidfd_errno, memfd_errno, ppoll_errno,
+        open_errno, socket_errno, listen_errno, readlink_errno;
     _Atomic int after_times;   /* calls of its kind that do as they can before */
     _Atomic int for_times;     /* then the machine does as it can; 0: it does */
     _Atomic int clock_step_s;  /* of the wall clock */
