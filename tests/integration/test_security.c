@@ -190,19 +190,13 @@ static void secrets_are_nowhere(void)
     const char *const test_alert[] = {"ctl", "--db", db, "test-alert", NULL};
     const char *const add[] = {"import", list, "--to", url, NULL};
     const char *const status[] = {"ctl", "--db", db, "status", "--json", NULL};
-    const char *const config[] = {"config",
-                                  "--config",
-                                  file,
-                                  "--api-token",
-                                  CANARY,
-                                  "--feed",
-                                  "http://a:" CANARY "@127.0.0.1",
-                                  NULL};
+    static const char feed[] = "http://a:" CANARY "@127.0.0.1";
+    static const char source[] = "source=ftp://a:" CANARY "@127.0.0.1";
+    const char *const config[] = {"config", "--config", file, "--api-token",
+                                  CANARY,   "--feed",   feed, NULL};
     char long_chat[160];
     snprintf(long_chat, sizeof long_chat, "--alert-telegram-chat=http://a:" CANARY "@b/%080d", 0);
-    const char *const bad[] = {"config",      "--set", "source=ftp://a:" CANARY "@127.0.0.1",
-                               "--api-token", CANARY,  long_chat,
-                               NULL};
+    const char *const bad[] = {"config", "--set", source, "--api-token", CANARY, long_chat, NULL};
     expect_none_said_by("test-alert", test_alert);
     expect_none_said_by("refresh", add);
     expect_soon(has_received, NULL);
