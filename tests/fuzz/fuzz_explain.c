@@ -1,6 +1,7 @@
 /*
  * What `moonwatch explain` reads: a recorded answer, however it is wrapped, and an earlier
- * explanation. The first byte says which of the two the bytes are.
+ * explanation. The first byte says which of the two the bytes are, and what is wrong with the rest
+ * of the command line.
  */
 #include "fuzz.h"
 
@@ -25,9 +26,16 @@ void fuzz_one(const uint8_t *data, size_t size)
     int fixed_fd = fuzz_file(ANSWER, sizeof ANSWER - 1, fixed);
     snprintf(status, sizeof status, "%s", statuses[how >> 1 & 3]);
     bool is_answer = (how & 1) == 0;
+    char mint[sizeof MINT] = MINT;
+    if ((how & 0x18) == 0x08)
+        mint[3] = '0';
+    if ((how & 0x18) == 0x10)
+        snprintf(given, sizeof given, "/nowhere");
+    if ((how & 0x18) == 0x18)
+        snprintf(given, sizeof given, "/");
     char *argv[] = {(char[]){"explain"},
                     (char[]){"--mint"},
-                    (char[]){MINT},
+                    mint,
                     (char[]){"--status"},
                     status,
                     (char[]){"--pairs"},

@@ -26,6 +26,13 @@ static void fill(struct world *world)
     for (uint32_t i = 1; i <= 12; i++)
         world_add(world, i, (enum token_status)(i % TOKEN_STATUS_COUNT), 0.05 * i);
     world_add(world, 13, TOKEN_MONITORING, (double)NAN);
+    for (unsigned i = 0; i < 8; i++)
+        log_ring_put(&world->page->log, &(struct log_entry){.at = {1700000000000000 + i},
+                                                            .level = (enum log_level)(i % 4),
+                                                            .writer = i % PROCESS_COUNT,
+                                                            .logger = i % 2 ? "feed" : "store",
+                                                            .text = "\"msg\":\"went well\"",
+                                                            .length = 17});
 }
 
 void fuzz_begin(void)

@@ -11,6 +11,22 @@
 
 void fuzz_begin(void) {}
 
+/* Each has a name in the environment, where it is taken, too. */
+static void check_environment(enum option_id id, const char *value)
+{
+    char name[OPTION_TEXT_SIZE], variable[2 * OPTION_TEXT_SIZE], why[OPTION_MESSAGE_SIZE];
+    char again[OPTION_TEXT_SIZE];
+    struct options options;
+    options_init(&options);
+    option_environment_name(id, name);
+    snprintf(variable, sizeof variable, "%s=%s", name, value);
+    if (options_read_environment(&options, (char *[]){variable, NULL}, why) != OK)
+        abort();
+    options_get(&options, id, again);
+    assert(strcmp(value, again) == 0);
+    assert(strcmp(option_source_name((enum option_source)options.origins[id]), "unknown") != 0);
+}
+
 /* What is in force can be written down and read again. */
 static void check(const struct options *options)
 {
@@ -26,6 +42,7 @@ static void check(const struct options *options)
             abort();
         options_get(&copy, id, again);
         assert(strcmp(text, again) == 0);
+        check_environment(id, text);
     }
 }
 

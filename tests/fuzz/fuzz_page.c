@@ -47,11 +47,11 @@ static const struct area areas[] = {
     AREA(crashes),
     AREA(suspects),
     AREA(flight.next),
-    AREA(flight.records[0]),
+    AREA(flight.records[2]),
     AREA(flight.records[1]),
     AREA(changes.next),
     AREA(log.next),
-    AREA(log.records[0]),
+    AREA(texts[1].alerts),
     AREA(log.records[1]),
     AREA(pair_issues),
     AREA(source_counts),
@@ -65,6 +65,7 @@ static char folder_path[] = "/tmp/moonwatch-fuzz-XXXXXX";
 static FILE *nowhere;
 static int terminal; /* the side of who looks */
 static struct top top;
+static instant begun; /* what time it is, for whoever reads: always the same */
 
 /* A terminal for `top` to draw on, large enough for all panels. */
 static void open_terminal(void)
@@ -106,15 +107,24 @@ void fuzz_begin(void)
         abort();
     folder = open(folder_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     atexit(remove_folder);
+    begun = clock_now();
     for (int i = 0; i < PROCESS_COUNT; i++)
         page_put_word(&page->processes[i].state, PROCESS_RUNNING);
-    page_put_word(&page->load.sampled_at_us, (uint64_t)clock_now().us);
-    flight_record(&page->flight, clock_now(), &(struct flight_note){.kind = FLIGHT_PROCESS});
-    flight_record(&page->flight, clock_now(), &(struct flight_note){.kind = FLIGHT_LIFE});
+    page_put_word(&page->load.sampled_at_us, (uint64_t)begun.us);
+    page_beat(page, BEAT_ENGINE_LOOP, begun, duration_us(0));
+    health_publish(page, &(struct findings){.count = 2,
+                                            .of = {{.cause = FINDING_BREAKER_OPEN,
+                                                    .severity = SEVERITY_ERROR,
+                                                    .because = FINDING_CAUSE_COUNT},
+                                                   {.cause = FINDING_GROUP_LATE,
+                                                    .severity = SEVERITY_WARNING,
+                                                    .because = FINDING_BREAKER_OPEN}}});
+    flight_record(&page->flight, begun, &(struct flight_note){.kind = FLIGHT_PROCESS});
+    flight_record(&page->flight, begun, &(struct flight_note){.kind = FLIGHT_LIFE});
     log_ring_put(&page->log,
                  &(struct log_entry){.logger = "fuzz", .text = "\"msg\":\"a\"", .length = 9});
-    atomic_store(&page->clock.offset_us, clock_now().us);
-    atomic_store(&page->clock.target_us, clock_now().us);
+    atomic_store(&page->clock.offset_us, begun.us);
+    atomic_store(&page->clock.target_us, begun.us);
     atomic_store(&page->clock.sequence, 2);
     open_terminal();
     top.freshness = freshness_create();
@@ -184,7 +194,8 @@ static void look_at_top(const struct status_page *seen, uint8_t pane)
 {
     top.source.page = seen;
     top.source.fd = terminal;
-    top.now = clock_now_on(&seen->clock);
+    (void)clock_now_on(&seen->clock);
+    top.now = begun;
     top.pane = (enum top_pane)(pane % PANE_COUNT);
     top.mode = pane & 0x40 ? TOP_CARD : TOP_LOOKING;
     health_look(seen, top.now, &top.health);
@@ -200,7 +211,7 @@ static void bury(uint8_t thread)
 {
     static struct incidents incidents;
     static struct incident incident;
-    const struct incident_death death = {.at = clock_now(),
+    const struct incident_death death = {.at = begun,
                                          .process = (enum page_process_id)(thread % PROCESS_COUNT),
                                          .cause = INCIDENT_SIGNAL,
                                          .signal = 11,
@@ -234,7 +245,7 @@ void fuzz_one(const uint8_t *data, size_t size)
     if (seen != NULL) {
         read_texts(seen);
         read_rings(seen);
-        read_states(seen, clock_now());
+        read_states(seen, begun);
         look_at_top(seen, how);
         memcpy(&suspects, &page->suspects, sizeof suspects);
         memcpy(crashes, page->crashes, sizeof crashes);

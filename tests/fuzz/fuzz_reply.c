@@ -8,7 +8,7 @@
 #include "feed/gunzip.h"
 #include "feed/reply.h"
 
-#define BODY_LIMIT 65536
+#define BODY_LIMIT ((size_t)3 << 20)
 
 static struct gunzip gunzip;
 

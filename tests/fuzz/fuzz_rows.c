@@ -2,7 +2,8 @@
  * A database whose schema is ours and whose rows are anything: what the store gives of it is sound,
  * and so is what history reads. An input is a list of rows, each a table and its values, some of
  * which are right ones: else hardly a row gets behind the first check. The first byte says whether
- * the database is one of the first version, whose rows are brought over first.
+ * the database is one of the first version, whose rows are brought over first, and whether some
+ * bytes of the file were changed by a disk.
  */
 #include "fuzz.h"
 
@@ -11,8 +12,11 @@
 #include "store/log_record.h"
 #include "store/sqlite_schema.h"
 #include "store/store.h"
+#include <dirent.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+
+enum { RESUMED = 1, OLDEST = 2, DAMAGED = 4 };
 
 #define ROWS_MAX    24
 #define COLUMNS_MAX 40
@@ -33,18 +37,14 @@ static struct empty present, oldest; /* of this schema, and of the first there w
 
 /* ---- files ---- */
 
-static void remove_file(const char *end)
-{
-    char name[128];
-    snprintf(name, sizeof name, "%s%s", path, end);
-    unlink(name);
-}
-
+/* Also one that was moved aside. */
 static void remove_files(void)
 {
-    static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-        remove_file(ends[i]);
+    DIR *names = opendir(folder);
+    const struct dirent *entry;
+    while ((entry = readdir(names)) != NULL)
+        unlinkat(dirfd(names), entry->d_name, 0);
+    closedir(names);
 }
 
 static void remove_folder(void)
@@ -242,8 +242,23 @@ static void insert(struct input *input, sqlite3 *db)
     sqlite3_finalize(row);
 }
 
-static void make_database(struct input *input, const struct empty *empty)
+/* The rest of the input is where, and what stands there now. */
+static void damage(struct input *input)
 {
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    off_t size = lseek(fd, 0, SEEK_END);
+    for (int i = 0; i < 16 && input->left > 0; i++) {
+        off_t place = (off_t)input_u16(input) * 8 + input_u8(input);
+        uint8_t byte = input_u8(input);
+        if (pwrite(fd, &byte, 1, place % size) != 1)
+            abort();
+    }
+    close(fd);
+}
+
+static void make_database(struct input *input, uint8_t how)
+{
+    const struct empty *empty = how & OLDEST ? &oldest : &present;
     sqlite3 *db;
     remove_files();
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -253,10 +268,13 @@ static void make_database(struct input *input, const struct empty *empty)
     if (sqlite3_open(path, &db) != SQLITE_OK)
         abort();
     sqlite3_exec(db, "PRAGMA synchronous=OFF; BEGIN", NULL, NULL, NULL);
-    for (int i = 0; i < ROWS_MAX && input->left > 0; i++)
+    int rows = how & DAMAGED ? input_u8(input) % ROWS_MAX : ROWS_MAX;
+    for (int i = 0; i < rows && input->left > 0; i++)
         insert(input, db);
     sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     sqlite3_close(db);
+    if (how & DAMAGED)
+        damage(input);
 }
 
 /* ---- what is given ---- */
@@ -364,11 +382,11 @@ void fuzz_one(const uint8_t *data, size_t size)
     struct input input = {data, size};
     char why[512] = "";
     uint8_t how = input_u8(&input);
-    make_database(&input, how & 2 ? &oldest : &present);
+    make_database(&input, how);
     struct store *store = store_open(url, why);
     assert((store == NULL) == (why[0] != '\0'));
     if (store != NULL) {
-        if (how & 1)
+        if (how & RESUMED)
             resume(store);
         else
             load(store);

@@ -250,7 +250,10 @@ static void start_warm(bool with_first)
     bool is_believed = replace_bad_slots(&warm);
     if (is_believed)
         warm_link(&warm);
-    if (is_believed && warm.fault == TABLE_SOUND)
+    bool is_sound = is_believed && warm.fault == TABLE_SOUND;
+    for (token_id id = 1; is_sound && (id = table_next_behind(&warm.check, id)) != TOKEN_NONE; id++)
+        assert(id <= token_table_count(table));
+    if (is_sound)
         work(core);
     warm_finish(&warm);
 }
