@@ -12,6 +12,7 @@
 #define PASSED_PHASE   1.75  /* the plateau does not hold any more */
 #define PASSED_SPEED   2.0
 #define PROBE_REQUESTS 160.0
+#define PROBE_SMALL_S  300.0 /* and no more for them: a small limit is hardly ever the real one */
 #define PROBE_LEAST_S  60.0
 #define PROBE_MOST_S   3600.0
 #define UNCONFIRMED    3.0 /* the first probes come so much sooner… */
@@ -123,7 +124,7 @@ static void set_plateau(struct limit *limit, double plateau)
 /* From the refusal back to the plateau. */
 static double probe_span_s(const struct limit *limit)
 {
-    double span_s = PROBE_REQUESTS * 60 / limit->per_minute;
+    double span_s = fmin(PROBE_SMALL_S, PROBE_REQUESTS * 60 / limit->per_minute);
     int64_t block_us =
         limit->blocks[0].us < limit->blocks[1].us ? limit->blocks[0].us : limit->blocks[1].us;
     if (limit->confirmed < CONFIRMED_MOST)

@@ -21,8 +21,9 @@
  *
  * while it is used: what nobody asks for proves nothing. The time from −1 to 0 is as long as it
  * takes to send PROBE_REQUESTS, so that less than one of a hundred is refused where the limit
- * stays; it is shorter while the plateau is not confirmed, and a plateau that was passed is left
- * fast. 137 that become 300 are used within five minutes.
+ * stays; it is shorter while the plateau is not confirmed, and no more than five minutes: what was
+ * refused for another reason may have lowered it to next to nothing. A plateau that was passed is
+ * left fast. 137 that become 300 are used within five minutes, 1 that becomes 300 within 45.
  *
  * A limit that was lowered holds for what was sent before, too: the last 60 s have to hold less
  * than it before more is sent (limit_room_at()), or full windows would refuse once more.

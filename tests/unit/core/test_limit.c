@@ -186,6 +186,19 @@ static void it_rises_as_a_cubic_does(void **state)
     assert_true(isnan(limit_learned(&limit)));
 }
 
+/* What refused us for another reason has ended; hours of a request a minute would be no healing. */
+static void next_to_nothing_is_left_within_the_hour(void **state)
+{
+    (void)state;
+    limit_recall(&limit, 1, duration_s(0));
+    int t = 0;
+    for (; t < 7200 && limit.per_minute < 0.9 * CEILING; t++) {
+        send(t, t + 1, limit.per_minute);
+        limit_grow(&limit, duration_s(1), at(t));
+    }
+    assert_in_range(t, 600, 2700);
+}
+
 static void it_does_not_rise_far_above_what_is_sent(void **state)
 {
     (void)state;
@@ -250,6 +263,7 @@ int main(void)
         TEST(a_few_requests_say_little),
         TEST(a_minute_that_stays_full_at_once_is_believed),
         TEST(it_rises_as_a_cubic_does),
+        TEST(next_to_nothing_is_left_within_the_hour),
         TEST(it_does_not_rise_far_above_what_is_sent),
         TEST(another_ceiling_forgets),
         TEST(what_was_known_counts_less_with_age),
