@@ -188,6 +188,10 @@ static void note_answers(struct core *core, enum lane_kind kind)
         lane->answered_at = stats->last_ok_at;
         lane->requests_at_answer = stats->requests;
         lane->unanswered_since = INSTANT_NEVER;
+    } else if (stats->in_flight == 0 && stats->deferred == 0) {
+        /* Nobody waits for it: what failed last was about tokens that stand elsewhere now. */
+        lane->requests_at_answer = stats->requests;
+        lane->unanswered_since = INSTANT_NEVER;
     } else if (stats->requests > lane->requests_at_answer &&
                instant_is_never(lane->unanswered_since)) {
         MARK(LANE_UNANSWERED);
