@@ -45,6 +45,10 @@ bool clock_discipline(void);
 /* For drills: this process reads the wall clock so much wrong from now on. */
 void clock_mislead(duration error);
 
+/* From now on clock_now() says what `now` says: for who lives in a time of his own (the simulator).
+ * Before there are other threads. NULL: the machine's again. */
+void clock_pretend(instant (*now)(void *context), void *context);
+
 /* CPU time used by this process, for "CPU seconds per refresh". */
 duration clock_process_cpu(void);
 duration clock_thread_cpu(void); /* of the calling thread */
