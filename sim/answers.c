@@ -1,43 +1,32 @@
 /* Answers as they come, and whether they are on time, counted outside the core. */
 #include "sim/parts.h"
 
-#include "feed/reply.h"
+#include <signal.h>
 
-#define ON_TIME_FACTOR 1.1 /* × target */
+/* Alone it is known after the second, so a third is one too many. */
+#define DEATHS_A_TOKEN_MAX 2
+#define ON_TIME_FACTOR     1.1 /* × target */
 
 /* ---- what the upstream sends ---- */
 
 /* Pairs that are wrong, though their bytes are right. */
 static size_t spoil(struct sim *sim, size_t count)
 {
-    if (fault_hits(sim, FAULT_EMPTY))
+    if (fault_hits(sim, SIM_FAULT_EMPTY))
         return 0;
-    if (fault_hits(sim, FAULT_WRONG))
+    if (fault_hits(sim, SIM_FAULT_WRONG))
         for (size_t i = 0; i < count; i += 2)
             sim->pairs[i].base.bytes[31] ^= 0x55;
-    if (fault_hits(sim, FAULT_PARTIAL))
-        count = (size_t)prng_below(&sim->fault_prng[FAULT_PARTIAL], count + 1);
+    if (fault_hits(sim, SIM_FAULT_PARTIAL))
+        count = (size_t)prng_below(&sim->fault_prng[SIM_FAULT_PARTIAL], count + 1);
     return count;
 }
 
 static enum body_damage draw_damage(struct sim *sim)
 {
-    if (!fault_hits(sim, FAULT_GARBAGE))
+    if (!fault_hits(sim, SIM_FAULT_GARBAGE))
         return BODY_SOUND;
-    return (enum body_damage)prng_below(&sim->fault_prng[FAULT_GARBAGE], BODY_SOUND);
-}
-
-/* As the feed does it with what came over a connection. */
-static enum feed_outcome read_body(struct sim *sim, const char *body, size_t length)
-{
-    const struct reply reply = {.status = 200, .body = body, .length = length};
-    enum feed_outcome outcome = reply_judge(&reply);
-    if (outcome == FEED_OK)
-        outcome = answer_parse(sim->parser, body, length, "solana", &sim->parsed);
-    if ((outcome == FEED_NOT_JSON || outcome == FEED_WRONG_SHAPE) &&
-        reply_is_rate_limit(body, length))
-        return FEED_RATE_LIMITED;
-    return outcome;
+    return (enum body_damage)prng_below(&sim->fault_prng[SIM_FAULT_GARBAGE], BODY_SOUND);
 }
 
 static enum feed_outcome fetch_body(struct sim *sim, const struct sent *sent)
@@ -49,10 +38,10 @@ static enum feed_outcome fetch_body(struct sim *sim, const struct sent *sent)
         trace_line(sim, "the answer to %llu: %s", (unsigned long long)sent->request,
                    body_damage_name(damage));
     const char *body = body_write(sim->bodies, sent->lane, sim->pairs, spoil(sim, count), damage,
-                                  &sim->fault_prng[FAULT_GARBAGE], &length);
+                                  &sim->fault_prng[SIM_FAULT_GARBAGE], &length);
     sim->result->answers++;
     sim->result->bytes += length;
-    return read_body(sim, body, length);
+    return body_read(sim->parser, body, length, &sim->parsed);
 }
 
 /* ---- on time or not, from outside ---- */
@@ -110,34 +99,55 @@ void answers_count_late_at_end(struct sim *sim)
     for (token_id id = 1; id <= token_table_count(sim->memory.table); id++) {
         enum token_group group = token_column_group(sim->memory.table, id);
         double age_s = duration_to_s(instant_diff(sim->now, sim->answered_at[id]));
-        if (!instant_is_never(sim->answered_at[id]) && !sim->deaths.quarantined[id] &&
+        if (!instant_is_never(sim->answered_at[id]) && !sim->quarantined[id] &&
             age_s > ON_TIME_FACTOR * target_s(sim, group))
             count_refresh(sim, group, age_s);
     }
 }
 
 /* True when the engine dies of this answer. */
-static bool dies_of(struct sim *sim, uint64_t request, const struct answered *answered)
+static bool dies_of(struct sim *sim, const struct answered *answered)
 {
-    token_id ids[REQUEST_ADDRESSES_MAX];
-    size_t count = core_request_tokens(sim->core, request, ids);
     size_t i = 0;
-    while (i < answered->count && !sim->deaths.poisoned[answered->ids[i]])
+    while (i < answered->count && !sim->poisoned[answered->ids[i]])
         i++;
-    if (count == 0 || i == answered->count)
+    if (sim->in_hand_count == 0 || i == answered->count)
         return false; /* nobody opens an answer that is not waited for */
-    deaths_note(&sim->deaths, core_request_lane(sim->core, request), ids, count);
-    for (size_t k = 0; k < count; k++)
-        if (sim->deaths.killed[ids[k]] > DEATHS_A_TOKEN_MAX)
-            oracle_complain(&sim->oracle, sim->now, "token %u killed us for the third time",
-                            ids[k]);
-    sim->result->deaths++;
+    for (size_t k = 0; k < sim->in_hand_count; k++) {
+        token_id id = sim->in_hand[k];
+        sim->killed[id] += sim->poisoned[id];
+        if (sim->killed[id] > DEATHS_A_TOKEN_MAX)
+            oracle_complain(&sim->oracle, sim->now, "token %u killed us for the third time", id);
+    }
+    sim->result->poisoned++;
+    trace_line(sim, "the answer about token %u kills", answered->ids[i]);
+    children_crash(sim, SIGSEGV);
     return true;
+}
+
+static void take_in_hand(struct sim *sim, const struct sent *sent)
+{
+    sim->in_hand_count = core_request_tokens(sim->core, sent->request, sim->in_hand);
+    sim->in_hand_lane = sent->lane;
+    for (size_t i = 0; i < sim->in_hand_count; i++)
+        sim->checked_before[i] = token_slot(sim->memory.table, sim->in_hand[i])->state.checked_at;
+}
+
+/* A failure is no answer: nobody is younger for it. */
+static void check_failure(struct sim *sim, enum feed_outcome outcome)
+{
+    for (size_t i = 0; outcome != FEED_OK && i < sim->in_hand_count; i++) {
+        token_id id = sim->in_hand[i];
+        if (token_slot(sim->memory.table, id)->state.checked_at.us != sim->checked_before[i].us)
+            oracle_complain(&sim->oracle, sim->now, "token %u counts as answered by a failure", id);
+    }
 }
 
 static void take_answer(struct sim *sim, struct sent *sent)
 {
     struct event event = {.kind = EVENT_ANSWER};
+    if (!children_engine_works(sim))
+        return;
     event.answer.request = sent->request;
     event.answer.outcome = sent->outcome;
     event.answer.retry_after = sent->retry_after;
@@ -152,15 +162,20 @@ static void take_answer(struct sim *sim, struct sent *sent)
     }
     sim->result->outcomes[event.answer.outcome]++;
     trace_number(sim, event.answer.outcome);
+    trace_line(sim, "answer to %llu: %s, %zu pairs", (unsigned long long)sent->request,
+               feed_outcome_name(event.answer.outcome), event.answer.pair_count);
     struct answered answered;
     list_answered(sim, &event, &answered);
-    if (dies_of(sim, sent->request, &answered)) {
-        engine_restart_over_table(sim);
+    take_in_hand(sim, sent);
+    if (dies_of(sim, &answered))
         return;
-    }
     if (answered.count > 0)
         sim->oracle.data_at = sim->now;
     sim_step(sim, &event);
+    if (!children_engine_works(sim))
+        return;
+    check_failure(sim, event.answer.outcome);
+    sim->in_hand_count = 0;
     count_answered(sim, &answered);
 }
 

@@ -1,7 +1,7 @@
 /* Answers as bytes. See the header. */
 #include "sim/body.h"
 
-#include "feed/dexscreener_parse.h"
+#include "feed/reply.h"
 #include "market/number.h"
 #include <math.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 #define DEPTH_MAX     20000 /* brackets: far more than any parser should follow */
 
 struct head {
-    struct address pool;
+    struct address pool, base;
     uint16_t length; /* 0: none */
     char text[HEAD_MAX];
 };
@@ -81,6 +81,7 @@ static void write_head(struct head *head, const struct pair *pair)
         pair->dex, pool, pool, base, pair->base_name, pair->base_symbol, quote, pair->quote_symbol,
         pair->quote_symbol);
     head->pool = pair->pool;
+    head->base = pair->base;
     head->length = (uint16_t)length;
 }
 
@@ -90,7 +91,8 @@ static const struct head *find_head(struct body_writer *writer, const struct pai
     memcpy(&hash, pair->pool.bytes + 16, sizeof hash);
     hash ^= pair->pool.bytes[5]; /* of one token's pools each has a place */
     struct head *head = &writer->heads[(hash * 0x9e3779b97f4a7c15ULL) >> 40 & writer->mask];
-    if (head->length == 0 || !address_equal(&head->pool, &pair->pool))
+    if (head->length == 0 || !address_equal(&head->pool, &pair->pool) ||
+        !address_equal(&head->base, &pair->base))
         write_head(head, pair);
     return head;
 }
@@ -297,4 +299,17 @@ const char *body_write(struct body_writer *writer, enum lane_kind lane, const st
     *length = damage_body(writer->text, write_sound(writer, lane, pairs, count), damage, prng);
     memset(writer->text + *length, 0, ANSWER_PADDING);
     return writer->text;
+}
+
+enum feed_outcome body_read(struct answer_parser *parser, const char *body, size_t length,
+                            struct parsed_answer *out)
+{
+    const struct reply reply = {.status = 200, .body = body, .length = length};
+    enum feed_outcome outcome = reply_judge(&reply);
+    if (outcome == FEED_OK)
+        outcome = answer_parse(parser, body, length, "solana", out);
+    if ((outcome == FEED_NOT_JSON || outcome == FEED_WRONG_SHAPE) &&
+        reply_is_rate_limit(body, length))
+        return FEED_RATE_LIMITED;
+    return outcome;
 }

@@ -7,7 +7,9 @@
 
 #include "base/prng.h"
 #include "core/lane_kind.h"
+#include "core/outcome.h"
 #include "core/pair.h"
+#include "feed/dexscreener_parse.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -45,5 +47,9 @@ void body_writer_destroy(struct body_writer *writer);
  * bytes follow it as the parser wants (ANSWER_PADDING). `prng` is drawn from for damage alone. */
 const char *body_write(struct body_writer *writer, enum lane_kind lane, const struct pair *pairs,
                        size_t count, enum body_damage damage, struct prng *prng, size_t *length);
+
+/* What the daemon makes of it, as its feed does with what came over a connection. */
+enum feed_outcome body_read(struct answer_parser *parser, const char *body, size_t length,
+                            struct parsed_answer *out);
 
 #endif

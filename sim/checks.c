@@ -3,7 +3,11 @@
 
 #include <math.h>
 
-#define JOB_SLACK_S 5.0 /* a shell whose clock goes back notices later */
+#define AGE_SLACK     3.0 /* × target, at the calm end */
+#define POOLS_A_TOKEN 4.0 /* of those that count, on average at most */
+#define BUDGET_SHARE  0.7
+#define HOUR_S        3700.0
+#define JOB_SLACK_S   5.0 /* a shell whose clock goes back notices later */
 
 /* The longest that a target can be kept to with this population and budget. */
 double checks_achievable_s(const struct sim *sim)
@@ -30,26 +34,89 @@ static void check_jobs(struct sim *sim)
     }
 }
 
+static void check_acknowledged(struct sim *sim)
+{
+    for (uint32_t n = 0; n < sim->tokens_seen; n++) {
+        token_id id =
+            sim->acknowledged[n] ? token_table_find(sim->memory.table, &sim->mints[n]) : TOKEN_NONE;
+        if (sim->acknowledged[n] && id == TOKEN_NONE)
+            oracle_complain(&sim->oracle, sim->now, "token number %u was acknowledged and is lost",
+                            n);
+        else if (sim->acknowledged[n] && sim->vault != NULL &&
+                 !vault_holds(sim->vault, id, &sim->mints[n]))
+            oracle_complain(&sim->oracle, sim->now,
+                            "token number %u was acknowledged and is in no store", n);
+    }
+}
+
+static void check_store(struct sim *sim)
+{
+    if (sim->vault != NULL && vault_stale_commits(sim->vault) > 0)
+        oracle_complain(&sim->oracle, sim->now, "an engine that was replaced has written");
+}
+
 void checks_on_check(struct sim *sim)
 {
-    oracle_on_table(&sim->oracle, sim->now);
-    check_jobs(sim);
-    if (token_table_count(sim->memory.table) < sim->tokens_seen)
-        oracle_complain(&sim->oracle, sim->now, "of %u tokens %u are left", sim->tokens_seen,
-                        token_table_count(sim->memory.table));
+    if (children_engine_works(sim)) {
+        oracle_on_table(&sim->oracle, sim->now);
+        check_jobs(sim);
+        check_acknowledged(sim);
+    }
+    check_store(sim);
     agenda_plan(sim, sim_after(sim, SIM_CHECK_S), (struct world_event){.kind = WORLD_CHECK});
 }
 
 void checks_look_on(struct sim *sim)
 {
     const struct sim_view view = {.now = sim->now,
-                                  .at_s = duration_to_s(instant_diff(sim->now, SIM_EPOCH)),
+                                  .at_s = sim_seconds(sim),
                                   .table = sim->memory.table,
-                                  .stats = core_stats(sim->core),
+                                  .stats = children_engine_works(sim) ? core_stats(sim->core)
+                                                                      : &sim->result->stats,
                                   .disk = sim->disk};
     sim->setup->on_sample(sim->setup->context, &view);
     agenda_plan(sim, sim_after(sim, sim->setup->sample_every_s),
                 (struct world_event){.kind = WORLD_SAMPLE});
+}
+
+/* ---- settings ---- */
+
+void checks_put_setting(struct sim *sim, unsigned which, double value)
+{
+    struct setting_watch *watch = &sim->settings[which];
+    watch->values[++watch->puts % SETTING_PUTS_KEPT] = value;
+}
+
+void checks_setting_is_durable(struct sim *sim, uint64_t tag)
+{
+    if (tag != LIMIT_TAG &&
+        tag / SETTINGS_CHANGED > sim->settings[tag % SETTINGS_CHANGED].acknowledged)
+        sim->settings[tag % SETTINGS_CHANGED].acknowledged = tag / SETTINGS_CHANGED;
+}
+
+/* In force must be what was acknowledged, or one that was put after it. */
+void checks_settings(struct sim *sim)
+{
+    const struct options *options = &sim->options;
+    const double in_force[SETTINGS_CHANGED] = {
+        options->hot_interval_sec, options->cold_interval_sec, options->min_score,
+        options->activation_min_liquidity_usd, options->ewma_alpha};
+    for (unsigned i = 0; i < SETTINGS_CHANGED; i++) {
+        struct setting_watch *watch = &sim->settings[i];
+        bool is_right = watch->acknowledged == 0;
+        for (uint64_t n = watch->acknowledged; n > 0 && n <= watch->puts; n++)
+            is_right = is_right || watch->values[n % SETTING_PUTS_KEPT] == in_force[i];
+        if (!is_right)
+            oracle_complain(&sim->oracle, sim->now, "setting %u was acknowledged and is lost", i);
+    }
+}
+
+void checks_power_cut(struct sim *sim)
+{
+    uint8_t status;
+    for (token_id id = 1; id < sim->oracle.statuses_size; id++)
+        if (!vault_status(sim->vault, id, &status))
+            sim->answered_at[id] = INSTANT_NEVER;
 }
 
 /* ---- the outage of a plan: when was everybody answered again? ---- */
@@ -57,8 +124,7 @@ void checks_look_on(struct sim *sim)
 static bool all_answered_since(const struct sim *sim, instant since)
 {
     for (token_id id = 1; id <= token_table_count(sim->memory.table); id++)
-        if (token_column_status(sim->memory.table, id) != TOKEN_ARCHIVED &&
-            !sim->deaths.quarantined[id] &&
+        if (token_column_status(sim->memory.table, id) != TOKEN_ARCHIVED && !sim->quarantined[id] &&
             instant_before(token_slot(sim->memory.table, id)->state.fetched_at, since))
             return false;
     return true;
@@ -85,12 +151,70 @@ static double least_recovery_s(const struct sim *sim)
 
 void checks_watch_outage(struct sim *sim)
 {
-    instant back = instant_add(SIM_EPOCH, duration_s(sim->setup->down_to_s));
+    instant back = sim_at(sim->setup->down_to_s);
     if (sim->setup->down_to_s == 0 || sim->result->fresh_again_after_s >= 0 ||
-        instant_before(sim->now, back))
+        instant_before(sim->now, back) || !children_engine_works(sim))
         return;
     if (sim->result->least_s == 0)
         sim->result->least_s = least_recovery_s(sim);
     if (all_answered_since(sim, back))
         sim->result->fresh_again_after_s = duration_to_s(instant_diff(sim->now, back));
+}
+
+/* ---- when all has been well for a while ---- */
+
+/* What is counted over an hour is there for an hour. */
+static bool is_of_the_past(const struct sim *sim, enum finding_cause cause)
+{
+    bool has_forgotten = instant_diff(sim->now, sim->calm_from).us > duration_s(HOUR_S).us;
+    return !has_forgotten && (cause == FINDING_ERRORS || cause == FINDING_STORE_ERRORS ||
+                              cause == FINDING_STORE_DROPPED || cause == FINDING_RESTARTED ||
+                              cause == FINDING_CRASH_LOOP || cause == FINDING_ANOMALY);
+}
+
+/* More tokens than the budget keeps on time. */
+static bool is_short(const struct sim *sim)
+{
+    const struct core_stats *stats = core_stats(sim->core);
+    double hot = stats->groups[GROUP_HOT].tokens, cold = stats->groups[GROUP_COLD].tokens;
+    double refresh = stats->lanes[LANE_REFRESH].allowed_per_minute / 60 * REQUEST_ADDRESSES_MAX;
+    double screen = stats->lanes[LANE_SCREEN].allowed_per_minute / 60 * REQUEST_ADDRESSES_MAX;
+    return hot * POOLS_A_TOKEN / refresh > BUDGET_SHARE * sim->options.hot_interval_sec ||
+           (hot + cold) / screen > BUDGET_SHARE * sim->options.cold_interval_sec;
+}
+
+static bool is_of_the_budget(const struct sim *sim, enum finding_cause cause)
+{
+    return is_short(sim) && (cause == FINDING_GROUP_LATE || cause == FINDING_GROUP_UNPUNCTUAL ||
+                             cause == FINDING_GROUP_OVERDUE);
+}
+
+static void check_findings(struct sim *sim)
+{
+    const struct findings *findings = &core_stats(sim->core)->findings;
+    for (uint32_t i = 0; i < findings->count; i++) {
+        char text[FINDING_TEXT_SIZE];
+        if (findings->of[i].severity < SEVERITY_ERROR ||
+            is_of_the_past(sim, findings->of[i].cause) ||
+            is_of_the_budget(sim, findings->of[i].cause))
+            continue;
+        finding_text(&findings->of[i], text);
+        oracle_complain(&sim->oracle, sim->now, "all should be well, and: %s", text);
+    }
+}
+
+void checks_at_end(struct sim *sim)
+{
+    bool is_planned = sim->setup->down_to_s > 0 || sim->setup->limits[0].per_minute > 0;
+    if (is_planned)
+        return;
+    oracle_on_ages(&sim->oracle, sim->now, duration_s(checks_achievable_s(sim) * AGE_SLACK));
+    if (sim->schedule_count > 0)
+        check_findings(sim);
+    if (sim->oracle.hangs < sim->oracle.hangs_expected &&
+        sim->result->injected[SIM_FAULT_POWER] == 0 &&
+        sim->result->injected[SIM_FAULT_RESTART] == 0 &&
+        sim->result->injected[SIM_FAULT_CRASH] == 0)
+        oracle_complain(&sim->oracle, sim->now, "of %u hangs %u were noticed",
+                        (unsigned)sim->oracle.hangs_expected, (unsigned)sim->oracle.hangs);
 }

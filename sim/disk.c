@@ -1,6 +1,8 @@
 /* The real store in virtual time. See the header. */
 #include "sim/disk.h"
 
+#include "sim/vault.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,8 @@
 
 struct disk {
     struct disk_world world;
+    struct store *store; /* the writer's */
+    bool is_deaf;
     struct writer *writer;
 };
 
@@ -23,13 +27,22 @@ static instant now_of(void *context)
 static void on_token_durable(void *context, token_id id, uint64_t tag)
 {
     const struct disk *disk = context;
-    disk->world.on_token_durable(disk->world.context, id, tag);
+    if (!disk->is_deaf)
+        disk->world.on_token_durable(disk->world.context, id, tag);
 }
 
 static void on_history_deleted(void *context, uint64_t run)
 {
     const struct disk *disk = context;
-    disk->world.on_history_deleted(disk->world.context, run);
+    if (!disk->is_deaf)
+        disk->world.on_history_deleted(disk->world.context, run);
+}
+
+static void on_setting_durable(void *context, uint64_t tag)
+{
+    const struct disk *disk = context;
+    if (!disk->is_deaf && disk->world.on_setting_durable != NULL)
+        disk->world.on_setting_durable(disk->world.context, tag);
 }
 
 /* ---- opening and closing ---- */
@@ -57,26 +70,60 @@ static bool resume(struct store *store, char why[512])
     return err == OK;
 }
 
+struct disk *disk_begin(struct store *store, struct token_table *table,
+                        const struct options *options, const struct disk_world *world)
+{
+    struct disk *disk = calloc(1, sizeof *disk);
+    if (disk == NULL)
+        return NULL;
+    const struct writer_callbacks callbacks = {.context = disk,
+                                               .on_token_durable = on_token_durable,
+                                               .on_setting_durable = on_setting_durable,
+                                               .on_history_deleted = on_history_deleted,
+                                               .now = now_of};
+    disk->world = *world;
+    disk->store = store;
+    disk->writer = writer_start_alone(store, table, options, &callbacks);
+    if (disk->writer != NULL)
+        return disk;
+    free(disk);
+    return NULL;
+}
+
 struct disk *disk_open(const char *url, struct token_table *table, const struct options *options,
                        const struct disk_world *world, char why[512])
 {
-    snprintf(why, 512, "no memory for the store");
-    struct disk *disk = calloc(1, sizeof *disk);
-    struct store *store = disk == NULL ? NULL : store_open(url, why);
-    if (store != NULL && resume(store, why)) {
-        const struct writer_callbacks callbacks = {.context = disk,
-                                                   .on_token_durable = on_token_durable,
-                                                   .on_history_deleted = on_history_deleted,
-                                                   .now = now_of};
-        disk->world = *world;
-        disk->writer = writer_start_alone(store, table, options, &callbacks);
-        if (disk->writer != NULL)
-            return disk;
-        snprintf(why, 512, "no memory for the writer");
+    struct store *store = store_open(url, why);
+    if (store == NULL || !resume(store, why)) {
+        store_close(store);
+        return NULL;
     }
+    struct disk *disk = disk_begin(store, table, options, world);
+    if (disk != NULL)
+        return disk;
+    snprintf(why, 512, "no memory for the writer");
     store_close(store);
-    free(disk);
     return NULL;
+}
+
+struct writer *disk_writer(struct disk *disk)
+{
+    return disk == NULL ? NULL : disk->writer;
+}
+
+void disk_deafen(struct disk *disk)
+{
+    if (disk != NULL)
+        disk->is_deaf = true;
+}
+
+void disk_kill(struct disk *disk)
+{
+    if (disk == NULL)
+        return;
+    disk->is_deaf = true;
+    vault_break(disk->store);
+    disk_close(disk);
 }
 
 uint32_t disk_close(struct disk *disk)
@@ -164,16 +211,29 @@ static bool compare_token(void *context, const struct store_token *stored)
     return true;
 }
 
-uint32_t disk_compare(const char *url, const struct token_table *table)
+/* Ids that are taken by nobody are in no store. */
+static uint32_t count_tokens(const struct token_table *table)
 {
-    char why[512];
+    uint32_t count = 0;
+    for (token_id id = 1; id <= token_table_count(table); id++)
+        count += !(token_slot(table, id)->flags & TOKEN_HOLE);
+    return count;
+}
+
+uint32_t disk_compare_store(struct store *store, const struct token_table *table)
+{
     struct comparison comparison = {.table = table};
-    const struct store_loader loader = {&comparison, compare_token, take_no_setting, NULL};
+    const struct store_loader loader = {&comparison, compare_token, take_no_setting, NULL, NULL};
     struct store_load_report report;
-    struct store *store = store_open(url, why);
     if (store == NULL)
         return UINT32_MAX;
     enum err err = store_load(store, &loader, &report);
     store_close(store);
-    return err == OK ? token_table_count(table) - comparison.alike : UINT32_MAX;
+    return err == OK ? count_tokens(table) - comparison.alike : UINT32_MAX;
+}
+
+uint32_t disk_compare(const char *url, const struct token_table *table)
+{
+    char why[512];
+    return disk_compare_store(store_open(url, why), table);
 }

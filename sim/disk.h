@@ -16,12 +16,23 @@ struct disk_world {
     instant (*now)(void *context);
     void (*on_token_durable)(void *context, token_id id, uint64_t tag);
     void (*on_history_deleted)(void *context, uint64_t run);
+    void (*on_setting_durable)(void *context, uint64_t tag); /* or NULL */
 };
 
 /* Opens or makes the database, which must be empty or the table's own. NULL: it can't be opened, or
  * there is no memory; `why` says so. */
 struct disk *disk_open(const char *url, struct token_table *table, const struct options *options,
                        const struct disk_world *world, char why[512]);
+/* The same over a store that is open, and loaded or resumed, which is the disk's from now on; NULL:
+ * no memory, and it is the caller's still. */
+struct disk *disk_begin(struct store *store, struct token_table *table,
+                        const struct options *options, const struct disk_world *world);
+struct writer *disk_writer(struct disk *disk);
+/* Its engine is gone: nobody is told of anything any more. */
+void disk_deafen(struct disk *disk);
+/* Its engine died: what waits is lost, nothing more is written. Of a vault (vault.h). Safe on NULL.
+ */
+void disk_kill(struct disk *disk);
 /* Actions for the store; false: this one is none. */
 bool disk_perform(struct disk *disk, const struct action *action, instant now);
 instant disk_due(struct disk *disk);
@@ -33,5 +44,7 @@ uint32_t disk_close(struct disk *disk);
 /* Opens the database as the next start would, and compares: the number of tokens that it does not
  * have as the table has them; UINT32_MAX when it can't be loaded. */
 uint32_t disk_compare(const char *url, const struct token_table *table);
+/* The same of a store that is open; it is closed. NULL: UINT32_MAX. */
+uint32_t disk_compare_store(struct store *store, const struct token_table *table);
 
 #endif

@@ -3,6 +3,10 @@
 
 #include "sim/schedule.h"
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CRASH_WITHIN 300 /* actions */
 
 bool fault_is_present(const struct sim *sim, enum sim_fault fault)
 {
@@ -23,7 +27,7 @@ static bool is_planned(const struct sim *sim, double from_s, double to_s)
 
 bool fault_is_down(const struct sim *sim)
 {
-    return fault_is_present(sim, FAULT_DOWN) ||
+    return fault_is_present(sim, SIM_FAULT_DOWN) ||
            is_planned(sim, sim->setup->down_from_s, sim->setup->down_to_s);
 }
 
@@ -34,7 +38,7 @@ bool fault_is_planned_stuck(const struct sim *sim)
 
 bool fault_is_busy(const struct sim *sim)
 {
-    return fault_is_present(sim, FAULT_BUSY) ||
+    return fault_is_present(sim, SIM_FAULT_BUSY) ||
            is_planned(sim, sim->setup->busy_from_s, sim->setup->busy_to_s);
 }
 
@@ -43,17 +47,32 @@ bool fault_is_busy(const struct sim *sim)
 static void change_settings(struct sim *sim)
 {
     char why[OPTION_MESSAGE_SIZE], value[32];
-    static const char *const names[] = {"hot_interval_sec", "cold_interval_sec", "min_score",
-                                        "activation_min_liquidity_usd", "ewma_alpha"};
+    static const char *const names[SETTINGS_CHANGED] = {"hot_interval_sec", "cold_interval_sec",
+                                                        "min_score", "activation_min_liquidity_usd",
+                                                        "ewma_alpha"};
     static const double low[] = {5, 20, 0.05, 100, 0.1}, high[] = {60, 300, 0.4, 3000, 0.9};
-    struct prng *prng = &sim->fault_prng[FAULT_SETTINGS];
-    size_t which = prng_below(prng, 5);
+    struct prng *prng = &sim->fault_prng[SIM_FAULT_SETTINGS];
+    unsigned which = (unsigned)prng_below(prng, SETTINGS_CHANGED);
     double number = low[which] + prng_unit(prng) * (high[which] - low[which]);
+    if (!children_engine_works(sim))
+        return; /* nobody is there to take it */
     snprintf(value, sizeof value, "%.3f", number);
     trace_line(sim, "%s is set to %s", names[which], value);
     if (options_set(&sim->options, names[which], value, OPTION_FROM_STORE, why) != OK)
         oracle_complain(&sim->oracle, sim->now, "%s", why);
     struct event event = {.kind = EVENT_OPTIONS, .options = {&sim->options}};
+    sim_step(sim, &event);
+    if (sim->disk == NULL || sim->core == NULL)
+        return; /* it died of it, and nobody was told that it is so */
+    checks_put_setting(sim, which, strtod(value, NULL));
+    writer_put_setting(disk_writer(sim->disk), names[which], value,
+                       sim->settings[which].puts * SETTINGS_CHANGED + which);
+}
+
+static void set_pause(struct sim *sim, bool is_paused)
+{
+    struct event event = {.kind = EVENT_PAUSE, .pause = {is_paused}};
+    atomic_store(&sim->page->is_paused, is_paused);
     sim_step(sim, &event);
 }
 
@@ -61,19 +80,52 @@ static void poison_somebody(struct sim *sim)
 {
     uint32_t count = token_table_count(sim->memory.table);
     if (count > 0)
-        sim->deaths.poisoned[1 + prng_below(&sim->fault_prng[FAULT_POISON], count)] = 1;
+        sim->poisoned[1 + prng_below(&sim->fault_prng[SIM_FAULT_POISON], count)] = 1;
 }
 
+static void release(struct sim *sim, struct suspect *suspect)
+{
+    token_id id = token_table_find(sim->memory.table, &suspect->mint);
+    struct event event = {.kind = EVENT_RELEASE, .release = {id}};
+    suspect_release(suspect);
+    suspects_note(sim);
+    if (id != TOKEN_NONE)
+        sim_step(sim, &event);
+}
+
+/* People found the cause: nobody is poisonous any more, and all are released. */
 static void cure_all(struct sim *sim)
 {
-    for (token_id id = 1; id <= token_table_count(sim->memory.table); id++) {
-        bool is_released = sim->deaths.quarantined[id];
-        deaths_cure(&sim->deaths, id);
-        if (is_released) {
-            struct event event = {.kind = EVENT_RELEASE, .release = {id}};
-            sim_step(sim, &event);
-        }
-    }
+    memset(sim->poisoned, 0, sim->oracle.statuses_size);
+    memset(sim->killed, 0, sim->oracle.statuses_size);
+    for (size_t i = 0; i < SUSPECTS_MAX; i++)
+        if (atomic_load(&sim->page->suspects.rows[i].state) == SUSPECT_QUARANTINED)
+            release(sim, &sim->page->suspects.rows[i]);
+}
+
+void fault_release_expired(struct sim *sim)
+{
+    struct suspect *suspect;
+    while ((suspect = suspects_expired(&sim->page->suspects, sim->now)) != NULL)
+        release(sim, suspect);
+}
+
+enum vault_mishap fault_of_store(void *context)
+{
+    struct sim *sim = context;
+    if (fault_hits(sim, SIM_FAULT_STORE))
+        return VAULT_BUSY;
+    if (fault_hits(sim, SIM_FAULT_FULL))
+        return VAULT_FULL;
+    if (fault_hits(sim, SIM_FAULT_IO))
+        return prng_below(&sim->fault_prng[SIM_FAULT_IO], 2) == 0 ? VAULT_LOST : VAULT_UNTOLD;
+    return VAULT_WELL;
+}
+
+static void set_limit(struct sim *sim, double per_minute)
+{
+    upstream_set_limit(&sim->upstream, per_minute);
+    sim->limit_changed_at = sim->now;
 }
 
 /* ---- beginning and end ---- */
@@ -90,17 +142,28 @@ static void begin(struct sim *sim, const struct sim_occurrence *occurrence)
     if (occurrence->to_s > occurrence->from_s)
         sim->present_faults |= 1U << fault;
     switch ((int)fault) {
-    case FAULT_RESTART:
-        return engine_restart_over_table(sim);
-    case FAULT_SETTINGS:
+    case SIM_FAULT_RESTART:
+        return children_restart(sim, occurrence->share > 0.5);
+    case SIM_FAULT_PAUSE:
+        return set_pause(sim, true);
+    case SIM_FAULT_CRASH:
+        sim->crash_after = 1 + prng_below(&sim->fault_prng[fault], CRASH_WITHIN);
+        return;
+    case SIM_FAULT_HANG:
+        return children_hang(sim, HANG_MORTAL);
+    case SIM_FAULT_ZOMBIE:
+        return children_hang(sim, HANG_UNDEAD);
+    case SIM_FAULT_POWER:
+        return children_cut_power(sim);
+    case SIM_FAULT_SETTINGS:
         return change_settings(sim);
-    case FAULT_POISON:
+    case SIM_FAULT_POISON:
         return poison_somebody(sim);
-    case FAULT_FLOOD:
+    case SIM_FAULT_FLOOD:
         return workload_flood(sim, occurrence->share);
-    case FAULT_LIMIT:
-        return upstream_set_limit(&sim->upstream, SIM_LIMIT * (0.2 + 0.7 * occurrence->share));
-    case FAULT_SUSPEND:
+    case SIM_FAULT_LIMIT:
+        return set_limit(sim, SIM_LIMIT * (0.2 + 0.7 * occurrence->share));
+    case SIM_FAULT_SUSPEND:
         sim->asleep_until = sim_at(occurrence->to_s);
         return;
     default:
@@ -112,10 +175,16 @@ static void end(struct sim *sim, const struct sim_occurrence *occurrence)
 {
     trace_line(sim, "FAULT %s ends", sim_fault_name(occurrence->fault));
     sim->present_faults &= ~(1U << occurrence->fault);
-    if (occurrence->fault == FAULT_POISON)
+    if (occurrence->fault == SIM_FAULT_POISON)
         cure_all(sim);
-    if (occurrence->fault == FAULT_LIMIT)
-        upstream_set_limit(&sim->upstream, SIM_LIMIT);
+    if (occurrence->fault == SIM_FAULT_PAUSE)
+        set_pause(sim, false);
+    if (occurrence->fault == SIM_FAULT_ZOMBIE)
+        children_wake_left(sim);
+    if (occurrence->fault == SIM_FAULT_POWER)
+        children_restore_power(sim);
+    if (occurrence->fault == SIM_FAULT_LIMIT)
+        set_limit(sim, SIM_LIMIT);
 }
 
 void fault_begins_or_ends(struct sim *sim, const struct world_event *world)

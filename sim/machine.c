@@ -23,9 +23,31 @@ static double engine_cores(struct sim *sim)
     return IDLE_CORES + TOKEN_CORES * (double)answered;
 }
 
-void machine_on_load(struct sim *sim)
+/* What the shell knows of the store and of deaths. */
+static void look_around(struct sim *sim, double of[LOAD_READING_COUNT], struct surroundings *around)
+{
+    struct writer_stats stats;
+    disk_stats(sim->disk, &stats);
+    of[READING_STORE_WRITES] = stats.state == WRITER_OK;
+    of[READING_STORE_FILL] = stats.queue_depth / (double)sim->options.store_queue_limit;
+    of[READING_STORE_COMMIT] = stats.commits > 0 ? stats.commit_seconds_last : NAN;
+    *around = (struct surroundings){
+        .store_commits = (double)stats.commits,
+        .store_failures = (double)stats.failures,
+        .store_dropped = (double)(stats.snapshots_dropped + stats.events_dropped),
+        .store_waiting = (double)stats.queue_depth + stats.dirty_tokens,
+        .source_down_s = NAN,
+        .source_silent_s = NAN,
+        .deaths_last_hour = {[WATCHED_SUPERVISOR] = NAN,
+                             [WATCHED_ENGINE] = (double)atomic_load(
+                                 &sim->page->processes[PROCESS_ENGINE].deaths_last_hour),
+                             [WATCHED_API] = 0}};
+}
+
+static void tell_load(struct sim *sim)
 {
     struct load_sample sample;
+    struct surroundings around;
     double *of = sample.of;
     for (int i = 0; i < LOAD_READING_COUNT; i++)
         of[i] = NAN;
@@ -36,11 +58,21 @@ void machine_on_load(struct sim *sim)
     of[READING_CPU] = busy ? 0.8 + 0.2 * prng_unit(&sim->machine) : 0.3;
     of[READING_LAG] = busy ? prng_exponential(&sim->machine, BUSY_LAG_MEAN_S) : 0.002;
     of[READING_MEMORY] = 0.4;
-    of[READING_STORE_WRITES] = 1;
-    of[READING_STORE_FILL] = 0.01;
+    look_around(sim, of, &around);
     if (is_blind)
         of[READING_CPU] = of[READING_LAG] = of[READING_ENGINE_CPU] = NAN;
-    struct event event = {.kind = EVENT_LOAD, .load = {&sample}};
+    struct event event = {.kind = EVENT_LOAD, .load = {&sample, &around}};
     sim_step(sim, &event);
+}
+
+void machine_on_load(struct sim *sim)
+{
+    children_on_second(sim);
+    if (children_engine_works(sim))
+        tell_load(sim);
+    if (children_engine_works(sim)) {
+        engine_publish_limits(sim);
+        fault_release_expired(sim);
+    }
     agenda_plan(sim, sim_after(sim, 1), (struct world_event){.kind = WORLD_LOAD});
 }

@@ -10,7 +10,8 @@ void oracle_complain(struct oracle *oracle, instant now, const char *format, ...
 {
     if (oracle->verdict[0] != '\0')
         return;
-    int n = snprintf(oracle->verdict, sizeof oracle->verdict, "at %.3f s: ", (double)now.us / 1e6);
+    int n = snprintf(oracle->verdict, sizeof oracle->verdict,
+                     "at %.3f s: ", duration_to_s(instant_diff(now, oracle->epoch)));
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(oracle->verdict + n, sizeof oracle->verdict - (size_t)n, format, arguments);
@@ -106,6 +107,8 @@ void oracle_on_table(struct oracle *oracle, instant now)
 {
     for (token_id id = 1; id <= token_table_count(oracle->table); id++) {
         struct token token;
+        if (token_slot(oracle->table, id)->flags & TOKEN_HOLE)
+            continue;
         if (!token_read(oracle->table, id, &token, NULL) || !token_is_whole(oracle->table, id)) {
             oracle_complain(oracle, now, "token %u is torn", id);
             continue;
@@ -133,4 +136,77 @@ void oracle_on_ages(struct oracle *oracle, instant now, duration limit)
             oracle_complain(oracle, now, "token %u is %.1f s old; %.1f s could be kept", id,
                             duration_to_s(age), duration_to_s(limit));
     }
+}
+
+/* ---- processes ---- */
+
+void oracle_on_engine_death(struct oracle *oracle, instant now)
+{
+    oracle->deaths[oracle->death_count++ % ORACLE_DEATHS_KEPT] = now;
+}
+
+void oracle_on_hang_noticed(struct oracle *oracle, instant now)
+{
+    if (++oracle->hangs > oracle->hangs_expected)
+        oracle_complain(oracle, now, "an engine that moved was killed because it did not");
+}
+
+static uint32_t deaths_within(const struct oracle *oracle, instant from, instant to)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < oracle->death_count && i < ORACLE_DEATHS_KEPT; i++)
+        count += oracle->deaths[i].us >= from.us && oracle->deaths[i].us <= to.us;
+    return count;
+}
+
+static void check_pace(struct oracle *oracle, instant now)
+{
+    if (oracle->death_count == 0 || oracle->is_by_order)
+        return;
+    instant died = oracle->deaths[(oracle->death_count - 1) % ORACLE_DEATHS_KEPT];
+    uint32_t deaths = deaths_within(oracle, instant_add(died, duration_s(-3600)), died);
+    duration waited = instant_diff(now, died);
+    if (deaths > oracle->restarts_per_hour && waited.us < oracle->slow_restart.us)
+        oracle_complain(oracle, now, "started %.1f s after the %uth death within an hour",
+                        duration_to_s(waited), deaths);
+}
+
+void oracle_on_engine_start(struct oracle *oracle, instant now)
+{
+    if (++oracle->engines > 1)
+        oracle_complain(oracle, now, "%u engines are at work", oracle->engines);
+    check_pace(oracle, now);
+    oracle->is_by_order = false;
+}
+
+void oracle_on_engine_end(struct oracle *oracle)
+{
+    oracle->engines--;
+}
+
+static bool is_permitted(uint8_t from, uint8_t to)
+{
+    for (int change = CHANGE_NONE + 1; change < CHANGE_COUNT; change++)
+        if (lifecycle_row(change)->from == (enum token_status)from &&
+            lifecycle_row(change)->to == (enum token_status)to)
+            return true;
+    return false;
+}
+
+void oracle_on_restored(struct oracle *oracle,
+                        bool (*status_of)(const void *store, token_id id, uint8_t *status),
+                        const void *store, instant now)
+{
+    for (token_id id = 1; id <= token_table_count(oracle->table); id++) {
+        const struct token *token = token_slot(oracle->table, id);
+        uint8_t stored = 0;
+        if (token->flags & TOKEN_HOLE || token->status == oracle->statuses[id])
+            continue;
+        bool is_untold = oracle->has_fallen && is_permitted(oracle->statuses[id], token->status);
+        if (!is_untold && (!status_of(store, id, &stored) || stored != token->status))
+            oracle_complain(oracle, now, "token %u was restored as %s, which it was not", id,
+                            token_status_name(token->status));
+        oracle->statuses[id] = token->status;
+    }
+    oracle->has_fallen = false;
 }

@@ -5,17 +5,21 @@
 #ifndef MOONWATCH_SIM_PARTS_H
 #define MOONWATCH_SIM_PARTS_H
 
+#include "engine/parts.h"
 #include "feed/dexscreener_parse.h"
 #include "page/table_memory.h"
 #include "sim/body.h"
-#include "sim/deaths.h"
+#include "sim/children.h"
 #include "sim/oracle.h"
 #include "sim/sim.h"
+#include "sim/vault.h"
+#include "supervisor/parts.h"
 
-#define SIM_EPOCH   ((instant){1750000000LL * 1000000}) /* virtual time begins here */
-#define SIM_CHECK_S 60.0 /* the oracles look at everything so often */
-#define SIM_LIMIT   300  /* requests a minute, a kind, as the upstream says */
-#define TAGS_MAX    8192
+#define SIM_EPOCH     ((instant){1750000000LL * 1000000}) /* virtual time begins here */
+#define SIM_CHECK_S   60.0  /* the oracles look at everything so often */
+#define SIM_LIMIT     300   /* requests a minute, a kind, as the upstream says */
+#define NOTICE_MEAN_S 0.002 /* from the disk to the engine's loop */
+#define TAGS_MAX      8192
 
 enum world_kind {
     WORLD_ANSWER,
@@ -25,9 +29,11 @@ enum world_kind {
     WORLD_FAULT,  /* a fault begins or ends */
     WORLD_CHECK,  /* the oracles look at everything */
     WORLD_WANTED, /* a client wants something */
+    WORLD_CHILD,  /* something happens to a process */
     WORLD_JOB,    /* a run of a job outside the core has ended */
     WORLD_LOAD,   /* the sample of a second */
     WORLD_POISON, /* a token begins to kill */
+    WORLD_CALM,   /* the faults are over */
     WORLD_SAMPLE, /* somebody looks on */
     WORLD_LIMIT,  /* the upstream's limit changes */
 };
@@ -47,6 +53,11 @@ struct world_event {
             uint32_t number; /* in the schedule */
             bool begins;
         } fault;
+        struct {
+            pid_t pid;
+            enum child_event what;
+            int number; /* of the signal */
+        } child;
         struct {
             enum job job;
             uint64_t run;
@@ -85,6 +96,16 @@ struct agenda {
 struct open_tag {
     uint64_t tag;
     enum event_kind kind;
+    uint32_t n; /* number of the token that it names */
+};
+
+/* One of the settings that change while running: what was acknowledged must be in force after any
+ * death, or what was put since. */
+#define SETTINGS_CHANGED  5
+#define SETTING_PUTS_KEPT 16
+struct setting_watch {
+    uint64_t acknowledged, puts; /* numbers; 0: none */
+    double values[SETTING_PUTS_KEPT];
 };
 
 struct sim {
@@ -94,7 +115,32 @@ struct sim {
     struct table_memory memory;
     void *core_memory;
     struct core *core;
-    struct disk *disk; /* NULL: the store is a fake one */
+    struct engine shell; /* what the daemon's own restoring works on */
+    struct disk *disk;   /* NULL: no engine has it */
+    struct vault *vault; /* NULL: the disk is a real one */
+    instant disk_free_at;
+    struct supervisor *supervisor;
+    struct status_page *page;
+    struct suspects saved_suspects; /* on the disk */
+    struct sim_child children[CHILDREN_MAX];
+    pid_t next_pid;
+    instant looked_at;
+    instant hung_since, engine_began_at, limit_changed_at;
+    unsigned over_limit; /* refusals that were not to be expected */
+    bool is_dark, is_hung, is_in_step;
+    uint64_t crash_after; /* so many actions; 0: no */
+    token_id saved_last;
+    token_id in_hand[REQUEST_ADDRESSES_MAX];
+    instant checked_before[REQUEST_ADDRESSES_MAX];
+    size_t in_hand_count;
+    enum lane_kind in_hand_lane;
+    struct disk *left_disk; /* of an engine that was left behind */
+    struct table_memory left_memory;
+    struct options first_options;
+    struct setting_watch settings[SETTINGS_CHANGED];
+    uint8_t *poisoned, *killed;       /* by id: its answer kills; how often it did */
+    uint8_t *suspected, *quarantined; /* as the page says */
+    uint8_t *acknowledged;            /* by number of the token */
     struct upstream upstream;
     struct oracle oracle;
     struct prng world, workload, machine; /* streams of their own */
@@ -109,7 +155,6 @@ struct sim {
     double fault_share[SIM_FAULT_COUNT];     /* of answers hit while it is present */
     struct prng fault_prng[SIM_FAULT_COUNT]; /* of the newest of its kind */
     uint32_t tokens_expected, tokens_seen;   /* expected: at most */
-    struct actions actions;
     struct pair pairs[UPSTREAM_PAIRS_MAX];
     struct body_writer *bodies;
     struct answer_parser *parser;
@@ -118,8 +163,6 @@ struct sim {
     uint64_t requests[LANE_KIND_COUNT], addresses[LANE_KIND_COUNT];
     instant *answered_at; /* by id: the last answer that the core took; INSTANT_NEVER: none */
     uint64_t on_time[GROUP_COUNT];
-    struct deaths deaths;
-    bool is_restart_asked;
     struct open_tag open[TAGS_MAX];
     size_t open_count;
     uint64_t next_tag;
@@ -152,13 +195,14 @@ void answers_release(struct sim *sim, uint32_t number); /* nobody waits for it *
 void answers_count_late_at_end(struct sim *sim);
 
 /* workload.c */
-void clients_open(struct sim *sim, enum event_kind kind, uint64_t tag);
+void clients_open(struct sim *sim, enum event_kind kind, uint64_t tag, uint32_t n);
 void clients_close(struct sim *sim, const struct action *action);
-void clients_forget_wishes(struct sim *sim);
+void clients_forget(struct sim *sim); /* all of them ask the next engine again */
 void workload_plan_token(struct sim *sim);
 void workload_on_token(struct sim *sim);
 void workload_on_more(struct sim *sim);
 void workload_flood(struct sim *sim, double share);
+void workload_bring_lost(struct sim *sim); /* whom deaths kept from becoming durable */
 void workload_on_wanted(struct sim *sim);
 
 /* faults.c */
@@ -167,13 +211,29 @@ bool fault_hits(struct sim *sim, enum sim_fault fault);
 bool fault_is_down(const struct sim *sim);
 bool fault_is_planned_stuck(const struct sim *sim);
 bool fault_is_busy(const struct sim *sim);
+enum vault_mishap fault_of_store(void *sim);
+void fault_release_expired(struct sim *sim);
 void fault_begins_or_ends(struct sim *sim, const struct world_event *world);
 bool faults_plan(struct sim *sim); /* false: no memory */
 void faults_plan_limits(struct sim *sim);
 
-/* process.c */
-void engine_start_core(struct sim *sim);
-void engine_restart_over_table(struct sim *sim);
+/* engine.c */
+bool engine_begin(struct sim *sim, bool is_cold); /* it works from now on */
+bool engine_begin_plainly(struct sim *sim);
+void engine_stop(struct sim *sim);       /* it does nothing new */
+bool engine_write_rest(struct sim *sim); /* and has ended; false: not all is written */
+void engine_fall(struct sim *sim);
+void engine_leave_behind(struct sim *sim);
+bool engine_renew_table(struct sim *sim);
+void engine_wake_left(struct sim *sim);
+void engine_forget_left(struct sim *sim);
+void engine_lose_all(struct sim *sim);
+void engine_publish_limits(struct sim *sim);
+void suspects_note(struct sim *sim); /* as they stand on the page */
+instant sim_now_of(void *sim);
+void engine_on_token_durable(void *sim, token_id id, uint64_t tag);
+void engine_on_setting_durable(void *sim, uint64_t tag);
+void engine_on_history_deleted(void *sim, uint64_t run);
 
 /* machine.c */
 void machine_on_load(struct sim *sim);
@@ -183,6 +243,11 @@ double checks_achievable_s(const struct sim *sim);
 void checks_on_check(struct sim *sim);
 void checks_look_on(struct sim *sim);
 void checks_watch_outage(struct sim *sim);
+void checks_put_setting(struct sim *sim, unsigned which, double value);
+void checks_setting_is_durable(struct sim *sim, uint64_t tag);
+void checks_settings(struct sim *sim); /* of an engine that begins */
+void checks_power_cut(struct sim *sim);
+void checks_at_end(struct sim *sim);
 
 /* begin.c */
 bool sim_begin(struct sim *sim);
@@ -191,6 +256,5 @@ bool sim_begin(struct sim *sim);
 instant sim_after(const struct sim *sim, double seconds);
 instant sim_at(double seconds); /* since the beginning */
 double sim_seconds(const struct sim *sim);
-void sim_tell_durable(void *sim, token_id id, uint64_t tag);
 
 #endif

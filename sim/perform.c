@@ -1,16 +1,18 @@
 /* What the shell does with the actions of the core. */
 #include "sim/parts.h"
 
+#include <signal.h>
 #include <string.h>
 
-#define LATENCY_MIN_S  0.02
-#define LATENCY_MEAN_S 0.08
-#define SLOW_MAX_S     15.0
-#define LATE_S         60.0 /* over any deadline of a request */
-#define TWICE_AFTER_S  0.5
-#define RETRY_AFTER_S  4 /* at most */
-#define CLOCK_BACK_S   3.0
-#define JOB_MEAN_S     0.05
+#define LIMIT_MINUTE_US 60000000
+#define LATENCY_MIN_S   0.02
+#define LATENCY_MEAN_S  0.08
+#define SLOW_MAX_S      15.0
+#define LATE_S          60.0 /* over any deadline of a request */
+#define TWICE_AFTER_S   0.5
+#define RETRY_AFTER_S   4 /* at most */
+#define CLOCK_BACK_S    3.0
+#define JOB_MEAN_S      0.05
 
 static void count_fullness(struct sim *sim, const struct action *action)
 {
@@ -18,10 +20,22 @@ static void count_fullness(struct sim *sim, const struct action *action)
     sim->addresses[action->fetch.lane] += action->fetch.count;
 }
 
+/* An engine does not know what the one before it sent, nor what the upstream says to nobody. */
+static void check_limit(struct sim *sim, enum lane_kind lane)
+{
+    bool is_told = sim->setup->limits[0].per_minute == 0 && !fault_is_present(sim, SIM_FAULT_LIMIT);
+    instant since = instant_max(sim->engine_began_at, sim->limit_changed_at);
+    if (is_told && instant_diff(sim->now, since).us > LIMIT_MINUTE_US && ++sim->over_limit > 1)
+        oracle_complain(&sim->oracle, sim->now, "%u %s requests over the upstream's limit",
+                        sim->over_limit, lane_kind_name(lane));
+}
+
 static enum feed_outcome admit(struct sim *sim, enum lane_kind lane)
 {
     enum feed_outcome outcome = upstream_admit(&sim->upstream, lane, sim->now);
-    int64_t minute = instant_diff(sim->now, SIM_EPOCH).us / 60000000;
+    int64_t minute = instant_diff(sim->now, SIM_EPOCH).us / LIMIT_MINUTE_US;
+    if (outcome != FEED_OK)
+        check_limit(sim, lane);
     if (minute >= SIM_MINUTES_MAX)
         return outcome;
     struct sim_minute *counted = &sim->result->minutes[lane][minute];
@@ -37,22 +51,22 @@ static void decide_end(struct sim *sim, struct sent *sent)
     sent->retry_after = duration_us(0);
     if (fault_is_down(sim))
         sent->outcome = FEED_UNREACHABLE;
-    else if (fault_hits(sim, FAULT_ERRORS))
+    else if (fault_hits(sim, SIM_FAULT_ERRORS))
         sent->outcome = FEED_SERVER_ERROR;
-    else if (fault_hits(sim, FAULT_REFUSED)) {
+    else if (fault_hits(sim, SIM_FAULT_REFUSED)) {
         sent->outcome = FEED_RATE_LIMITED;
         sent->retry_after =
-            duration_s((double)prng_below(&sim->fault_prng[FAULT_REFUSED], RETRY_AFTER_S));
+            duration_s((double)prng_below(&sim->fault_prng[SIM_FAULT_REFUSED], RETRY_AFTER_S));
     }
 }
 
 static double draw_latency_s(struct sim *sim)
 {
     double latency_s = LATENCY_MIN_S + prng_exponential(&sim->world, LATENCY_MEAN_S);
-    if (fault_hits(sim, FAULT_SLOW))
-        latency_s += prng_unit(&sim->fault_prng[FAULT_SLOW]) * SLOW_MAX_S;
-    if (fault_hits(sim, FAULT_LATE))
-        latency_s += LATE_S * (1 + prng_unit(&sim->fault_prng[FAULT_LATE]));
+    if (fault_hits(sim, SIM_FAULT_SLOW))
+        latency_s += prng_unit(&sim->fault_prng[SIM_FAULT_SLOW]) * SLOW_MAX_S;
+    if (fault_hits(sim, SIM_FAULT_LATE))
+        latency_s += LATE_S * (1 + prng_unit(&sim->fault_prng[SIM_FAULT_LATE]));
     return latency_s;
 }
 
@@ -80,9 +94,9 @@ static void perform_fetch(struct sim *sim, const struct action *action)
     decide_end(sim, sent);
     double latency_s = draw_latency_s(sim);
     sent->latency = duration_s(latency_s);
-    if (!fault_hits(sim, FAULT_LOST))
+    if (!fault_hits(sim, SIM_FAULT_LOST))
         plan_answer(sim, sent, number, latency_s);
-    if (fault_hits(sim, FAULT_TWICE))
+    if (fault_hits(sim, SIM_FAULT_TWICE))
         plan_answer(sim, sent, number, latency_s + TWICE_AFTER_S);
     if (sent->copies == 0)
         agenda_forget(sim, number);
@@ -103,10 +117,20 @@ static void perform_job(struct sim *sim, enum job job, uint64_t run)
     double length = prng_exponential(&sim->world, JOB_MEAN_S);
     if (fault_is_planned_stuck(sim))
         return;
-    if (fault_hits(sim, FAULT_STUCK))
-        length += sim->options.job_deadline_sec * (1 + prng_unit(&sim->fault_prng[FAULT_STUCK]));
+    if (fault_hits(sim, SIM_FAULT_STUCK))
+        length +=
+            sim->options.job_deadline_sec * (1 + prng_unit(&sim->fault_prng[SIM_FAULT_STUCK]));
     agenda_plan_of_engine(sim, sim_after(sim, length),
                           (struct world_event){.kind = WORLD_JOB, .job = {job, run}});
+}
+
+static void clear_suspect(struct sim *sim, token_id id)
+{
+    struct suspect *suspect =
+        suspects_find(&sim->page->suspects, &token_slot(sim->memory.table, id)->mint);
+    if (suspect != NULL && atomic_load(&suspect->state) == SUSPECT_WATCHED)
+        suspect_clear(suspect);
+    suspects_note(sim);
 }
 
 void perform_action(struct sim *sim, const struct action *action)
@@ -115,24 +139,18 @@ void perform_action(struct sim *sim, const struct action *action)
     trace_number(sim, action->kind);
     trace_action(sim, action);
     oracle_on_action(&sim->oracle, action, sim->now);
-    bool is_stored = sim->disk != NULL && disk_perform(sim->disk, action, sim->now);
+    if (disk_perform(sim->disk, action, sim->now) && action->kind == ACTION_RETENTION)
+        return;
     switch (action->kind) {
     case ACTION_FETCH:
         perform_fetch(sim, action);
         return;
-    case ACTION_ADD_TOKEN: {
-        if (is_stored)
-            return;
-        struct world_event event = {.kind = WORLD_DURABLE};
-        event.durable.id = action->add_token.id;
-        event.durable.tag = action->add_token.tag;
-        double wait = 0.01 + prng_unit(&sim->world) * 0.05;
-        agenda_plan_of_engine(sim, sim_after(sim, fault_hits(sim, FAULT_STORE) ? wait + 30 : wait),
-                              event);
+    case ACTION_ADD_TOKEN:
+        trace_number(sim, action->add_token.id);
         return;
-    }
     case ACTION_SAVE:
         trace_number(sim, action->save.id);
+        sim->saved_last = action->save.id;
         return;
     case ACTION_SNAPSHOT:
         trace_number(sim, (uint64_t)action->snapshot.snapshot_id);
@@ -157,19 +175,19 @@ void perform_action(struct sim *sim, const struct action *action)
     case ACTION_LIMIT:
         trace_number(sim, action->limit.lane);
         trace_number(sim, (uint64_t)action->limit.per_minute);
+        engine_perform_limit(&sim->shell, action);
         return;
     case ACTION_EXPORT:
         perform_job(sim, JOB_EXPORT, action->export.run);
         return;
     case ACTION_RETENTION:
-        if (!is_stored)
-            perform_job(sim, JOB_RETENTION, action->retention.run);
         return;
     case ACTION_SUSPECT_CLEARED:
-        deaths_clear(&sim->deaths, action->suspect_cleared.id);
+        clear_suspect(sim, action->suspect_cleared.id);
         return;
     case ACTION_RESTART:
-        sim->is_restart_asked = true;
+        sim->result->restarts++;
+        children_report_restart(sim);
         return;
     case ACTION_CANCEL:
     case ACTION_JOB_CANCEL:
@@ -178,21 +196,32 @@ void perform_action(struct sim *sim, const struct action *action)
     }
 }
 
+/* Before each action the engine may fall. */
+static bool falls_now(struct sim *sim)
+{
+    if (sim->crash_after == 0 || --sim->crash_after > 0)
+        return false;
+    trace_line(sim, "the engine falls between two actions");
+    children_crash(sim, SIGSEGV);
+    return true;
+}
+
 void sim_step(struct sim *sim, struct event *event)
 {
+    struct actions *actions = &sim->shell.actions;
+    if (!children_engine_works(sim))
+        return; /* nobody is there, or it does not listen */
     event->now = sim->now;
-    if (fault_is_present(sim, FAULT_CLOCK))
+    if (fault_is_present(sim, SIM_FAULT_CLOCK))
         event->now = instant_add(
-            sim->now, duration_s(-prng_unit(&sim->fault_prng[FAULT_CLOCK]) * CLOCK_BACK_S));
+            sim->now, duration_s(-prng_unit(&sim->fault_prng[SIM_FAULT_CLOCK]) * CLOCK_BACK_S));
     if (token_table_is_short(sim->memory.table, 64) && !table_memory_grow(&sim->memory, 64))
         oracle_complain(&sim->oracle, sim->now, "no memory for the table");
-    core_step(sim->core, event, &sim->actions);
+    core_step(sim->core, event, actions);
     sim->result->events++;
-    for (size_t i = 0; i < sim->actions.count; i++)
-        perform_action(sim, &sim->actions.items[i]);
-    if (!sim->is_restart_asked)
-        return;
-    sim->is_restart_asked = false;
-    sim->result->restarts++;
-    engine_restart_over_table(sim);
+    sim->is_in_step = true;
+    sim->saved_last = TOKEN_NONE;
+    for (size_t i = 0; i < actions->count && !falls_now(sim); i++)
+        perform_action(sim, &actions->items[i]);
+    sim->is_in_step = false;
 }

@@ -10,6 +10,7 @@
 #define GAP_MEAN_S     900.0
 #define GAP_SPREAD     1.5 /* powers of two, either way: how often differs from run to run */
 #define LENGTH_MEAN_S  120.0
+#define DARK_MEAN_S    20.0
 #define SUSPEND_MEAN_S 300.0
 #define FIRST_CAPACITY 256
 
@@ -34,11 +35,15 @@ double schedule_calm_from_s(const struct sim_setup *setup)
 static double mean_length_s(enum sim_fault fault)
 {
     switch ((int)fault) {
-    case FAULT_RESTART:
-    case FAULT_SETTINGS:
-    case FAULT_FLOOD:
+    case SIM_FAULT_RESTART:
+    case SIM_FAULT_SETTINGS:
+    case SIM_FAULT_FLOOD:
+    case SIM_FAULT_CRASH:
+    case SIM_FAULT_HANG:
         return 0;
-    case FAULT_SUSPEND:
+    case SIM_FAULT_POWER:
+        return DARK_MEAN_S;
+    case SIM_FAULT_SUSPEND:
         return SUSPEND_MEAN_S;
     default:
         return LENGTH_MEAN_S;
@@ -96,14 +101,20 @@ static int by_time(const void *a, const void *b)
     return (int)x->fault - (int)y->fault;
 }
 
+/* A real database's writer cannot be made to forget, so with one nobody dies. */
+#define OF_PROCESSES                                                                               \
+    (1U << SIM_FAULT_RESTART | 1U << SIM_FAULT_POWER | 1U << SIM_FAULT_CRASH |                     \
+     1U << SIM_FAULT_HANG | 1U << SIM_FAULT_ZOMBIE | 1U << SIM_FAULT_POISON)
+
 struct sim_occurrence *sim_schedule(const struct sim_setup *setup, size_t *count)
 {
     struct list list = {.items = malloc(sizeof *list.items), .capacity = 1};
+    unsigned faults = setup->faults & ~(setup->database != NULL ? OF_PROCESSES : 0);
     *count = 0;
     if (list.items == NULL)
         return NULL;
     for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
-        if ((setup->faults >> fault & 1) && !draw(setup, (enum sim_fault)fault, &list)) {
+        if ((faults >> fault & 1) && !draw(setup, (enum sim_fault)fault, &list)) {
             free(list.items);
             return NULL;
         }

@@ -20,33 +20,41 @@
 /* X(code, name): what can go wrong, for a while or at once. */
 #define SIM_FAULT_LIST(X)                                                                          \
     /* the upstream */                                                                             \
-    X(FAULT_DOWN, "down")       /* unreachable */                                                  \
-    X(FAULT_ERRORS, "errors")   /* 5xx now and then */                                             \
-    X(FAULT_REFUSED, "refused") /* 429, with and without Retry-After */                            \
-    X(FAULT_LIMIT, "limit")     /* it allows less than it says */                                  \
-    X(FAULT_SLOW, "slow")       /* seconds instead of milliseconds, so that answers overtake */    \
-    X(FAULT_LOST, "lost")       /* a request never ends */                                         \
-    X(FAULT_LATE, "late")       /* an answer comes after everybody has given it up */              \
-    X(FAULT_PARTIAL, "partial") /* pairs missing from answers */                                   \
-    X(FAULT_EMPTY, "empty")     /* [] */                                                           \
-    X(FAULT_WRONG, "wrong")     /* pairs of tokens that were not asked for */                      \
-    X(FAULT_GARBAGE, "garbage") /* bytes as no upstream should send (body.h) */                    \
-    X(FAULT_TWICE, "twice")     /* an answer comes again */                                        \
+    X(SIM_FAULT_DOWN, "down")       /* unreachable */                                              \
+    X(SIM_FAULT_ERRORS, "errors")   /* 5xx now and then */                                         \
+    X(SIM_FAULT_REFUSED, "refused") /* 429, with and without Retry-After */                        \
+    X(SIM_FAULT_LIMIT, "limit")     /* it allows less than it says */                              \
+    X(SIM_FAULT_SLOW, "slow") /* seconds instead of milliseconds, so that answers overtake */      \
+    X(SIM_FAULT_LOST, "lost") /* a request never ends */                                           \
+    X(SIM_FAULT_LATE, "late") /* an answer comes after everybody has given it up */                \
+    X(SIM_FAULT_PARTIAL, "partial") /* pairs missing from answers */                               \
+    X(SIM_FAULT_EMPTY, "empty")     /* [] */                                                       \
+    X(SIM_FAULT_WRONG, "wrong")     /* pairs of tokens that were not asked for */                  \
+    X(SIM_FAULT_GARBAGE, "garbage") /* bytes as no upstream should send (body.h) */                \
+    X(SIM_FAULT_TWICE, "twice")     /* an answer comes again */                                    \
     /* the source of tokens */                                                                     \
-    X(FAULT_SOURCE, "source") /* junk between its frames, and frames twice */                      \
-    X(FAULT_FLOOD, "flood")   /* thousands of tokens at once */                                    \
+    X(SIM_FAULT_SOURCE, "source") /* junk between its frames, and frames twice */                  \
+    X(SIM_FAULT_FLOOD, "flood")   /* thousands of tokens at once */                                \
     /* the store */                                                                                \
-    X(FAULT_STORE, "store") /* nothing becomes durable */                                          \
+    X(SIM_FAULT_STORE, "store") /* locked by somebody */                                           \
+    X(SIM_FAULT_FULL, "full")   /* no space */                                                     \
+    X(SIM_FAULT_IO, "io")       /* commits fail: nothing of them is there, or all of it */         \
+    X(SIM_FAULT_DISK, "disk")   /* seconds instead of milliseconds */                              \
     /* people */                                                                                   \
-    X(FAULT_SETTINGS, "settings") /* intervals change while running */                             \
+    X(SIM_FAULT_SETTINGS, "settings") /* intervals change while running */                         \
+    X(SIM_FAULT_PAUSE, "pause")       /* nothing is fetched, by order */                           \
+    X(SIM_FAULT_RESTART, "restart")   /* an order to restart, gracefully or by force */            \
     /* the machine */                                                                              \
-    X(FAULT_CLOCK, "clock")     /* a shell whose clock goes back */                                \
-    X(FAULT_SUSPEND, "suspend") /* everything stands still, and time goes on */                    \
-    X(FAULT_STUCK, "stuck")     /* jobs outside the core do not end */                             \
-    X(FAULT_BUSY, "busy")       /* others need the CPUs, and our loop comes late */                \
+    X(SIM_FAULT_CLOCK, "clock")     /* a shell whose clock goes back */                            \
+    X(SIM_FAULT_SUSPEND, "suspend") /* everything stands still, and time goes on */                \
+    X(SIM_FAULT_POWER, "power")     /* it fails: memory is lost, and what was not synced */        \
+    X(SIM_FAULT_STUCK, "stuck")     /* jobs outside the core do not end */                         \
+    X(SIM_FAULT_BUSY, "busy")       /* others need the CPUs, and our loop comes late */            \
     /* ourselves */                                                                                \
-    X(FAULT_RESTART, "restart") /* the engine dies; its table is what survives */                  \
-    X(FAULT_POISON, "poison")   /* the answer about one token kills the engine */
+    X(SIM_FAULT_CRASH, "crash")   /* the engine dies between any two actions */                    \
+    X(SIM_FAULT_HANG, "hang")     /* it does not move any more */                                  \
+    X(SIM_FAULT_ZOMBIE, "zombie") /* it hangs, can't be killed, and wakes up later */              \
+    X(SIM_FAULT_POISON, "poison") /* the answer about one token kills the engine */
 
 /* More than there will be: kinds keep their random numbers when others are added after them. */
 #define SIM_FAULT_KINDS_MAX 64
@@ -136,9 +144,14 @@ struct sim_result {
     uint64_t answers, bytes;               /* that the parser was given */
     uint64_t outcomes[FEED_OUTCOME_COUNT]; /* what it and the upstream said */
     uint64_t refused;                      /* 429 for going over the limit */
-    uint64_t deaths;                       /* of the engine, by poisonous tokens */
-    uint64_t restarts;                     /* that the core asked for */
-    struct core_stats stats;               /* at the end */
+    uint64_t deaths;                       /* of the engine, of whatever */
+    uint64_t poisoned;                     /* of these, by tokens that kill */
+    uint64_t warm_starts, cold_starts, incidents;
+    uint64_t torn;            /* slots of the table, by deaths in the middle of a step */
+    uint64_t lost_commits;    /* relaxed ones, by power cuts */
+    uint64_t commits, fenced; /* of the store; tries of engines that were replaced */
+    uint64_t restarts;        /* that the core asked for */
+    struct core_stats stats;  /* at the end */
     struct sim_minute minutes[LANE_KIND_COUNT][SIM_MINUTES_MAX];
     double addresses_per_request[LANE_KIND_COUNT]; /* of all: none is sent when nobody is due */
     /* Counted outside the core: answers that it took, by when the one before them came; and tokens

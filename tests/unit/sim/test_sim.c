@@ -8,7 +8,7 @@
 #include "../seeds.h"
 #include "sim/sim.h"
 
-#define SEEDS      SEEDS_OF(30)
+#define SEEDS      SEEDS_OF(100)
 #define ALL_FAULTS ((1U << SIM_FAULT_COUNT) - 1)
 
 static struct sim_result run(uint64_t seed, double hours, unsigned faults)
@@ -44,7 +44,7 @@ static void each_fault_alone(void **state)
     (void)state;
     for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
         for (uint64_t seed = 101; seed < 101 + SEEDS_OF(2); seed++) {
-            struct sim_result result = run(seed, 0.5, 1U << fault);
+            struct sim_result result = run(seed, 0.25, 1U << fault);
             if (result.verdict[0] != 'o' || result.verdict[1] != 'k')
                 fail_msg("%s, seed %d: %s", sim_fault_name((enum sim_fault)fault), (int)seed,
                          result.verdict);
