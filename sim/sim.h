@@ -1,11 +1,22 @@
 /*
- * The simulator: the real core over a fake upstream, store and clock, from a seed. Discrete-event:
- * it jumps to whatever comes next, so hours take seconds. The same seed gives the same run, and the
- * hash of all actions proves it. On request the store is the real one, in virtual time (disk.h).
+ * The simulator: the real core over a fake machine, from a seed. Discrete-event: it jumps to
+ * whatever comes next, so hours take seconds. The same seed gives the same run, and the hash of all
+ * actions proves it.
+ *
+ *     fake                 by                       real above it
+ *     upstream             upstream.c, body.c       the feed's parser
+ *     source of tokens     workload.c               the parser of its frames
+ *     disk                 vault.c                  the store's writer; a start's restore.c
+ *     processes            children.c, engine.c     heal.c, life.c, death.c, watch.c and
+ *                                                   restart_policy.c; page/suspects.c
+ *     clock                sim.c
+ *
+ * On request the store is a real database, whose writer then works in virtual time (disk.h); with
+ * it nobody dies.
  *
  * Faults come and go as drawn from the seed (sim_schedule()); for the last quarter the world is
- * well, and the oracles ask that everything gets well again. The oracles (oracle.h) stand outside
- * the core, in the dullest code possible.
+ * well, and the oracles ask that everything gets well again. The oracles (oracle.h, checks.c) stand
+ * outside the core, in the dullest code possible.
  */
 #ifndef MOONWATCH_SIM_SIM_H
 #define MOONWATCH_SIM_SIM_H

@@ -245,6 +245,95 @@ static void a_suspect_with_others(void **state)
     expect_content();
 }
 
+/* ---- processes ---- */
+
+static instant later(double seconds)
+{
+    return instant_add(NOW, duration_s(seconds));
+}
+
+static void two_engines_at_once(void **state)
+{
+    (void)state;
+    oracle_on_engine_start(&world.oracle, NOW);
+    oracle_on_engine_end(&world.oracle);
+    oracle_on_engine_start(&world.oracle, later(1));
+    expect_content();
+    oracle_on_engine_start(&world.oracle, later(2));
+    expect_complaint("2 engines are at work");
+}
+
+static void die_and_start(double died_s, double started_s)
+{
+    oracle_on_engine_end(&world.oracle);
+    oracle_on_engine_death(&world.oracle, later(died_s));
+    oracle_on_engine_start(&world.oracle, later(started_s));
+}
+
+static void starts_that_come_too_often(void **state)
+{
+    (void)state;
+    world.oracle.restarts_per_hour = 2;
+    world.oracle.slow_restart = duration_s(60);
+    oracle_on_engine_start(&world.oracle, NOW);
+    die_and_start(10, 10);
+    die_and_start(20, 21);
+    die_and_start(30, 90); /* the third within an hour: as slow as can be */
+    expect_content();
+    die_and_start(100, 159);
+    expect_complaint("started 59.0 s after the 4th death within an hour");
+    world.oracle.is_by_order = true;
+    die_and_start(200, 200);
+    expect_content();
+    die_and_start(4000, 4000); /* the hour has passed */
+    expect_content();
+}
+
+static void a_hang_that_was_none(void **state)
+{
+    (void)state;
+    world.oracle.hangs_expected = 1;
+    oracle_on_hang_noticed(&world.oracle, NOW);
+    expect_content();
+    oracle_on_hang_noticed(&world.oracle, NOW);
+    expect_complaint("an engine that moved was killed");
+}
+
+static bool stored_status(const void *store, token_id id, uint8_t *status)
+{
+    *status = *(const uint8_t *)store;
+    return id != 3; /* of that one there is no row */
+}
+
+static void set_status(token_id id, enum token_status status)
+{
+    token_write_begin(world.memory.table, id)->status = (uint8_t)status;
+    token_write_end(world.memory.table, id);
+}
+
+static void a_token_that_comes_back_as_another(void **state)
+{
+    (void)state;
+    uint8_t stored = TOKEN_ACTIVE;
+    oracle_on_restored(&world.oracle, stored_status, &stored, NOW);
+    expect_content();
+    set_status(1, TOKEN_ACTIVE); /* as it is in the store */
+    oracle_on_restored(&world.oracle, stored_status, &stored, NOW);
+    expect_content();
+    assert_int_equal(world.statuses[1], TOKEN_ACTIVE);
+    set_status(2, TOKEN_ARCHIVED);
+    oracle_on_restored(&world.oracle, stored_status, &stored, NOW);
+    expect_complaint("token 2 was restored as archived, which it was not");
+    set_status(3, TOKEN_ACTIVE);
+    oracle_on_restored(&world.oracle, stored_status, &stored, NOW);
+    expect_complaint("token 3 was restored as active");
+    world.statuses[3] = TOKEN_MONITORING;
+    world.oracle.has_fallen = true; /* between the change and the word of it */
+    oracle_on_restored(&world.oracle, stored_status, &stored, NOW);
+    expect_content();
+    assert_false(world.oracle.has_fallen);
+}
+
 static void the_first_complaint_stays(void **state)
 {
     (void)state;
@@ -268,6 +357,10 @@ int main(void)
         TEST(an_answer_of_the_future),
         TEST(a_token_that_is_too_old),
         TEST(a_suspect_with_others),
+        TEST(two_engines_at_once),
+        TEST(starts_that_come_too_often),
+        TEST(a_hang_that_was_none),
+        TEST(a_token_that_comes_back_as_another),
         TEST(the_first_complaint_stays),
     };
     return cmocka_run_group_tests_name("sim.oracle", tests, NULL, NULL);
