@@ -1,9 +1,10 @@
 /*
  * What clients of the api send: the whole server, over a socket, with a made-up engine behind it.
- * The first byte says what the engine answers, and whether the api asks for a token; the second how
- * long the pieces are in which the bytes come.
+ * The first byte says what the engine answers, whether the api asks for a token, and whether
+ * something is wrong on the status page meanwhile; the second how long the pieces are in which the
+ * bytes come.
  */
-#include "fuzz.h"
+#include "page_areas.h"
 
 #include "../unit/api/world.h"
 #include "api/request.h"
@@ -15,6 +16,7 @@
 #include <sys/socket.h>
 
 #define PATIENCE_MS 20
+#define IS_PAGE_BAD 0x40 /* of the first byte */
 
 static struct side {
     struct world world;
@@ -129,12 +131,16 @@ void fuzz_one(const uint8_t *data, size_t size)
     uint8_t how = input_u8(&input), piece = input_u8(&input);
     struct side *side = &sides[how >> 7];
     struct fake_engine *engine = &side->world.engine;
+    static struct patches patches;
+    size_t patch_count = how & IS_PAGE_BAD ? input_u8(&input) % 8 : 0;
+    patches_apply(&patches, patch_count, &input, side->world.page, &page_areas);
     pthread_mutex_lock(&engine->lock);
-    engine->result = (how & 0x7f) % (RESULT_UNAVAILABLE + 1);
+    engine->result = (how & 0x3f) % (RESULT_UNAVAILABLE + 1);
     pthread_mutex_unlock(&engine->lock);
     int fd = http_connect(&side->world);
     send_in_pieces(fd, &input, piece);
     read_answers(side, fd);
     close(fd);
     wait_for_turns(side);
+    patches_undo(&patches, side->world.page);
 }

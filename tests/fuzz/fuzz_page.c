@@ -2,7 +2,7 @@
  * A status page in which anything may stand, as a process of ours that went mad leaves it, or one
  * of an older version: whoever reads it, reads on. Supervisor, api, `moonwatch top` and `ctl`.
  */
-#include "patches.h"
+#include "page_areas.h"
 
 #include "api/metrics.h"
 #include "base/log.h"
@@ -15,49 +15,6 @@
 #include <math.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-
-#define AREA(member)                                                                               \
-    {                                                                                              \
-        offsetof(struct status_page, member), sizeof(((struct status_page *)0)->member)            \
-    }
-
-/* The bytes that an input can reach: of the long rings, their beginnings. */
-static const struct area areas[] = {
-    AREA(magic),
-    AREA(layout),
-    AREA(size),
-    AREA(clock),
-    AREA(processes),
-    AREA(beats),
-    AREA(counters),
-    AREA(gauges),
-    AREA(histograms),
-    AREA(groups),
-    AREA(lanes),
-    AREA(jobs),
-    AREA(load),
-    AREA(vitals),
-    AREA(health),
-    AREA(sinks),
-    AREA(text_turn),
-    AREA(texts[0].store_message),
-    AREA(texts[0].alerts),
-    AREA(texts[0].options),
-    AREA(hands),
-    AREA(crashes),
-    AREA(suspects),
-    AREA(flight.next),
-    AREA(flight.records[2]),
-    AREA(flight.records[1]),
-    AREA(changes.next),
-    AREA(log.next),
-    AREA(texts[1].alerts),
-    AREA(log.records[1]),
-    AREA(pair_issues),
-    AREA(source_counts),
-    AREA(newest_snapshot),
-    AREA(incident),
-};
 
 static struct status_page *page;
 static int page_fd, folder;
@@ -239,7 +196,7 @@ void fuzz_one(const uint8_t *data, size_t size)
     struct input input = {data, size};
     char why[PAGE_WHY_SIZE] = "";
     uint8_t how = input_u8(&input);
-    patches_apply(&patches, &input, page, areas, sizeof areas / sizeof areas[0]);
+    patches_apply(&patches, PATCHES_MAX, &input, page, &page_areas);
     struct status_page *seen = status_page_attach(page_fd, PAGE_READ_ONLY, why);
     assert((seen == NULL) == (why[0] != '\0'));
     if (seen != NULL) {

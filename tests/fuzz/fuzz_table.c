@@ -263,7 +263,7 @@ void fuzz_one(const uint8_t *data, size_t size)
     static struct patches patches;
     struct input input = {data, size};
     uint8_t how = input_u8(&input);
-    patches_apply(&patches, &input, table, areas, area_count);
+    patches_apply(&patches, PATCHES_MAX, &input, table, &(struct areas){areas, area_count});
     if (how & 1)
         seal();
     read_all((how & 4) != 0);

@@ -14,6 +14,11 @@ struct area {
     size_t offset, size;
 };
 
+struct areas {
+    const struct area *of;
+    size_t count;
+};
+
 struct patches {
     size_t count;
     struct {
@@ -22,12 +27,13 @@ struct patches {
     } of[PATCHES_MAX];
 };
 
-static inline void patches_apply(struct patches *patches, struct input *input, void *memory,
-                                 const struct area *areas, size_t area_count)
+/* As many as the input has, and at most `most`. */
+static inline void patches_apply(struct patches *patches, size_t most, struct input *input,
+                                 void *memory, const struct areas *areas)
 {
     patches->count = 0;
-    while (input->left > 3 && patches->count < PATCHES_MAX) {
-        const struct area *area = &areas[input_u8(input) % area_count];
+    while (input->left > 3 && patches->count < most && patches->count < PATCHES_MAX) {
+        const struct area *area = &areas->of[input_u8(input) % areas->count];
         size_t place = input_u16(input) * (area->size > 65536 ? 8U : 1U) % area->size;
         size_t size = 1 + input_u8(input) % PATCH_BYTES_MAX;
         if (size > area->size - place)
