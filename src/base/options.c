@@ -331,16 +331,20 @@ enum err options_set(struct options *options, const char *name, const char *text
     return set_by_id(options, id, text, source, why);
 }
 
+/* "" of one that there is not. */
 static size_t choice_text(const char *list, int index, char out[OPTION_TEXT_SIZE])
 {
-    for (; index > 0; index--)
-        list += strcspn(list, "|") + 1;
+    for (; index > 0 && *list != '\0'; index--) {
+        list += strcspn(list, "|");
+        list += *list == '|';
+    }
     size_t length = strcspn(list, "|");
     memcpy(out, list, length);
     out[length] = '\0';
     return length;
 }
 
+/* Options are read from shared memory, too, where anything may stand. */
 size_t options_get(const struct options *options, enum option_id id, char out[OPTION_TEXT_SIZE])
 {
     const struct option_row *row = option_row(id);
@@ -353,13 +357,14 @@ size_t options_get(const struct options *options, enum option_id id, char out[OP
         return json_number_format(*(const double *)member, out);
     case OPTION_BOOLEAN:
         return (size_t)snprintf(out, OPTION_TEXT_SIZE, "%s",
-                                *(const bool *)member ? "true" : "false");
+                                *(const unsigned char *)member != 0 ? "true" : "false");
     case OPTION_CHOICE:
         return choice_text(row->choices, *(const int *)member, out);
     case OPTION_TEXT:
         break;
     }
-    return (size_t)snprintf(out, OPTION_TEXT_SIZE, "%s", (const char *)member);
+    return (size_t)snprintf(out, OPTION_TEXT_SIZE, "%.*s", OPTION_TEXT_SIZE - 1,
+                            (const char *)member);
 }
 
 /* ---- secrets ---- */

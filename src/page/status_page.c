@@ -353,14 +353,26 @@ UNINSTRUMENTED static void copy_texts(struct page_texts *to, const struct page_t
     }
 }
 
+/* Who reads them need not fear that one has no end. */
+static void end_texts(struct page_texts *texts)
+{
+    texts->store_message[PAGE_TEXT_SIZE - 1] = '\0';
+    texts->source_message[PAGE_TEXT_SIZE - 1] = '\0';
+    texts->feed_message[PAGE_TEXT_SIZE - 1] = '\0';
+    for (int i = 0; i < ALERT_SINK_COUNT; i++)
+        texts->alerts.sinks[i].detail[BOARD_DETAIL_SIZE - 1] = '\0';
+}
+
 bool page_read_texts(const struct status_page *page, struct page_texts *out)
 {
     for (int attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
         uint32_t turn = atomic_load_explicit(&page->text_turn, memory_order_acquire);
         copy_texts(out, texts_of(page, turn));
         FENCE(memory_order_acquire);
-        if (atomic_load_explicit(&page->text_turn, memory_order_relaxed) == turn)
+        if (atomic_load_explicit(&page->text_turn, memory_order_relaxed) == turn) {
+            end_texts(out);
             return true;
+        }
         sched_yield();
     }
     return false;

@@ -94,8 +94,11 @@ static void read_texts(const struct status_page *seen)
     char value[OPTION_TEXT_SIZE];
     if (!page_read_texts(seen, &texts))
         return;
+    assert(strlen(texts.store_message) < sizeof texts.store_message);
+    assert(strlen(texts.source_message) < sizeof texts.source_message);
+    assert(strlen(texts.feed_message) < sizeof texts.feed_message);
     for (int i = 0; i < OPTION_COUNT; i++)
-        options_get(&texts.options, (enum option_id)i, value);
+        assert(options_get(&texts.options, (enum option_id)i, value) < sizeof value);
 }
 
 static void read_rings(const struct status_page *seen)
