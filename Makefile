@@ -9,6 +9,7 @@ help:
 	@echo 'make build    build/moonwatch and build/moonwatch-market'
 	@echo 'make test     build and run every test, plainly and under sanitizers'
 	@echo 'make bench    what bench/ measures, as a table and as build/bench.json; QUICK=1: in under three minutes'
+	@echo 'make deb      the Debian package, into build-deb'
 	@echo 'make cover    how much of what heals is run by its tests'
 	@echo 'make fuzz     each fuzzer for FUZZ_MINUTES (10), as many at once as there are cores'
 	@echo 'make lint     formatting, both compilers, clang-tidy, shellcheck, tsc and biome, the purity of src/core'
@@ -45,6 +46,11 @@ cover:
 fuzz:
 	@tools/setup run test
 	@tools/fuzz --minutes $(FUZZ_MINUTES)
+
+.PHONY: deb
+deb:
+	@tools/setup run deb
+	@tools/deb
 
 .PHONY: lint
 lint:
