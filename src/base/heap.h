@@ -17,4 +17,8 @@
 /* Once, before there are threads. */
 void heap_set_up(void);
 
+/* Where going on without that little memory would lose something: says so and ends the process, to
+ * be started afresh by its supervisor. The program is sound, so that it is no abort(). */
+_Noreturn void heap_exhausted(const char *wanted_for);
+
 #endif

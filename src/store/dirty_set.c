@@ -1,4 +1,5 @@
 #include "store/dirty_set.h"
+#include "base/heap.h"
 #include <stdlib.h>
 
 #define CHUNK_BITS  16 /* ids a chunk: 8 KiB of bits */
@@ -34,7 +35,7 @@ static struct chunk *chunk_of(struct dirty_set *set, token_id id)
         return chunk;
     struct chunk *fresh = calloc(1, sizeof *fresh);
     if (fresh == NULL)
-        abort(); /* 8 KiB for 65,536 tokens that have just got 30 MB; dropping marks is no option */
+        heap_exhausted("marks"); /* 8 KiB for 65,536 tokens that have just got 30 MB */
     if (atomic_compare_exchange_strong(place, &chunk, fresh))
         return fresh;
     free(fresh);

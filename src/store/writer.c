@@ -1,5 +1,6 @@
 /* The engine's side, the thread's loop, and what a failure does. */
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "store/writer_impl.h"
 #include <assert.h>
@@ -28,7 +29,7 @@ void writer_notify(struct writer *writer, enum notice_kind kind, int64_t id, uin
 {
     struct notice notice = {kind, id, tag};
     if (!fifo_push(&writer->notices, &notice))
-        abort(); /* an acknowledgement can't be made up for */
+        heap_exhausted("an acknowledgement"); /* it can't be made up for */
     if (writer->has_loop)
         uv_async_send(&writer->async);
 }
@@ -530,7 +531,7 @@ void writer_add_token(struct writer *writer, token_id id, uint64_t tag)
     struct addition addition = {id, tag};
     uv_mutex_lock(&writer->mutex);
     if (!fifo_push(&writer->additions, &addition))
-        abort(); /* 16 bytes of a token that has just got 500 */
+        heap_exhausted("a new token"); /* 16 bytes of one that has just got 500 */
     if (id >= writer->known_end)
         writer->known_end = id + 1;
     uv_cond_signal(&writer->wake);
@@ -615,7 +616,7 @@ void writer_put_setting(struct writer *writer, const char *name, const char *val
     struct setting_change change = {strdup(name), strdup(value), tag};
     uv_mutex_lock(&writer->mutex);
     if (change.name == NULL || change.value == NULL || !fifo_push(&writer->settings, &change))
-        abort(); /* a setting that somebody waits for can't be forgotten */
+        heap_exhausted("a setting"); /* that somebody waits for */
     uv_cond_signal(&writer->wake);
     uv_mutex_unlock(&writer->mutex);
 }
@@ -625,7 +626,7 @@ void writer_put_alert(struct writer *writer, int64_t id, const char *text)
     struct alert_change change = {id, text == NULL ? NULL : strdup(text)};
     uv_mutex_lock(&writer->mutex);
     if ((text != NULL && change.text == NULL) || !fifo_push(&writer->alerts, &change))
-        abort(); /* as with a setting */
+        heap_exhausted("a message"); /* as with a setting */
     uv_cond_signal(&writer->wake);
     uv_mutex_unlock(&writer->mutex);
 }
