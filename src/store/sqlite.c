@@ -97,8 +97,9 @@ static enum err fail_with(struct sqlite_store *s, enum err err, const char *sent
 
 enum err sqlite_run(struct sqlite_store *s, enum statement id)
 {
-    int result = sqlite3_step(s->statements[id]);
+    int result = s->bound == SQLITE_OK ? sqlite3_step(s->statements[id]) : s->bound;
     enum err err = OK;
+    s->bound = SQLITE_OK;
     if (result != SQLITE_DONE && result != SQLITE_ROW)
         err = sqlite_fail(s, result, "write to");
     sqlite3_reset(s->statements[id]);
@@ -565,7 +566,8 @@ static void rollback(struct store *store)
 
 static enum err write_generation(struct sqlite_store *s)
 {
-    sqlite3_bind_int64(s->statements[STATEMENT_SET_GENERATION], 1, (int64_t)s->generation);
+    sqlite_bound(
+        s, sqlite3_bind_int64(s->statements[STATEMENT_SET_GENERATION], 1, (int64_t)s->generation));
     enum err err = sqlite_run(s, STATEMENT_SET_GENERATION);
     if (err == OK && sqlite3_changes(s->db) != 1)
         err = fail_with(s, ERR_CORRUPT, "lost its generation; restore a backup");

@@ -102,8 +102,8 @@ static enum err scan_start(struct load *load, struct scan *scan, const char *tab
     if (scan->last < 0)
         scan->last = 0;
     sqlite3_finalize(last);
-    sqlite3_bind_int64(scan->statement, 1, 0);
-    return OK;
+    result = sqlite3_bind_int64(scan->statement, 1, 0);
+    return result == SQLITE_OK ? OK : sqlite_fail(load->s, result, "read");
 }
 
 /* Seeks behind a place that can't be read. */
@@ -117,8 +117,9 @@ static int scan_skip(struct load *load, struct scan *scan, int result)
         if (scan->position >= scan->last - step)
             return SQLITE_DONE;
         sqlite3_reset(scan->statement);
-        sqlite3_bind_int64(scan->statement, 1, scan->position + step + 1);
-        result = sqlite3_step(scan->statement);
+        result = sqlite3_bind_int64(scan->statement, 1, scan->position + step + 1);
+        if (result == SQLITE_OK)
+            result = sqlite3_step(scan->statement);
         err = sqlite_err(result);
         step *= 2;
     }
@@ -330,8 +331,8 @@ static bool find_record(sqlite3_stmt *statement, int64_t position, struct store_
 
 static bool fetch_log_record(sqlite3_stmt *statement, int64_t position, struct store_token *out)
 {
-    sqlite3_bind_int64(statement, 1, position);
-    bool is_sound = sqlite3_step(statement) == SQLITE_ROW && find_record(statement, position, out);
+    bool is_sound = sqlite3_bind_int64(statement, 1, position) == SQLITE_OK &&
+                    sqlite3_step(statement) == SQLITE_ROW && find_record(statement, position, out);
     sqlite3_reset(statement);
     return is_sound;
 }
@@ -589,9 +590,9 @@ static enum err load_tokens(struct load *load)
 static enum err scan_seek(struct load *load, struct scan *scan, token_id id)
 {
     sqlite3_reset(scan->statement);
-    sqlite3_bind_int64(scan->statement, 1, id);
+    int result = sqlite3_bind_int64(scan->statement, 1, id);
     scan->position = (int64_t)id - scan->rise;
-    return scan_next(load, scan);
+    return result == SQLITE_OK ? scan_next(load, scan) : sqlite_fail(load->s, result, "read");
 }
 
 static enum err load_wanted_tokens(struct load *load)

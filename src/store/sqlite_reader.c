@@ -147,8 +147,9 @@ static int snapshots(struct store_reader *reader, token_id token, int64_t newest
     if (!reader_ready(r))
         return -1;
     for (int64_t id = newest_id; count < limit && id > 0;) {
-        sqlite3_bind_int64(r->snapshot, 1, id);
-        int result = sqlite3_step(r->snapshot);
+        int result = sqlite3_bind_int64(r->snapshot, 1, id);
+        if (result == SQLITE_OK)
+            result = sqlite3_step(r->snapshot);
         if (result == SQLITE_ROW)
             read_snapshot(r->snapshot, &out[count]);
         sqlite3_reset(r->snapshot);
@@ -167,13 +168,17 @@ static int snapshots(struct store_reader *reader, token_id token, int64_t newest
 static int events(struct store_reader *reader, token_id token, struct store_event *out, int limit)
 {
     struct sqlite_reader *r = (struct sqlite_reader *)reader;
-    int count = 0, result = SQLITE_DONE;
+    int count = 0;
     if (!reader_ready(r))
         return -1;
     sqlite3_stmt *rows = token == TOKEN_NONE ? r->all_events : r->events;
-    sqlite3_bind_int64(rows, 1, token);
-    sqlite3_bind_int(rows, 2, limit);
-    while (count < limit && (result = sqlite3_step(rows)) == SQLITE_ROW) {
+    int result = sqlite3_bind_int64(rows, 1, token);
+    if (result == SQLITE_OK)
+        result = sqlite3_bind_int(rows, 2, limit);
+    bool is_bound = result == SQLITE_OK;
+    if (is_bound)
+        result = SQLITE_DONE; /* of nothing that is asked for */
+    while (is_bound && count < limit && (result = sqlite3_step(rows)) == SQLITE_ROW) {
         struct store_event *event = &out[count++];
         *event = (struct store_event){.token = read_token(rows, 0)};
         event->at.us = sqlite3_column_int64(rows, 1);

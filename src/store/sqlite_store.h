@@ -120,6 +120,7 @@ struct sqlite_store {
     bool in_transaction;
     bool is_new_wanted; /* the old file was given up, the new one is not complete yet */
     bool is_synchronous_full;
+    int bound; /* SQLITE_OK, or how the first binding failed since the last statement ran */
     bool is_sync_failed;     /* what the -wal got since its last sync may not be on the disk */
     enum err failure;        /* the newest one since the last commit */
     unsigned damage_reports; /* ERR_CORRUPT since the last commit that went well */
@@ -146,6 +147,13 @@ enum err sqlite_fail(struct sqlite_store *s, int result, const char *doing);
 
 /* Without a store: the code alone. */
 enum err sqlite_err(int result);
+
+/* Notes what became of a binding: the statement must not run without it. */
+static inline void sqlite_bound(struct sqlite_store *s, int result)
+{
+    if (s->bound == SQLITE_OK)
+        s->bound = result;
+}
 
 /* Steps a statement that returns no rows, and resets it. */
 enum err sqlite_run(struct sqlite_store *s, enum statement id);
