@@ -150,24 +150,26 @@ static bool renew(struct post *post)
     CURL *easy = post->easy = curl_easy_init();
     if (easy == NULL)
         return false;
+    bool is_set = true;
     long timeout_ms = (long)(post->base.world->options->alert_timeout_sec * 1000);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, post);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, post);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, post->error);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "moonwatch/" MOONWATCH_VERSION);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* no waiting for a name's lookup */
-    return true;
+    is_set &= curl_easy_setopt(easy, CURLOPT_PRIVATE, post) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_WRITEDATA, post) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_HEADERDATA, post) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, post->error) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_USERAGENT, "moonwatch/" MOONWATCH_VERSION) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) ==
+              CURLE_OK; /* no waiting for a name's lookup */
+    return is_set;
 }
 
 static void send_message(struct sink *sink, const struct alert_message *message)
@@ -180,10 +182,11 @@ static void send_message(struct sink *sink, const struct alert_message *message)
     post->recipe->body(&post->body, message, sink->world);
     post->recipe->url(sink->world->options, post->url);
     if (!post->body.failed && add_headers(post, message) && renew(post)) {
-        curl_easy_setopt(post->easy, CURLOPT_HTTPHEADER, post->headers);
-        curl_easy_setopt(post->easy, CURLOPT_POSTFIELDS, post->body.text);
-        curl_easy_setopt(post->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body.length);
-        if (curl_easy_setopt(post->easy, CURLOPT_URL, post->url) == CURLE_OK &&
+        curl_off_t length = (curl_off_t)post->body.length;
+        if (curl_easy_setopt(post->easy, CURLOPT_HTTPHEADER, post->headers) == CURLE_OK &&
+            curl_easy_setopt(post->easy, CURLOPT_POSTFIELDS, post->body.text) == CURLE_OK &&
+            curl_easy_setopt(post->easy, CURLOPT_POSTFIELDSIZE_LARGE, length) == CURLE_OK &&
+            curl_easy_setopt(post->easy, CURLOPT_URL, post->url) == CURLE_OK &&
             curl_loop_add(sink->world->curl_loop, post->easy) == OK)
             return;
     }

@@ -156,9 +156,11 @@ static void try_once(struct import_client *client, const struct import_batch *ba
     CURL *curl = client->curl;
     client->answer_length = 0;
     client->curl_error[0] = '\0';
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, batch->text);
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)batch->length);
-    CURLcode code = curl_easy_perform(curl);
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, batch->text);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)batch->length);
+    if (code == CURLE_OK)
+        code = curl_easy_perform(curl);
     attempt->status = 0;
     if (code != CURLE_OK) {
         explain_failure(client, code, attempt);
@@ -217,14 +219,15 @@ static bool configure(struct import_client *client)
         snprintf(header, sizeof header, "Authorization: Bearer %s", client->options.token);
         fits = fits && add_header(client, header);
     }
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->curl_error);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_POST, 1L);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)IMPORT_CONNECT_SEC);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)IMPORT_ANSWER_SEC);
-    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*"); /* the daemon is ours; a proxy is for the world */
+    fits &= curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->curl_error) == CURLE_OK;
+    fits &= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+    fits &= curl_easy_setopt(curl, CURLOPT_POST, 1L) == CURLE_OK;
+    fits &= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK;
+    fits &= curl_easy_setopt(curl, CURLOPT_WRITEDATA, client) == CURLE_OK;
+    fits &= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)IMPORT_CONNECT_SEC) == CURLE_OK;
+    fits &= curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)IMPORT_ANSWER_SEC) == CURLE_OK;
+    fits &= curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") ==
+            CURLE_OK; /* the daemon is ours; a proxy is for the world */
     return fits && curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_URL, client->url) == CURLE_OK;

@@ -214,6 +214,15 @@ static int on_timeout(CURLM *multi, long timeout_ms, void *context)
     return uv_timer_start(&curl_loop->timer, on_timer, (uint64_t)timeout_ms, 0);
 }
 
+static bool set_up(struct curl_loop *curl_loop)
+{
+    CURLM *multi = curl_loop->multi;
+    return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, curl_loop) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timeout) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_TIMERDATA, curl_loop) == CURLM_OK;
+}
+
 struct curl_loop *curl_loop_create(uv_loop_t *loop, curl_loop_on_done *on_done, void *context)
 {
     static uv_once_t once = UV_ONCE_INIT;
@@ -222,7 +231,8 @@ struct curl_loop *curl_loop_create(uv_loop_t *loop, curl_loop_on_done *on_done, 
     if (curl_loop == NULL)
         return NULL;
     curl_loop->multi = curl_multi_init();
-    if (curl_loop->multi == NULL || uv_timer_init(loop, &curl_loop->timer) != 0) {
+    if (curl_loop->multi == NULL || !set_up(curl_loop) ||
+        uv_timer_init(loop, &curl_loop->timer) != 0) {
         curl_multi_cleanup(curl_loop->multi);
         free(curl_loop);
         return NULL;
@@ -233,10 +243,6 @@ struct curl_loop *curl_loop_create(uv_loop_t *loop, curl_loop_on_done *on_done, 
     curl_loop->timer.data = curl_loop;
     curl_loop->open_handles = 1;
     TAILQ_INIT(&curl_loop->watches);
-    curl_multi_setopt(curl_loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(curl_loop->multi, CURLMOPT_SOCKETDATA, curl_loop);
-    curl_multi_setopt(curl_loop->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
-    curl_multi_setopt(curl_loop->multi, CURLMOPT_TIMERDATA, curl_loop);
     return curl_loop;
 }
 

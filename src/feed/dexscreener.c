@@ -349,13 +349,24 @@ static void tell_soon(struct feed *feed)
     uv_timer_start(&feed->tell_timer, on_tell_timer, 0, 0);
 }
 
-static void on_transfer_done(void *context, CURL *easy, CURLcode code)
+static struct request *request_of(const struct feed *feed, CURL *easy)
 {
     struct transfer *transfer = NULL;
-    (void)context;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
-    struct request *request = transfer->owner;
-    finish(request, transfer_judge(transfer, code));
+    struct request *request;
+    if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer) == CURLE_OK)
+        return transfer->owner;
+    TAILQ_FOREACH(request, &feed->lists[REQUEST_RUNNING], link)
+    if (request->transfer->easy == easy)
+        break;
+    return request;
+}
+
+static void on_transfer_done(void *context, CURL *easy, CURLcode code)
+{
+    struct request *request = request_of(context, easy);
+    if (request == NULL)
+        return;
+    finish(request, transfer_judge(request->transfer, code));
     tell_finished(request->feed);
 }
 

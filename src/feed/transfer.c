@@ -125,62 +125,73 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 
 /* ---- life ---- */
 
-static void set_callbacks(struct transfer *transfer)
+static bool set_callbacks(struct transfer *transfer)
 {
     CURL *easy = transfer->easy;
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prerequest);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
-    curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, transfer->settings->close_socket);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer->settings->close_context);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+    bool is_set = true;
+    is_set &= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prerequest) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, transfer) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION,
+                               transfer->settings->close_socket) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer->settings->close_context) ==
+              CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error) == CURLE_OK;
+    return is_set;
 }
 
-static void set_protocol(struct transfer *transfer)
+static bool set_protocol(struct transfer *transfer)
 {
     CURL *easy = transfer->easy;
+    bool is_set = true;
     const struct transfer_settings *settings = transfer->settings;
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, settings->http_version);
+    is_set &= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, settings->http_version) == CURLE_OK;
     /* Wait for a connection that can be shared rather than open another. */
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT,
-                     settings->http_version == CURL_HTTP_VERSION_1_1 ? 0L : 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, settings->headers);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "moonwatch/" MOONWATCH_VERSION);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    is_set &=
+        curl_easy_setopt(easy, CURLOPT_PIPEWAIT,
+                         settings->http_version == CURL_HTTP_VERSION_1_1 ? 0L : 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, settings->headers) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_USERAGENT, "moonwatch/" MOONWATCH_VERSION) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK;
     if (settings->base_url != NULL)
-        curl_easy_setopt(easy, CURLOPT_URL, settings->base_url);
+        is_set &= curl_easy_setopt(easy, CURLOPT_URL, settings->base_url) == CURLE_OK;
     if (settings->ca_file != NULL)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
+        is_set &= curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file) == CURLE_OK;
+    return is_set;
 }
 
-static void set_limits(struct transfer *transfer)
+static bool set_limits(struct transfer *transfer)
 {
     CURL *easy = transfer->easy;
+    bool is_set = true;
     const struct transfer_settings *settings = transfer->settings;
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, settings->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)settings->body_limit);
+    is_set &= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S) == CURLE_OK;
+    is_set &=
+        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, settings->connect_timeout_ms) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, settings->timeout_ms) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)settings->body_limit) ==
+              CURLE_OK;
     /* Otherwise ending a transfer waits for its name lookup, and the whole loop with it: */
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    is_set &= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;
+    return is_set;
 }
 
 /* A new handle for each transfer: libcurl 7.88 keeps a pointer to the last header of the transfer
@@ -193,10 +204,10 @@ static enum err renew(struct transfer *transfer)
     transfer->easy = curl_easy_init();
     if (transfer->easy == NULL)
         return ERR_NO_MEMORY;
-    set_callbacks(transfer);
-    set_protocol(transfer);
-    set_limits(transfer);
-    return OK;
+    if (set_callbacks(transfer) && set_protocol(transfer) && set_limits(transfer))
+        return OK;
+    transfer_finish(transfer);
+    return ERR_NO_MEMORY;
 }
 
 enum err transfer_init(struct transfer *transfer, const struct transfer_settings *settings)

@@ -844,21 +844,22 @@ static bool configure_curl(struct websocket *websocket)
     CURL *easy = websocket->easy;
     CURLM *multi = websocket->multi;
     long connect_ms = (long)timer_ms(websocket->options.connect_timeout);
-    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, websocket);
-    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timeout);
-    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, websocket);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, websocket->curl_error);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    bool is_set = true;
+    is_set &= curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) == CURLM_OK;
+    is_set &= curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, websocket) == CURLM_OK;
+    is_set &= curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timeout) == CURLM_OK;
+    is_set &= curl_multi_setopt(multi, CURLMOPT_TIMERDATA, websocket) == CURLM_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, websocket->curl_error) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
     /* Without it, giving up on a name that does not resolve would block until it does. */
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+    is_set &= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) == CURLE_OK;
     /* A proxy must tunnel, and TLS must not agree on HTTP/2, where this handshake means nothing. */
-    curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    return curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK &&
+    is_set &= curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK;
+    is_set &= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK;
+    return is_set && curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            (!websocket->options.ca_file ||
             curl_easy_setopt(easy, CURLOPT_CAINFO, websocket->options.ca_file) == CURLE_OK) &&
