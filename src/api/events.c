@@ -157,8 +157,13 @@ static const union MHD_ConnectionInfo *info_of(struct request *request,
 void events_answer(struct events *events, struct request *request,
                    const struct event_filter *filter, const char *last_id)
 {
-    const struct sockaddr *address =
-        info_of(request, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    const union MHD_ConnectionInfo *client = info_of(request, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const union MHD_ConnectionInfo *socket = info_of(request, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (client == NULL || socket == NULL) {
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "who asks can't be told");
+        return;
+    }
+    const struct sockaddr *address = client->client_addr;
     if (is_too_many(events, request, address))
         return;
     struct stream *stream = calloc(1, sizeof *stream);
@@ -170,7 +175,7 @@ void events_answer(struct events *events, struct request *request,
     }
     stream->events = events;
     stream->connection = request->connection;
-    stream->client.fd = info_of(request, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    stream->client.fd = socket->connect_fd;
     stream->client.filter = *filter;
     strncpy(stream->last_id, last_id, sizeof stream->last_id - 1);
     stream->peer = peers_enter(&events->listeners, peer_key_of(address));
@@ -188,7 +193,10 @@ static void let_go(struct events *events, struct stream *stream)
     events->clients[stream->place] = events->clients[--events->client_count];
     events->clients[stream->place]->place = stream->place;
     event_source_want_no_more(events->source, &stream->client.filter);
-    epoll_ctl(events->epoll_fd, EPOLL_CTL_DEL, stream->client.fd, NULL);
+    /* What is still told of its socket until that is closed must not find a stream. */
+    struct epoll_event nobody = {.data.ptr = NULL};
+    if (epoll_ctl(events->epoll_fd, EPOLL_CTL_DEL, stream->client.fd, NULL) != 0)
+        epoll_ctl(events->epoll_fd, EPOLL_CTL_MOD, stream->client.fd, &nobody);
     atomic_store(&stream->state, STREAM_ENDED);
     http_loop_resume(events->parts.loop, stream->connection);
 }

@@ -68,9 +68,10 @@ static bool is_drained(const struct http_loop *loop, instant lingers_until)
 {
     if (*loop->parts.requests_open > 0)
         return false;
+    const union MHD_DaemonInfo *connections =
+        MHD_get_daemon_info(loop->parts.daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
     return !instant_before(clock_now(), lingers_until) ||
-           MHD_get_daemon_info(loop->parts.daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
-                   ->num_connections == 0;
+           (connections != NULL && connections->num_connections == 0);
 }
 
 static void drain(struct http_loop *loop)
@@ -115,7 +116,11 @@ struct http_loop *http_loop_create(void)
 bool http_loop_start(struct http_loop *loop, const struct http_loop_parts *parts)
 {
     loop->parts = *parts;
-    loop->epoll_fd = MHD_get_daemon_info(parts->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    const union MHD_DaemonInfo *epoll =
+        MHD_get_daemon_info(parts->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    if (epoll == NULL)
+        return false;
+    loop->epoll_fd = epoll->epoll_fd;
     const struct pulse_thread thread = {parts->page, BEAT_API_HTTP, run, loop};
     loop->thread_runs = pulse_thread_start(&thread, &loop->thread);
     return loop->thread_runs;
