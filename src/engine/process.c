@@ -144,35 +144,39 @@ static void on_beat(uv_timer_t *timer)
 /* ---- handles ---- */
 
 /* It came into the world with SIGTERM blocked, so that none was lost until now. */
-static void take_signals(struct engine *engine)
+static bool take_signals(struct engine *engine)
 {
     sigset_t ended;
-    uv_signal_init(&engine->loop, &engine->signal);
     engine->signal.data = engine;
-    uv_signal_start(&engine->signal, on_signal, SIGTERM);
+    if (uv_signal_init(&engine->loop, &engine->signal) != 0 ||
+        uv_signal_start(&engine->signal, on_signal, SIGTERM) != 0)
+        return false;
     sigemptyset(&ended);
     sigaddset(&ended, SIGTERM);
     pthread_sigmask(SIG_UNBLOCK, &ended, NULL);
     /* A client or a peer that hangs up is an error of that write, not the end of us. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* so is a file that may not grow any more */
+    return true;
 }
 
-static void start_handles(struct engine *engine)
+static bool start_handles(struct engine *engine)
 {
     static const int channels[2] = {FD_COMMAND, FD_LINK};
     uv_timer_init(&engine->loop, &engine->deadline_timer);
     uv_timer_init(&engine->loop, &engine->second_timer);
     uv_timer_init(&engine->loop, &engine->beat_timer);
     uv_prepare_init(&engine->loop, &engine->before_waiting);
-    uv_async_init(&engine->loop, &engine->rows_async, engine_on_rows);
+    if (uv_async_init(&engine->loop, &engine->rows_async, engine_on_rows) != 0)
+        return false;
     engine->deadline_timer.data = engine->second_timer.data = engine->beat_timer.data = engine;
     engine->before_waiting.data = engine->rows_async.data = engine;
-    take_signals(engine);
-    for (int i = 0; i < 2; i++) {
-        uv_poll_init(&engine->loop, &engine->command_polls[i], channels[i]);
+    bool is_started = take_signals(engine);
+    for (int i = 0; is_started && i < 2; i++) {
+        is_started = uv_poll_init(&engine->loop, &engine->command_polls[i], channels[i]) == 0;
         engine->command_polls[i].data = engine;
     }
+    return is_started;
 }
 
 void engine_start_timers(struct engine *engine)
@@ -313,7 +317,10 @@ static int live(struct engine *engine)
     engine_note_stage(engine, STAGE_GO);
     engine_claim_hands(engine);
     engine_beat(engine, duration_s(engine->options.start_deadline_sec));
-    start_handles(engine);
+    if (!start_handles(engine)) {
+        log_error(LOGGER, "the event loop can't be set up: out of memory or descriptors");
+        _exit(1); /* with half of it there is no orderly end */
+    }
     bool started = engine_start(engine);
     if (!started)
         engine_begin_stop(engine);

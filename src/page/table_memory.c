@@ -32,7 +32,7 @@ static uint32_t capacity_for_machine(void)
 
 static size_t page_size(void)
 {
-    return (size_t)sysconf(_SC_PAGESIZE);
+    return (size_t)getpagesize(); /* which, unlike sysconf(), cannot fail */
 }
 
 static size_t round_up(size_t n, size_t unit)
