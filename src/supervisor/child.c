@@ -105,8 +105,8 @@ void child_signal(const struct child *child, int number, pid_t thread)
         return;
     if (thread != 0)
         syscall(SYS_tgkill, child->pid, thread, number);
-    else
-        syscall(SYS_pidfd_send_signal, child->pidfd, number, NULL, 0);
+    else if (syscall(SYS_pidfd_send_signal, child->pidfd, number, NULL, 0) != 0)
+        kill(child->pid, number); /* a sandbox may forbid the other; the number is still its own */
 }
 
 void child_abandon(struct child *child)

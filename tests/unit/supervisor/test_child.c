@@ -88,6 +88,20 @@ static void test_signals(void **state)
     assert_false(child_is_stopped(&child));
 }
 
+/* A sandbox may forbid pidfd_send_signal(). */
+static void test_signals_without_a_pidfd(void **state)
+{
+    (void)state;
+    static char command[] = "while :; do sleep 1; done";
+    assert_true(start_command(command));
+    int pidfd = child.pidfd;
+    child.pidfd = -1;
+    child_signal(&child, SIGKILL, 0);
+    child.pidfd = pidfd;
+    await_death();
+    assert_int_equal(child.status, SIGKILL);
+}
+
 static void test_what_cannot_be_executed(void **state)
 {
     (void)state;
@@ -220,6 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lives_and_ends),
         cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_signals_without_a_pidfd),
         cmocka_unit_test(test_what_cannot_be_executed),
         cmocka_unit_test(test_no_room_for_a_process),
         cmocka_unit_test(test_no_descriptors),
