@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/explain_input.h"
 #include "core/score.h"
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,9 @@ static int write_explanation(const struct explanation *explanation)
     json_array_close(&json);
     json_object_close(&json);
     bool written = !json.failed && printf("%s\n", json.text) > 0 && fflush(stdout) == 0;
+    if (!written)
+        fprintf(stderr, "moonwatch explain: can't print the answer: %s\n",
+                json.failed ? "out of memory" : strerror(errno));
     json_finish(&json);
     return written ? EXIT_DONE : EXIT_FAILED;
 }

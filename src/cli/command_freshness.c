@@ -2,6 +2,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "sim/freshness.h"
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -25,6 +26,9 @@ static int write_result(const struct freshness_setup *setup, const struct freshn
     json_put_double(&json, "decision_ns", result->decision_ns);
     json_object_close(&json);
     bool written = !json.failed && printf("%s\n", json.text) > 0 && fflush(stdout) == 0;
+    if (!written)
+        fprintf(stderr, "moonwatch freshness: can't print the answer: %s\n",
+                json.failed ? "out of memory" : strerror(errno));
     json_finish(&json);
     return written ? EXIT_DONE : EXIT_FAILED;
 }

@@ -53,6 +53,13 @@ static int fail(enum err err)
     return EXIT_FAILED;
 }
 
+static bool said(bool is_written)
+{
+    if (!is_written)
+        fprintf(stderr, "moonwatch sim: can't print the answer\n");
+    return is_written;
+}
+
 /* ---- a failure: its story, and the smaller run ---- */
 
 /* Run again, now in words: what it did is the same. */
@@ -131,7 +138,7 @@ static int run_seed(struct sim_command *command)
         err = explain(command, stderr, &command->setup, result.verdict);
     if (err != OK)
         return fail(err);
-    bool is_written = sim_view_result(&command->setup, &result, wall_s);
+    bool is_written = said(sim_view_result(&command->setup, &result, wall_s));
     return is_written && is_ok(&result) ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -224,7 +231,7 @@ static int run_seeds(struct sim_command *command, uint64_t first, uint64_t last)
     fprintf(stderr, "%" PRIu64 " seeds, %s\n", sum.runs, note);
     sim_view_unreached(stderr, &sum);
     const char *verdict = sum.failed == 0 ? "ok" : command->first_verdict;
-    bool is_written = sim_view_seeds(&sum, verdict, since_s(began));
+    bool is_written = said(sim_view_seeds(&sum, verdict, since_s(began)));
     return is_written && sum.failed == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 

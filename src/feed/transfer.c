@@ -206,7 +206,8 @@ static enum err renew(struct transfer *transfer)
         return ERR_NO_MEMORY;
     if (set_callbacks(transfer) && set_protocol(transfer) && set_limits(transfer))
         return OK;
-    transfer_finish(transfer);
+    curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
     return ERR_NO_MEMORY;
 }
 
