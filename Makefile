@@ -12,6 +12,7 @@ help:
 	@echo 'make deb      the Debian package, into build-deb'
 	@echo 'make cover    how much of what heals is run by its tests'
 	@echo 'make fuzz     each fuzzer for FUZZ_MINUTES (10), as many at once as there are cores'
+	@echo 'make torture  every call that can fail made to fail, and the power cut at every write'
 	@echo 'make lint     formatting, both compilers, clang-tidy, shellcheck, tsc and biome, the purity of src/core'
 	@echo 'make format   clang-format over all sources, biome over the dashboard'
 	@echo
@@ -41,6 +42,14 @@ bench:
 cover:
 	@tools/setup run cover
 	@tools/cover
+
+.PHONY: torture
+torture:
+	@tools/setup run test
+	@tools/configure build-torture -Doptimization=1
+	@ninja -C build-torture --quiet tests/torture/moonwatch-torture tests/torture/test_power moonwatch-market
+	@build-torture/tests/torture/test_power --all
+	@tools/torture build-torture
 
 .PHONY: fuzz
 fuzz:
