@@ -61,6 +61,7 @@ void checks_on_check(struct sim *sim)
         oracle_on_table(&sim->oracle, sim->now);
         check_jobs(sim);
         check_acknowledged(sim);
+        calm_ages_look(sim);
     }
     check_store(sim);
     agenda_plan(sim, sim_after(sim, SIM_CHECK_S), (struct world_event){.kind = WORLD_CHECK});

@@ -108,6 +108,15 @@ struct setting_watch {
     double values[SETTING_PUTS_KEPT];
 };
 
+/* Of the looks at the calm end; the newest, and the sums. */
+#define AGES_SETTLED_S 420.0 /* what the faults left behind is worked off by then */
+struct sim_ages {
+    instant looked_at;
+    uint64_t requests;
+    uint32_t life;
+    double seen_s, best_s;
+};
+
 struct sim {
     const struct sim_setup *setup;
     struct sim_result *result;
@@ -144,7 +153,8 @@ struct sim {
     struct upstream upstream;
     struct oracle oracle;
     struct prng world, workload, machine; /* streams of their own */
-    uint64_t refreshes_seen;              /* at the last sample of load */
+    struct sim_ages ages;
+    uint64_t refreshes_seen; /* at the last sample of load */
     struct agenda agenda;
     uint32_t life; /* of the engine: its number */
     instant now, end, calm_from;
@@ -248,6 +258,10 @@ void checks_setting_is_durable(struct sim *sim, uint64_t tag);
 void checks_settings(struct sim *sim); /* of an engine that begins */
 void checks_power_cut(struct sim *sim);
 void checks_at_end(struct sim *sim);
+
+/* calm_ages.c */
+void calm_ages_look(struct sim *sim); /* once a check, while an engine works */
+double calm_ages_ratio(const struct sim *sim);
 
 /* begin.c */
 bool sim_begin(struct sim *sim);

@@ -25,7 +25,7 @@ static void check_limit(struct sim *sim, enum lane_kind lane)
 {
     bool is_told = sim->setup->limits[0].per_minute == 0 && !fault_is_present(sim, SIM_FAULT_LIMIT);
     instant since = instant_max(sim->engine_began_at, sim->limit_changed_at);
-    if (is_told && instant_diff(sim->now, since).us > LIMIT_MINUTE_US && ++sim->over_limit > 1)
+    if (is_told && instant_diff(sim->now, since).us > LIMIT_MINUTE_US && ++sim->over_limit > 0)
         oracle_complain(&sim->oracle, sim->now, "%u %s requests over the upstream's limit",
                         sim->over_limit, lane_kind_name(lane));
 }

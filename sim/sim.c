@@ -198,6 +198,7 @@ static void summarise(struct sim *sim)
     if (sim->core != NULL)
         result->stats = *core_stats(sim->core);
     result->simulated_s = sim_seconds(sim);
+    result->age_ratio = calm_ages_ratio(sim);
     result->refused = sim->upstream.refused;
     if (sim->vault != NULL) {
         result->commits = vault_commits(sim->vault);

@@ -169,7 +169,10 @@ struct sim_result {
      * that were late when the run ended. */
     uint64_t refreshes[GROUP_COUNT];
     double on_time[GROUP_COUNT]; /* share */
-    uint64_t lost_in_outage;     /* demoted or archived while the upstream of a plan was down */
+    /* The weighted mean age of the hot tokens at the calm end, over the optimum of the requests
+     * that were sent for them; NaN: nobody was hot, or it was too short. */
+    double age_ratio;
+    uint64_t lost_in_outage;    /* demoted or archived while the upstream of a plan was down */
     double fresh_again_after_s; /* of an outage: until every token was answered since; −1 never */
     double least_s;             /* what the budgets of all lanes allow at best for that */
 };

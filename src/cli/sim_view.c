@@ -112,6 +112,14 @@ bool sim_view_result(const struct sim_setup *setup, const struct sim_result *res
     json_put_int(&json, "refused_over_limit", (int64_t)result->refused);
     json_put_int(&json, "deaths", (int64_t)result->deaths);
     json_put_int(&json, "restarts", (int64_t)result->restarts);
+    json_put_int(&json, "warm_starts", (int64_t)result->warm_starts);
+    json_put_int(&json, "cold_starts", (int64_t)result->cold_starts);
+    json_put_int(&json, "slots_torn", (int64_t)result->torn);
+    json_put_int(&json, "commits", (int64_t)result->commits);
+    json_put_int(&json, "commits_lost", (int64_t)result->lost_commits);
+    json_put_int(&json, "writes_fenced", (int64_t)result->fenced);
+    json_put_int(&json, "answers", (int64_t)result->answers);
+    json_put_double(&json, "age_over_optimum", result->age_ratio);
     json_put_int(&json, "activated", (int64_t)result->stats.activated);
     json_put_int(&json, "demoted", (int64_t)result->stats.demoted);
     json_put_int(&json, "archived", (int64_t)result->stats.archived);
