@@ -297,6 +297,7 @@ static void tell_people(struct core *core)
 
 static void handle(struct core *core, const struct event *event)
 {
+    assert(event->kind < EVENT_KIND_COUNT);
     switch (event->kind) {
     case EVENT_TIME:
         return;
@@ -349,9 +350,9 @@ static void handle(struct core *core, const struct event *event)
         act_alert(core, event->alert_test.tag);
         return;
     case EVENT_KIND_COUNT:
-        break;
+        __builtin_unreachable();
     }
-    assert(!"no such event");
+    __builtin_unreachable();
 }
 
 /* ---- the sample a second ---- */

@@ -21,6 +21,7 @@ struct lanes *follow_lanes(struct core *core, enum lane_kind lane)
 
 unsigned follow_group_mask(enum lane_kind lane)
 {
+    assert(lane < LANE_KIND_COUNT);
     switch (lane) {
     case LANE_REFRESH:
         return 1U << PRICE_HOT;
@@ -30,9 +31,9 @@ unsigned follow_group_mask(enum lane_kind lane)
         return 1U << DISCOVER_WANTED | 1U << DISCOVER_URGENT | 1U << DISCOVER_ACTIVE |
                1U << DISCOVER_MONITORING;
     case LANE_KIND_COUNT:
-        break;
+        __builtin_unreachable();
     }
-    return 0;
+    __builtin_unreachable();
 }
 
 /* ---- where a token stands ---- */
@@ -599,6 +600,7 @@ void follow_recalculate(struct core *core, token_id id)
 
 static void count_change(struct core_stats *stats, enum lifecycle_change change)
 {
+    assert(change > CHANGE_NONE && change < CHANGE_COUNT);
     switch (change) {
     case CHANGE_ACTIVATED:
         MARK(ACTIVATED);
@@ -622,9 +624,9 @@ static void count_change(struct core_stats *stats, enum lifecycle_change change)
         return;
     case CHANGE_NONE:
     case CHANGE_COUNT:
-        break;
+        __builtin_unreachable();
     }
-    assert(!"no such change");
+    __builtin_unreachable();
 }
 
 /* The one place where a status changes. */

@@ -51,6 +51,7 @@ static double store_percent(const struct load_sample *sample)
 static double percent_of(enum load_signal_id signal, const struct load_sample *sample,
                          const struct options *options)
 {
+    assert(signal < LOAD_SIGNAL_COUNT);
     switch (signal) {
     case SIGNAL_CPU:
     case SIGNAL_DEFERRAL:
@@ -68,9 +69,9 @@ static double percent_of(enum load_signal_id signal, const struct load_sample *s
     case SIGNAL_DESCRIPTORS:
         return 100 * sample->of[READING_DESCRIPTORS] / sample->of[READING_DESCRIPTORS_MAX];
     case LOAD_SIGNAL_COUNT:
-        break;
+        __builtin_unreachable();
     }
-    return NAN;
+    __builtin_unreachable();
 }
 
 /* ---- levels ---- */
@@ -88,6 +89,7 @@ static struct steps steps_at(double reduced, double minimal, double hysteresis)
 static struct steps steps_of(enum load_signal_id signal, const struct options *options)
 {
     double hysteresis = options->load_hysteresis_percent;
+    assert(signal < LOAD_SIGNAL_COUNT);
     switch (signal) {
     case SIGNAL_CPU:
         return steps_at(options->load_reduced_cpu_percent, options->load_minimal_cpu_percent,
@@ -114,9 +116,9 @@ static struct steps steps_of(enum load_signal_id signal, const struct options *o
         return steps_at(options->descriptors_reduced_percent, options->descriptors_minimal_percent,
                         hysteresis);
     case LOAD_SIGNAL_COUNT:
-        break;
+        __builtin_unreachable();
     }
-    return steps_at(INFINITY, INFINITY, 0);
+    __builtin_unreachable();
 }
 
 double load_limit(enum load_signal_id signal, enum load_level level, const struct options *options)

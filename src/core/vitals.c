@@ -125,6 +125,7 @@ static bool is_longer_ago(instant then, instant now, duration span)
 
 static enum vital_state next_state(const struct vital_sign *sign, instant now)
 {
+    assert(sign->stats.state < VITAL_STATE_COUNT);
     switch (sign->stats.state) {
     case VITAL_QUIET:
         if (sign->past >= PAST_STEPS)
@@ -137,10 +138,9 @@ static enum vital_state next_state(const struct vital_sign *sign, instant now)
     case VITAL_REACHED:
         return is_longer_ago(sign->past_at, now, BACK) ? VITAL_QUIET : VITAL_REACHED;
     case VITAL_STATE_COUNT:
-        break;
+        __builtin_unreachable();
     }
-    assert(!"no such state");
-    return VITAL_QUIET;
+    __builtin_unreachable();
 }
 
 /* ---- steps ---- */

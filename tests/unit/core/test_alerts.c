@@ -456,11 +456,33 @@ static void repeats_go_on_after_a_restart(void **state)
                                       "10900 repeat warning: goes on disk_short\n");
 }
 
+/* Each message says all: what an older one told of is over, or told again. */
+static void what_was_over_stays_over(void **state)
+{
+    struct world *world = *state;
+    on(world, BREAKER, SEVERITY_ERROR);
+    run(world, 10);
+    struct alert_message first = world->message;
+    off(world, BREAKER);
+    run(world, 500);
+    struct alert_message last = world->message;
+    alerts_init(&world->alerts);
+    alerts_restore(&world->alerts, &first, &world->options, now_of(world));
+    alerts_restore(&world->alerts, &last, &world->options, now_of(world));
+    run(world, 2000);
+    on(world, BREAKER, SEVERITY_ERROR);
+    run(world, 2010);
+    assert_string_equal(world->trace, "1 news error: new breaker_open\n"
+                                      "130 resolved error: resolved breaker_open\n"
+                                      "2001 news error: new breaker_open\n");
+}
+
 int main(void)
 {
 #define ROW(name) cmocka_unit_test_setup(name, set_up)
     const struct CMUnitTest tests[] = {
         ROW(one_outage_is_three_messages),
+        ROW(what_was_over_stays_over),
         ROW(what_is_worse_goes_at_once),
         ROW(what_stays_is_repeated_at_growing_intervals),
         ROW(what_follows_is_not_told_apart),

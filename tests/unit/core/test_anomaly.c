@@ -269,6 +269,22 @@ static void units_do_not_matter(void **state)
     }
 }
 
+/* What an evaluation begins with is what the daemon does. */
+static void the_defaults_are_what_it_works_with(void **state)
+{
+    struct anomaly usual, given;
+    struct prng prng;
+    (void)state;
+    prng_seed(&prng, 3);
+    anomaly_init(&usual);
+    anomaly_init_with(&given, anomaly_default_constants());
+    for (int row = 0; row < 2000; row++) {
+        double value = daily(row, &prng), t_s = STEP_S * (double)row;
+        double a = anomaly_add(&usual, t_s, value), b = anomaly_add(&given, t_s, value);
+        assert_true(a == b || (isnan(a) && isnan(b)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +295,7 @@ int main(void)
         cmocka_unit_test(gaps_leave_no_trace),
         cmocka_unit_test(survives_anything),
         cmocka_unit_test(units_do_not_matter),
+        cmocka_unit_test(the_defaults_are_what_it_works_with),
     };
     return cmocka_run_group_tests_name("core.anomaly", tests, NULL, NULL);
 }

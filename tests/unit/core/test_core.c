@@ -2602,6 +2602,32 @@ static void everything_has_a_name(void **state)
     assert_true(core_options(world.core)->w_fresh == 0);
 }
 
+/* By the links that the engine before left, without looking at anybody else. */
+static void who_waits_longest_is_recalled(void **state)
+{
+    token_id recalled[8], oldest[8];
+    (void)state;
+    for (unsigned n = 1; n <= 40; n++)
+        preload(n, TOKEN_MONITORING, 10.0 * n, 1);
+    start();
+    world.core = core_init(world.core, world.memory.table, &world.options, 0, world.now);
+    void *scratch = calloc(1, core_scratch_size(world.memory.table));
+    assert_non_null(scratch);
+    assert_int_equal(core_recall(world.core, recalled, 8, scratch), 8);
+    free(scratch);
+    qsort(recalled, 8, sizeof recalled[0], token_compare_ids);
+    for (unsigned i = 0; i < 8; i++)
+        oldest[i] = 33 + i; /* the ids are in the order of the ages */
+    assert_memory_equal(recalled, oldest, sizeof oldest);
+    for (unsigned i = 0; i < 8; i++)
+        core_place(world.core, recalled[i], recalled[i]);
+    core_sort_some(world.core, recalled, 8);
+    core_start_first(world.core);
+    world.pending_count = 0;
+    step((struct event){.kind = EVENT_TIME});
+    assert_int_equal(core_stats(world.core)->groups[GROUP_COLD].tokens, 8);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -2675,6 +2701,7 @@ int main(void)
         TEST(a_start_with_the_first_tokens_takes_the_others_in),
         TEST(a_start_with_the_first_tokens_runs_no_job_and_makes_no_snapshot),
         TEST(a_start_goes_on_with_what_was_under_way),
+        TEST(who_waits_longest_is_recalled),
         TEST(overdue_tokens_are_counted),
         TEST(what_is_deferred_is_counted),
         TEST(what_is_deferred_never_passes_the_maximum),

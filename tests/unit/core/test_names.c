@@ -1,4 +1,5 @@
 #include "core/core.h"
+#include "core/token_check.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,6 +26,42 @@ static void test_names(void **state)
     assert_string_equal(transition_state_name(TRANSITION_BREAKER, BREAKER_OPEN), "open");
 }
 
+/* What is shown beside its name is said of each. */
+static void test_each_has_words(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < LOAD_READING_COUNT; i++)
+        assert_true(strlen(load_reading_help(i)) > 5);
+    for (int i = 0; i < VITAL_COUNT; i++) {
+        assert_true(strlen(vital_help((enum vital)i)) > 5);
+        assert_string_not_equal(vital_unit((enum vital)i), "unknown");
+    }
+    for (int i = 0; i < LOAD_FEATURE_COUNT; i++)
+        assert_true(strlen(load_feature_sentence((enum load_feature)i)) > 10);
+    for (int i = 0; i < LANE_LIMIT_COUNT; i++)
+        assert_string_not_equal(lane_limit_name((enum lane_limit)i), "unknown");
+    assert_string_equal(alert_state_name(ALERT_CLEARING), "clearing");
+    assert_string_equal(alert_message_kind_name(ALERT_TEST), "test");
+    assert_string_equal(table_fault_text(TABLE_BAD_SIZE), "its size is not what its header says");
+}
+
+/* What keeps us from being ready is no more and no less than this. */
+static void test_what_is_unready(void **state)
+{
+    static const enum finding_cause unready[] = {
+        FINDING_SCHEDULER_OFF, FINDING_PAUSED,     FINDING_LOADING,    FINDING_GROUP_SILENT,
+        FINDING_GROUP_OVERDUE, FINDING_STORE_DOWN, FINDING_ENGINE_DOWN};
+    size_t count = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof unready / sizeof unready[0]; i++)
+        assert_true(finding_is_unready(unready[i]));
+    for (int i = 0; i < FINDING_CAUSE_COUNT; i++) {
+        count += finding_is_unready((enum finding_cause)i);
+        assert_true((unsigned)finding_component((enum finding_cause)i) < COMPONENT_COUNT);
+    }
+    assert_int_equal(count, sizeof unready / sizeof unready[0]);
+}
+
 /* The values may come from shared memory after a crash. */
 static void test_values_out_of_range(void **state)
 {
@@ -43,7 +80,21 @@ static void test_values_out_of_range(void **state)
         assert_string_equal(job_state_name((enum job_run_state)values[i]), "unknown");
         assert_string_equal(transition_name((enum transition)values[i]), "unknown");
         assert_string_equal(transition_state_name((enum transition)values[i], 0), "unknown");
+        assert_string_equal(load_reading_name((unsigned)values[i]), "unknown");
+        assert_string_equal(load_reading_help((unsigned)values[i]), "unknown");
+        assert_string_equal(load_feature_name((enum load_feature)values[i]), "unknown");
+        assert_string_equal(load_feature_sentence((enum load_feature)values[i]), "unknown");
+        assert_string_equal(feature_state_name((enum feature_state)values[i]), "unknown");
+        assert_string_equal(lane_limit_name((enum lane_limit)values[i]), "unknown");
+        assert_string_equal(vital_name((enum vital)values[i]), "unknown");
+        assert_string_equal(vital_unit((enum vital)values[i]), "unknown");
+        assert_string_equal(vital_help((enum vital)values[i]), "unknown");
+        assert_string_equal(alert_state_name((enum alert_state)values[i]), "unknown");
+        assert_string_equal(alert_message_kind_name((enum alert_message_kind)values[i]), "unknown");
+        assert_string_equal(alert_change_name((enum alert_change)values[i]), "unknown");
+        assert_string_equal(table_fault_text((enum table_fault)values[i]), "?");
     }
+    assert_string_equal(transition_state_name(TRANSITION_COUNT, 0), "unknown");
     assert_string_equal(feed_outcome_name(FEED_OUTCOME_COUNT), "unknown");
 }
 
@@ -68,6 +119,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_each_has_words),
+        cmocka_unit_test(test_what_is_unready),
         cmocka_unit_test(test_values_out_of_range),
         cmocka_unit_test(test_parsing_a_status),
     };

@@ -734,11 +734,43 @@ static void a_draft_that_died_gives_its_run_back(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Those that are to be first, in any order; then the others in ranges that have them left out. */
+static void some_are_checked_before_the_others(void **state)
+{
+    token_id ids[60];
+    (void)state;
+    for (token_id i = 0; i < 60; i++)
+        ids[i] = 400 - 5 * i;
+    ((struct token *)(uintptr_t)token_slot(table, 395))->state.score =
+        1e9; /* behind its checksum's back */
+    begin();
+    assert_int_equal(table_check_some(&check, ids, 60), 59);
+    assert_int_equal(ids[0], 400);
+    assert_int_equal(ids[1], 390);
+    assert_int_equal(ids[58], 105);
+    assert_one_bad(395);
+    assert_int_equal(atomic_load(&check.tokens), 59);
+}
+
+/* A reader of another process has checked nothing of this. */
+static void readers_stay_within_a_damaged_index(void **state)
+{
+    static const uint32_t counts[] = {0, 1, UINT32_MAX, UINT32_MAX / 2};
+    struct address stranger = address_of(5);
+    (void)state;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        atomic_store(&table->bucket_count, counts[i]);
+        assert_int_equal(token_table_find_shared(table, &stranger), TOKEN_NONE);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_sound_table_stays_as_it_is),
         CASE(an_empty_table_is_sound),
+        CASE(readers_stay_within_a_damaged_index),
+        CASE(some_are_checked_before_the_others),
         CASE(every_bit_of_the_header_counts),
         CASE(a_count_is_believed_only_with_its_twin),
         CASE(counts_of_names_are_checked),

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct address random_address(struct prng *prng)
@@ -270,6 +271,74 @@ static void every_change_has_a_version(void **state)
     assert_true(token_table_version(table) != written);
 }
 
+static void says_for_how_many_memory_is(void **state)
+{
+    static const uint32_t capacities[] = {125000, 1000000, 1000001, 400000000};
+    (void)state;
+    for (size_t i = 0; i < sizeof capacities / sizeof capacities[0]; i++) {
+        size_t size = token_table_reserve_size(capacities[i]);
+        uint32_t capacity = token_table_capacity_for(size);
+        assert_int_equal(token_table_reserve_size(capacity), size);
+        assert_int_equal(token_table_capacity_for(size + 1), 0);
+    }
+}
+
+/* Whoever reads while it is emptied finds nobody, and nothing of what was stored is believed. */
+static void retired_has_nobody(void **state)
+{
+    struct token_table *table = ((struct table_memory *)*state)->table;
+    struct table_store store = {0}, found;
+    struct prng prng;
+    prng_seed(&prng, 5);
+    struct address mint = random_address(&prng);
+    add_one(table, 5);
+    token_table_set_store(table, &store);
+    assert_true(token_table_store(table, &found));
+    assert_memory_equal(&found, &store, sizeof store);
+    token_table_retire(table);
+    assert_int_equal(token_table_count(table), 0);
+    assert_int_equal(token_table_capacity(table), 0);
+    assert_int_equal(token_table_find_shared(table, &mint), TOKEN_NONE);
+    assert_false(token_table_store(table, &found));
+}
+
+static void columns_are_what_was_published(void **state)
+{
+    struct token_table *table = ((struct table_memory *)*state)->table;
+    uint8_t statuses[3];
+    float scores[3];
+    for (unsigned i = 0; i < 3; i++) {
+        token_id id = add_one(table, 10 + i);
+        struct token *draft = token_write_begin(table, id);
+        draft->status = i == 1 ? TOKEN_ARCHIVED : TOKEN_ACTIVE;
+        draft->state.score = 0.25 * i;
+        draft->state.answers = 1;
+        token_write_end(table, id);
+    }
+    token_columns_read(table, 1, 3, statuses, scores);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(statuses[i], i == 1 ? TOKEN_ARCHIVED : TOKEN_ACTIVE);
+        assert_true(scores[i] == 0.25F * (float)i);
+    }
+}
+
+static void ids_are_sorted_as_numbers(void **state)
+{
+    token_id ids[] = {3, 1, UINT32_MAX, 2, 1};
+    static const token_id sorted[] = {1, 1, 2, 3, UINT32_MAX};
+    (void)state;
+    qsort(ids, 5, sizeof ids[0], token_compare_ids);
+    assert_memory_equal(ids, sorted, sizeof sorted);
+}
+
+static void unknown_figures_are_no_numbers(void **state)
+{
+    struct metrics metrics = metrics_unknown();
+    (void)state;
+    assert_true(isnan(metrics.liquidity_usd) && isnan(metrics.price_usd) &&
+                isnan(metrics.volume_5m_usd) && isnan(metrics.volume_1h_usd));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make_table, drop_table)
@@ -284,6 +353,11 @@ int main(void)
         CASE(memory_a_token_stays_under_600),
         CASE(readers_never_see_half_a_change),
         CASE(every_change_has_a_version),
+        CASE(says_for_how_many_memory_is),
+        CASE(retired_has_nobody),
+        CASE(columns_are_what_was_published),
+        CASE(ids_are_sorted_as_numbers),
+        CASE(unknown_figures_are_no_numbers),
     };
     return cmocka_run_group_tests_name("token_table", tests, NULL, NULL);
 }
