@@ -297,6 +297,25 @@ static void test_an_outage(void **state)
                  " 800 - group_unpunctual cold\n");
 }
 
+/* The last request of a lane failed, and then its tokens are not due for long. */
+static void test_a_lane_that_nobody_waits_for(void **state)
+{
+    (void)state;
+    const struct core_stats *stats = core_stats(world.core);
+    double s = 200;
+    run_until(s);
+    world.outcome = FEED_SERVER_ERROR;
+    while (stats->lanes[LANE_SCREEN].outcomes[FEED_SERVER_ERROR] == 0 ||
+           stats->lanes[LANE_SCREEN].in_flight > 0)
+        run_until(s += 0.05);
+    world.outcome = FEED_OK;
+    change_option("cold_interval_sec", "600");
+    for (double end = s + 300; s < end; s++) {
+        run_until(s);
+        assert_null(findings_get(&stats->findings, FINDING_FEED_SILENT, LANE_SCREEN));
+    }
+}
+
 static void test_a_pause(void **state)
 {
     (void)state;
@@ -508,6 +527,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_all_is_well, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_outage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_lane_that_nobody_waits_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_pause, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_jobs, set_up, tear_down),
