@@ -1,4 +1,5 @@
 /* The world as a run finds it. */
+#include "sim/habits.h"
 #include "sim/parts.h"
 
 #include "core/score.h"
@@ -201,6 +202,9 @@ bool sim_begin(struct sim *sim)
         sim->options = *setup->options;
     else
         options_init(&sim->options);
+    bool is_drawn = setup->options == NULL && (setup->faults >> SIM_FAULT_SETTINGS & 1);
+    if (is_drawn && !habits_draw(&sim->options, setup->seed))
+        return false;
     sim->first_options = sim->options;
     sim->now = SIM_EPOCH;
     sim->life = 1;
@@ -212,6 +216,8 @@ bool sim_begin(struct sim *sim)
     if (!allocate(sim))
         return false;
     begin_oracle(sim);
+    if (!ledger_init(&sim->ledger, &sim->oracle, &sim->options, sim->oracle.statuses_size))
+        return false;
     status_page_init(sim->page);
     upstream_init(&sim->upstream, setup->seed, setup->limiter, SIM_LIMIT, sim->now);
     sim->upstream.life_s = setup->life_hours * 3600;

@@ -55,6 +55,12 @@ static void check_store(struct sim *sim)
         oracle_complain(&sim->oracle, sim->now, "an engine that was replaced has written");
 }
 
+static void check_pace(struct sim *sim)
+{
+    if (sim->setup->faults != 0 && !instant_before(sim->now, sim->calm_from))
+        pace_check(&sim->pace, &sim->oracle, &sim->options, sim->now);
+}
+
 void checks_on_check(struct sim *sim)
 {
     if (children_engine_works(sim)) {
@@ -62,6 +68,7 @@ void checks_on_check(struct sim *sim)
         check_jobs(sim);
         check_acknowledged(sim);
         calm_ages_look(sim);
+        check_pace(sim);
     }
     check_store(sim);
     agenda_plan(sim, sim_after(sim, SIM_CHECK_S), (struct world_event){.kind = WORLD_CHECK});
@@ -99,9 +106,14 @@ void checks_setting_is_durable(struct sim *sim, uint64_t tag)
 void checks_settings(struct sim *sim)
 {
     const struct options *options = &sim->options;
-    const double in_force[SETTINGS_CHANGED] = {
-        options->hot_interval_sec, options->cold_interval_sec, options->min_score,
-        options->activation_min_liquidity_usd, options->ewma_alpha};
+    const double in_force[SETTINGS_CHANGED] = {options->hot_interval_sec,
+                                               options->cold_interval_sec,
+                                               options->min_score,
+                                               options->activation_min_liquidity_usd,
+                                               options->ewma_alpha,
+                                               options->refresh_requests_per_minute,
+                                               options->screen_requests_per_minute,
+                                               options->discover_requests_per_minute};
     for (unsigned i = 0; i < SETTINGS_CHANGED; i++) {
         struct setting_watch *watch = &sim->settings[i];
         bool is_right = watch->acknowledged == 0;
@@ -209,7 +221,12 @@ void checks_at_end(struct sim *sim)
     bool is_planned = sim->setup->down_to_s > 0 || sim->setup->limits[0].per_minute > 0;
     if (is_planned)
         return;
-    oracle_on_ages(&sim->oracle, sim->now, duration_s(checks_achievable_s(sim) * AGE_SLACK));
+    /* While a budget is short, light tokens wait for up to the maximum age. */
+    double achievable_s = checks_achievable_s(sim);
+    bool is_short =
+        achievable_s > fmax(sim->options.hot_interval_sec, sim->options.cold_interval_sec);
+    double light_s = is_short ? sim->options.maximum_age_sec + achievable_s : 0;
+    oracle_on_ages(&sim->oracle, sim->now, duration_s(fmax(achievable_s * AGE_SLACK, light_s)));
     if (sim->schedule_count > 0)
         check_findings(sim);
     if (sim->oracle.hangs < sim->oracle.hangs_expected &&

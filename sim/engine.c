@@ -134,6 +134,11 @@ static void begin_work(struct sim *sim, const struct restore *restored)
         sim->result->cold_starts++;
     else
         sim->result->warm_starts++;
+    ledger_on_start(&sim->ledger,
+                    restored->report.kind == RESTORE_COLD
+                        ? UINT32_MAX
+                        : restored->report.slots_restored + restored->report.holes_made,
+                    sim->now);
     suspects_note(sim);
     oracle_on_restored(&sim->oracle, status_of, sim->vault, sim->now);
     checks_settings(sim);
@@ -186,6 +191,7 @@ bool engine_begin_plainly(struct sim *sim)
     sim->core = core_init(sim->core_memory, sim->memory.table, &sim->options, newest, sim->now);
     core_start_alone(sim->core, NULL);
     sim->oracle.core = sim->shell.core = sim->core;
+    ledger_on_start(&sim->ledger, UINT32_MAX, sim->now);
     sim->is_hung = false;
     sim->life++;
     suspects_note(sim);

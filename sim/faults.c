@@ -2,6 +2,7 @@
 #include "sim/parts.h"
 
 #include "sim/schedule.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,13 +48,19 @@ bool fault_is_busy(const struct sim *sim)
 static void change_settings(struct sim *sim)
 {
     char why[OPTION_MESSAGE_SIZE], value[32];
-    static const char *const names[SETTINGS_CHANGED] = {"hot_interval_sec", "cold_interval_sec",
-                                                        "min_score", "activation_min_liquidity_usd",
-                                                        "ewma_alpha"};
-    static const double low[] = {5, 20, 0.05, 100, 0.1}, high[] = {60, 300, 0.4, 3000, 0.9};
+    static const char *const names[SETTINGS_CHANGED] = {"hot_interval_sec",
+                                                        "cold_interval_sec",
+                                                        "min_score",
+                                                        "activation_min_liquidity_usd",
+                                                        "ewma_alpha",
+                                                        "refresh_requests_per_minute",
+                                                        "screen_requests_per_minute",
+                                                        "discover_requests_per_minute"};
+    static const double low[] = {5, 20, 0.05, 100, 0.1, 20, 20, 20},
+                        high[] = {60, 300, 0.4, 3000, 0.9, 300, 300, 300};
     struct prng *prng = &sim->fault_prng[SIM_FAULT_SETTINGS];
     unsigned which = (unsigned)prng_below(prng, SETTINGS_CHANGED);
-    double number = low[which] + prng_unit(prng) * (high[which] - low[which]);
+    double number = low[which] * pow(high[which] / low[which], prng_unit(prng));
     if (!children_engine_works(sim))
         return; /* nobody is there to take it */
     snprintf(value, sizeof value, "%.3f", number);

@@ -10,7 +10,9 @@
 #include "page/table_memory.h"
 #include "sim/body.h"
 #include "sim/children.h"
+#include "sim/ledger.h"
 #include "sim/oracle.h"
+#include "sim/pace.h"
 #include "sim/sim.h"
 #include "sim/vault.h"
 #include "supervisor/parts.h"
@@ -101,7 +103,7 @@ struct open_tag {
 
 /* One of the settings that change while running: what was acknowledged must be in force after any
  * death, or what was put since. */
-#define SETTINGS_CHANGED  5
+#define SETTINGS_CHANGED  8
 #define SETTING_PUTS_KEPT 16
 struct setting_watch {
     uint64_t acknowledged, puts; /* numbers; 0: none */
@@ -152,6 +154,8 @@ struct sim {
     uint8_t *acknowledged;            /* by number of the token */
     struct upstream upstream;
     struct oracle oracle;
+    struct ledger ledger;
+    struct pace pace;
     struct prng world, workload, machine; /* streams of their own */
     struct sim_ages ages;
     uint64_t refreshes_seen; /* at the last sample of load */
@@ -173,6 +177,8 @@ struct sim {
     uint64_t requests[LANE_KIND_COUNT], addresses[LANE_KIND_COUNT];
     instant *answered_at; /* by id: the last answer that the core took; INSTANT_NEVER: none */
     uint64_t on_time[GROUP_COUNT];
+    int64_t second; /* of now */
+    uint32_t steps_in_second;
     struct open_tag open[TAGS_MAX];
     size_t open_count;
     uint64_t next_tag;

@@ -217,7 +217,9 @@ void sim_step(struct sim *sim, struct event *event)
             sim->now, duration_s(-prng_unit(&sim->fault_prng[SIM_FAULT_CLOCK]) * CLOCK_BACK_S));
     if (token_table_is_short(sim->memory.table, 64) && !table_memory_grow(&sim->memory, 64))
         oracle_complain(&sim->oracle, sim->now, "no memory for the table");
+    ledger_on_event(&sim->ledger, event);
     core_step(sim->core, event, actions);
+    ledger_on_actions(&sim->ledger, event, actions);
     sim->result->events++;
     sim->is_in_step = true;
     sim->saved_last = TOKEN_NONE;

@@ -97,6 +97,19 @@ static void act_if_alive(struct sim *sim, struct world_event *world)
 
 /* ---- running ---- */
 
+#define STEPS_A_SECOND_MAX 200000
+
+/* Time must go on, whatever the engine thinks is due. */
+static void watch_spinning(struct sim *sim)
+{
+    int64_t second = sim->now.us / 1000000;
+    sim->steps_in_second = second == sim->second ? sim->steps_in_second + 1 : 0;
+    sim->second = second;
+    if (sim->steps_in_second > STEPS_A_SECOND_MAX)
+        oracle_complain(&sim->oracle, sim->now, "the engine spins: %d steps in a second",
+                        STEPS_A_SECOND_MAX);
+}
+
 /* Who acts next: the world before the supervisor, that before the store, that before the core. */
 enum actor { ACTOR_WORLD, ACTOR_SUPERVISOR, ACTOR_STORE, ACTOR_CORE };
 
@@ -159,6 +172,7 @@ static void run(struct sim *sim)
             instant_max(next, instant_add(sim->now, duration_us(actor == ACTOR_WORLD ? 0 : 1)));
         take_turn(sim, actor);
         checks_watch_outage(sim);
+        watch_spinning(sim);
     }
 }
 
@@ -189,6 +203,7 @@ static void summarise(struct sim *sim)
     bool is_well = sim->oracle.verdict[0] == '\0';
     if (is_well && children_engine_works(sim)) {
         oracle_on_table(&sim->oracle, sim->now);
+        ledger_on_end(&sim->ledger, sim->now);
         answers_count_late_at_end(sim);
         checks_at_end(sim);
         close_store(sim);
@@ -224,6 +239,7 @@ static void finish(struct sim *sim)
     vault_destroy(sim->vault);
     children_finish(sim);
     table_memory_finish(&sim->memory);
+    ledger_finish(&sim->ledger);
     agenda_finish(sim);
     body_writer_destroy(sim->bodies);
     answer_parser_destroy(sim->parser);

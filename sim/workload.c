@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CLIENTS_ONE_IN 10 /* of new tokens, named by a client who waits */
-#define KNOWN_ONE_IN   20
-#define WANTED_MEAN_S  120.0
-#define AGAIN_S        5.0
+#define CLIENTS_ONE_IN    10 /* of new tokens, named by a client who waits */
+#define KNOWN_ONE_IN      20
+#define WANTED_UNKNOWN_IN 20
+#define WANTED_CROWD_IN   20
+#define WANTED_CROWD_MAX  600
+#define WANTED_MEAN_S     120.0
+#define AGAIN_S           5.0
 
 /* ---- who waits ---- */
 
@@ -190,14 +193,20 @@ static void want_one(struct sim *sim)
     struct event event = {.kind = EVENT_REFRESH_WANTED};
     uint32_t n = sim->tokens_seen == 0 ? 0 : (uint32_t)prng_below(&sim->workload, sim->tokens_seen);
     event.refresh_wanted.mint = mint_number(sim, n); /* of nobody, before the first came */
+    if (prng_below(&sim->workload, WANTED_UNKNOWN_IN) == 0)
+        event.refresh_wanted.mint.bytes[0] ^= 0x55;
     event.refresh_wanted.tag = ++sim->next_tag;
     clients_open(sim, EVENT_REFRESH_WANTED, event.refresh_wanted.tag, n);
     sim_step(sim, &event);
 }
 
+/* Now and then many at once: more than may wait. */
 void workload_on_wanted(struct sim *sim)
 {
-    if (children_engine_works(sim))
+    uint64_t count = 1;
+    if (prng_below(&sim->workload, WANTED_CROWD_IN) == 0)
+        count = 1 + prng_below(&sim->workload, WANTED_CROWD_MAX);
+    for (uint64_t i = 0; i < count && children_engine_works(sim); i++)
         want_one(sim);
     agenda_plan(sim, sim_after(sim, prng_exponential(&sim->workload, WANTED_MEAN_S)),
                 (struct world_event){.kind = WORLD_WANTED});
