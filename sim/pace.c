@@ -95,8 +95,10 @@ void pace_check(struct pace *pace, struct oracle *oracle, const struct options *
 {
     const struct intervals targets = {"targets", options->hot_interval_sec,
                                       options->cold_interval_sec, 3, 1.5};
-    const struct intervals maximum = {"a maximum age", options->maximum_age_sec,
-                                      options->maximum_age_sec, 2, 1.25};
+    /* Nobody is due before his target. */
+    const struct intervals maximum = {
+        "a maximum age", fmax(options->maximum_age_sec, options->hot_interval_sec),
+        fmax(options->maximum_age_sec, options->cold_interval_sec), 2, 1.25};
     check(oracle, &targets, &pace->targets_since, now);
     check(oracle, &maximum, &pace->maximum_since, now);
 }
