@@ -182,7 +182,7 @@ static bool is_acceptable(struct request *request, enum option_id id, const char
         return false;
     }
     if (options_set(&texts.options, option_row(id)->name, value, OPTION_FROM_STORE, why) != OK ||
-        options_check(&texts.options, why) != OK) {
+        options_check_settings(&texts.options, why) != OK) {
         refuse(request, MHD_HTTP_BAD_REQUEST, "%s", why);
         return false;
     }

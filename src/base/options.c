@@ -456,7 +456,7 @@ static double real_value(const struct options *options, enum option_id id)
     return value;
 }
 
-enum err options_check(const struct options *options, char why[OPTION_MESSAGE_SIZE])
+enum err options_check_settings(const struct options *options, char why[OPTION_MESSAGE_SIZE])
 {
     char low[32], high[32];
 
@@ -482,7 +482,14 @@ enum err options_check(const struct options *options, char why[OPTION_MESSAGE_SI
                  "w_tx, w_vol, w_fresh and w_oi are all 0: at least one must count");
         return ERR_INVALID;
     }
-    enum err err = option_rules_export(options, why);
+    return OK;
+}
+
+enum err options_check(const struct options *options, char why[OPTION_MESSAGE_SIZE])
+{
+    enum err err = options_check_settings(options, why);
+    if (err == OK)
+        err = option_rules_export(options, why);
     return err == OK ? option_rules_alerts(options, why) : err;
 }
 

@@ -84,6 +84,9 @@ enum err options_set(struct options *options, const char *name, const char *text
 
 /* Bounds that span several options (low under high, weights that add up…). */
 enum err options_check(const struct options *options, char why[OPTION_MESSAGE_SIZE]) MUST_CHECK;
+/* Those of them that settings have a part in: also where secrets were forgotten. */
+enum err options_check_settings(const struct options *options,
+                                char why[OPTION_MESSAGE_SIZE]) MUST_CHECK;
 
 /* The present value as text, as options_set() would take it. Returns the length. */
 size_t options_get(const struct options *options, enum option_id id, char out[OPTION_TEXT_SIZE]);

@@ -165,6 +165,23 @@ static void none_is_left_where_they_are_forgotten(void **state)
     assert_null(memmem(&options, sizeof options, "sesame", 6));
 }
 
+/* The api, which has none, judges settings all the same. */
+static void settings_are_judged_without_them(void **state)
+{
+    struct options options;
+    char why[OPTION_MESSAGE_SIZE];
+    (void)state;
+    options_init(&options);
+    assert_int_equal(options_set(&options, "alert_telegram_token", "1:a", OPTION_FROM_FILE, why),
+                     OK);
+    assert_int_equal(options_set(&options, "alert_telegram_chat", "1", OPTION_FROM_FILE, why), OK);
+    assert_int_equal(options_check(&options, why), OK);
+    options_forget_secrets(&options);
+    assert_int_equal(options_check_settings(&options, why), OK);
+    assert_int_equal(options_set(&options, "hot_interval_sec", "5000", OPTION_FROM_STORE, why), OK);
+    assert_int_equal(options_check_settings(&options, why), ERR_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +192,7 @@ int main(void)
         cmocka_unit_test(what_has_no_value_is_left),
         cmocka_unit_test(what_is_secret_of_a_text),
         cmocka_unit_test(none_is_left_where_they_are_forgotten),
+        cmocka_unit_test(settings_are_judged_without_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
