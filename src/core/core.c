@@ -348,11 +348,10 @@ static void handle(struct core *core, const struct event *event)
     case EVENT_ALERT_TEST:
         alerts_make_test(&core->alerts, core->now, &core->alert_message);
         act_alert(core, event->alert_test.tag);
-        return;
+        break;
     case EVENT_KIND_COUNT:
         __builtin_unreachable();
     }
-    __builtin_unreachable();
 }
 
 /* ---- the sample a second ---- */

@@ -28,12 +28,12 @@ unsigned follow_group_mask(enum lane_kind lane)
     case LANE_SCREEN:
         return 1U << PRICE_HOT_WITHOUT_POOLS | 1U << PRICE_COLD | 1U << PRICE_ARCHIVED;
     case LANE_DISCOVER:
-        return 1U << DISCOVER_WANTED | 1U << DISCOVER_URGENT | 1U << DISCOVER_ACTIVE |
-               1U << DISCOVER_MONITORING;
+        break;
     case LANE_KIND_COUNT:
         __builtin_unreachable();
     }
-    __builtin_unreachable();
+    return 1U << DISCOVER_WANTED | 1U << DISCOVER_URGENT | 1U << DISCOVER_ACTIVE |
+           1U << DISCOVER_MONITORING;
 }
 
 /* ---- where a token stands ---- */
@@ -621,12 +621,11 @@ static void count_change(struct core_stats *stats, enum lifecycle_change change)
     case CHANGE_REACTIVATED:
         MARK(REACTIVATED);
         stats->reactivated++;
-        return;
+        break;
     case CHANGE_NONE:
     case CHANGE_COUNT:
         __builtin_unreachable();
     }
-    __builtin_unreachable();
 }
 
 /* The one place where a status changes. */

@@ -67,11 +67,11 @@ static double percent_of(enum load_signal_id signal, const struct load_sample *s
     case SIGNAL_DISK:
         return 100 * sample->of[READING_DISK];
     case SIGNAL_DESCRIPTORS:
-        return 100 * sample->of[READING_DESCRIPTORS] / sample->of[READING_DESCRIPTORS_MAX];
+        break;
     case LOAD_SIGNAL_COUNT:
         __builtin_unreachable();
     }
-    __builtin_unreachable();
+    return 100 * sample->of[READING_DESCRIPTORS] / sample->of[READING_DESCRIPTORS_MAX];
 }
 
 /* ---- levels ---- */
@@ -113,12 +113,12 @@ static struct steps steps_of(enum load_signal_id signal, const struct options *o
             options->disk_reduced_percent, options->disk_minimal_percent,
             fmin(hysteresis, options->disk_minimal_percent - options->disk_reduced_percent));
     case SIGNAL_DESCRIPTORS:
-        return steps_at(options->descriptors_reduced_percent, options->descriptors_minimal_percent,
-                        hysteresis);
+        break;
     case LOAD_SIGNAL_COUNT:
         __builtin_unreachable();
     }
-    __builtin_unreachable();
+    return steps_at(options->descriptors_reduced_percent, options->descriptors_minimal_percent,
+                    hysteresis);
 }
 
 double load_limit(enum load_signal_id signal, enum load_level level, const struct options *options)

@@ -136,11 +136,11 @@ static enum vital_state next_state(const struct vital_sign *sign, instant now)
             return VITAL_REACHED;
         return is_longer_ago(sign->in_sight_at, now, KEEP) ? VITAL_QUIET : VITAL_FORETOLD;
     case VITAL_REACHED:
-        return is_longer_ago(sign->past_at, now, BACK) ? VITAL_QUIET : VITAL_REACHED;
+        break;
     case VITAL_STATE_COUNT:
         __builtin_unreachable();
     }
-    __builtin_unreachable();
+    return is_longer_ago(sign->past_at, now, BACK) ? VITAL_QUIET : VITAL_REACHED;
 }
 
 /* ---- steps ---- */
