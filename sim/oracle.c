@@ -143,6 +143,7 @@ void oracle_on_ages(struct oracle *oracle, instant now, duration limit)
 void oracle_on_engine_death(struct oracle *oracle, instant now)
 {
     oracle->deaths[oracle->death_count++ % ORACLE_DEATHS_KEPT] = now;
+    oracle->is_replaced = false;
 }
 
 void oracle_on_hang_noticed(struct oracle *oracle, instant now)
@@ -161,7 +162,7 @@ static uint32_t deaths_within(const struct oracle *oracle, instant from, instant
 
 static void check_pace(struct oracle *oracle, instant now)
 {
-    if (oracle->death_count == 0 || oracle->is_by_order)
+    if (oracle->death_count == 0 || oracle->is_replaced || oracle->is_by_order)
         return;
     instant died = oracle->deaths[(oracle->death_count - 1) % ORACLE_DEATHS_KEPT];
     uint32_t deaths = deaths_within(oracle, instant_add(died, duration_s(-3600)), died);
@@ -176,6 +177,7 @@ void oracle_on_engine_start(struct oracle *oracle, instant now)
     if (++oracle->engines > 1)
         oracle_complain(oracle, now, "%u engines are at work", oracle->engines);
     check_pace(oracle, now);
+    oracle->is_replaced = true;
     oracle->is_by_order = false;
 }
 

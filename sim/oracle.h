@@ -29,6 +29,7 @@ struct oracle {
     duration slow_restart;
     bool has_fallen;  /* between two actions: what it did last may not have been told */
     unsigned engines; /* at work */
+    bool is_replaced; /* who died last: later starts are no answer to that death */
     bool is_by_order; /* the next start is */
     uint64_t hangs, hangs_expected;
     char verdict[256]; /* "" while nothing broke; the first complaint stays */
