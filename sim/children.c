@@ -296,6 +296,8 @@ static void speak(struct sim *sim, struct sim_child *row)
     }
 }
 
+static void beat_all(struct sim *sim);
+
 static void get_ready(struct sim *sim, struct sim_child *row)
 {
     if (row->life != CHILD_STARTING)
@@ -305,6 +307,7 @@ static void get_ready(struct sim *sim, struct sim_child *row)
         return;
     }
     row->life = CHILD_RUNNING;
+    beat_all(sim); /* as its timer does at once: the patience of a start is over */
     report(sim, row->pid, REPORT_READY);
     if (row->is_told_to_end)
         begin_drain(sim, row);
