@@ -8,7 +8,9 @@
 #define MINUTE          duration_s(60)
 #define WISH_PATIENCE_S 300 /* at the calm end, besides those before it */
 #define CROWD           256
-#define SCORE_STEP      1e-6 /* they are rounded to it */
+/* Sooner it asks twice for one reason; later, for want of a successor. */
+#define RESTART_ASKED_APART duration_s(60)
+#define SCORE_STEP          1e-6 /* they are rounded to it */
 
 bool ledger_init(struct ledger *ledger, struct oracle *oracle, const struct options *options,
                  uint32_t size)
@@ -16,6 +18,7 @@ bool ledger_init(struct ledger *ledger, struct oracle *oracle, const struct opti
     ledger->oracle = oracle;
     ledger->options = options;
     ledger->size = size;
+    ledger->restart_asked_at = INSTANT_NEVER;
     ledger->tokens = calloc(size, sizeof *ledger->tokens);
     return ledger->tokens != NULL;
 }
@@ -55,7 +58,7 @@ void ledger_on_start(struct ledger *ledger, uint32_t restored, instant now)
         oracle_complain(ledger->oracle, now, "%u tokens are not as they were, %u were restored",
                         others, restored);
     ledger->request_count = ledger->wish_count = ledger->answered.count = 0;
-    ledger->is_restart_asked = false;
+    ledger->restart_asked_at = INSTANT_NEVER;
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
         ledger->sent[lane].count = 0;
 }
@@ -262,9 +265,10 @@ void ledger_on_actions(struct ledger *ledger, const struct event *event,
             open_request(ledger, action, now);
             count_sent(ledger, action, now);
         } else if (action->kind == ACTION_RESTART) {
-            if (ledger->is_restart_asked)
+            if (!instant_is_never(ledger->restart_asked_at) &&
+                instant_diff(now, ledger->restart_asked_at).us < RESTART_ASKED_APART.us)
                 oracle_complain(ledger->oracle, now, "one engine asked twice to be restarted");
-            ledger->is_restart_asked = true;
+            ledger->restart_asked_at = now;
         }
     }
     if (ledger->wish_count > CROWD)

@@ -57,7 +57,7 @@ struct ledger {
     struct ledger_wish wishes[LEDGER_WISHES_MAX];
     struct ledger_sent sent[LANE_KIND_COUNT];
     struct ledger_request answered; /* by the event under way: who may be refreshed by it */
-    bool is_restart_asked;
+    instant restart_asked_at;       /* INSTANT_NEVER: not */
 };
 
 /* Tokens have ids below `size`. False: out of memory. */

@@ -24,6 +24,7 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
     core->options = *options;
     core->table = table;
     core->now = now;
+    core->restart_asked_at = INSTANT_NEVER;
     core->last_snapshot_id = last_snapshot_id;
     for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         core->requests[i].generation = (uint32_t)(now.us >> GENERATION_SHIFT);
@@ -141,10 +142,11 @@ void core_tell(struct core *core, enum transition what, unsigned from, unsigned 
 
 void core_ask_for_restart(struct core *core, const char *reason)
 {
-    if (core->is_restart_asked)
+    if (!instant_is_never(core->restart_asked_at) &&
+        instant_before(core->now, instant_add(core->restart_asked_at, RESTART_PATIENCE)))
         return;
     MARK(RESTART_ASKED);
-    core->is_restart_asked = true;
+    core->restart_asked_at = core->now;
     core_act(core, ACTION_RESTART)->restart.reason = reason;
 }
 

@@ -108,8 +108,8 @@ struct core {
     enum lane_kind probe_lane; /* whose turn to send the next probe it is */
     struct job_state jobs[JOB_COUNT];
     int64_t last_snapshot_id;
-    token_id last_of_first; /* while the others are still put into the table; else TOKEN_NONE */
-    bool is_restart_asked;
+    token_id last_of_first;   /* while the others are still put into the table; else TOKEN_NONE */
+    instant restart_asked_at; /* INSTANT_NEVER: not */
     enum pause_state pause;
     struct load load;
     struct cpu_meter cpu;
@@ -139,7 +139,9 @@ void core_reply(struct core *core, uint64_t tag, enum reply_result result, token
 /* Answers all clients that wait for this token. */
 void core_reply_waiting(struct core *core, token_id id, enum reply_result result,
                         const char *message);
-/* Once; `reason` is static. */
+/* `reason` is static. Asked once, and again when RESTART_PATIENCE passed without a successor: it
+ * may not have been able to start. */
+#define RESTART_PATIENCE duration_s(300)
 void core_ask_for_restart(struct core *core, const char *reason);
 /* The one place that tells of a change of state. */
 void core_tell(struct core *core, enum transition what, unsigned from, unsigned to, uint32_t id);

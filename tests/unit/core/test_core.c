@@ -1670,7 +1670,7 @@ static void a_job_that_hangs_is_run_again(void **state)
     assert_int_equal(core_stats(world.core)->late_jobs, 4);
 }
 
-static void a_job_that_always_hangs_asks_for_a_restart_once(void **state)
+static void a_job_that_always_hangs_asks_for_a_restart(void **state)
 {
     (void)state;
     set_option("export_interval_sec", "10");
@@ -1702,6 +1702,15 @@ static void a_job_that_always_hangs_asks_for_a_restart_once(void **state)
                  "   45.00  cancel retention, run 3\n"
                  "   45.00  retention\n");
     assert_int_equal(core_stats(world.core)->jobs[JOB_EXPORT].overruns, 5);
+    world.show = 0;
+    run_until(337);
+    world.show = SHOW_JOBS;
+    run_until(342); /* five minutes later there is still no successor */
+    expect_trace("  340.00  cancel export, run 65\n"
+                 "  340.00  restart: a job overran its deadline again and again\n"
+                 "  340.00  export\n"
+                 "  340.00  cancel retention, run 62\n"
+                 "  340.00  retention\n");
 }
 
 static void a_sweep_that_gets_no_time_begins_again(void **state)
@@ -2675,7 +2684,7 @@ int main(void)
         TEST(low_scores_archive_by_time_observed),
         TEST(jobs_run_at_their_own_intervals),
         TEST(a_job_that_hangs_is_run_again),
-        TEST(a_job_that_always_hangs_asks_for_a_restart_once),
+        TEST(a_job_that_always_hangs_asks_for_a_restart),
         TEST(a_sweep_that_gets_no_time_begins_again),
         TEST(jobs_leave_room_for_what_is_decided),
         TEST(an_archiver_that_overruns_in_a_silence_waits),
