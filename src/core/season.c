@@ -18,7 +18,8 @@ void season_init(struct season *season)
 
 static double slots_since_midnight(double t_s)
 {
-    return (t_s - floor(t_s / DAY_S) * DAY_S) / SLOT_S;
+    double t = fmod(t_s, DAY_S); /* exact, however large the time is */
+    return (t < 0 ? t + DAY_S : t) / SLOT_S;
 }
 
 /* A slot is over: how well was it foretold, and what is to be foretold of it tomorrow? */

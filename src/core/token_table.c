@@ -618,10 +618,12 @@ const char *token_table_quote_name(const struct token_table *table, uint8_t inde
 
 /* ---- reading ---- */
 
+/* Not beyond the region either: who only reads has not checked how far it is said to reach. */
 static bool pools_are_in_range(const struct token_table *table, const struct token *token)
 {
-    return token->pool_count <= POOLS_MAX &&
-           (uint64_t)token->pool_first + token->pool_count <= atomic_load(&table->pool_capacity);
+    uint64_t end = (uint64_t)token->pool_first + token->pool_count;
+    return token->pool_count <= POOLS_MAX && end <= atomic_load(&table->pool_capacity) &&
+           end <= token_pools_reserved(table->constants.capacity_max);
 }
 
 bool token_read(const struct token_table *table, token_id id, struct token *out,
