@@ -11,7 +11,6 @@
 #include "bench/daemon.h"
 #include "bench/process.h"
 #include "bench/usage.h"
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -86,19 +85,6 @@ static bool start_daemon(struct run *run, unsigned market_port)
 
 /* ---- looking ---- */
 
-static unsigned count_descriptors(pid_t pid)
-{
-    char path[64];
-    unsigned count = 0;
-    snprintf(path, sizeof path, "/proc/%d/fd", pid);
-    DIR *folder = opendir(path);
-    while (folder != NULL && readdir(folder) != NULL)
-        count++;
-    if (folder != NULL)
-        closedir(folder);
-    return count < 2 ? 0 : count - 2;
-}
-
 static pid_t pid_of(const struct run *run, int process)
 {
     return process == PROCESS_SUPERVISOR
@@ -112,7 +98,7 @@ static void look(struct run *run)
     for (int i = 0; i < PROCESS_COUNT; i++) {
         pid_t pid = pid_of(run, i);
         look->memory_mb[i] = usage_alone_mb(&pid, 1);
-        look->descriptors[i] = count_descriptors(pid);
+        look->descriptors[i] = usage_descriptors(pid);
     }
 }
 

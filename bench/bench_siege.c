@@ -11,7 +11,6 @@
 #include "bench/daemon.h"
 #include "bench/process.h"
 #include "bench/usage.h"
-#include <dirent.h>
 #include <math.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -182,26 +181,13 @@ static bool start_daemon(struct run *run, unsigned market_port)
     return daemon_start(&run->daemon, &spec) && daemon_await_running(&run->daemon, PATIENCE);
 }
 
-static unsigned count_descriptors(pid_t pid)
-{
-    char path[64];
-    unsigned count = 0;
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    DIR *folder = opendir(path);
-    while (folder != NULL && readdir(folder) != NULL)
-        count++;
-    if (folder != NULL)
-        closedir(folder);
-    return count < 2 ? 0 : count - 2;
-}
-
 static void look(struct run *run)
 {
     struct look *look = &run->looks[run->rounds++];
     for (int i = 0; i < PROCESS_COUNT; i++) {
         pid_t pid = pid_of(run, i);
         look->memory_mb[i] = usage_alone_mb(&pid, 1);
-        look->descriptors[i] = count_descriptors(pid);
+        look->descriptors[i] = usage_descriptors(pid);
     }
 }
 

@@ -1,6 +1,7 @@
 /* See usage.h. */
 #include "bench/usage.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <math.h>
 #include <stdbool.h>
@@ -141,4 +142,17 @@ double usage_alone_mb(const pid_t pids[], size_t count)
         kb += summing.mappings[i].kb;
     free(summing.mappings);
     return is_whole ? kb * 1024 / 1e6 : (double)NAN;
+}
+
+unsigned usage_descriptors(pid_t pid)
+{
+    char path[64];
+    unsigned count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    while (folder != NULL && readdir(folder) != NULL)
+        count++;
+    if (folder != NULL)
+        closedir(folder);
+    return count < 2 ? 0 : count - 2;
 }
