@@ -50,13 +50,8 @@ static void tell_suspects(struct sim *sim)
 static void tell_limits(struct sim *sim)
 {
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
-        const struct known_limit *known = &sim->shell.known_limits[lane];
-        struct event event = {.kind = EVENT_LIMIT_KNOWN,
-                              .limit_known = {.lane = (enum lane_kind)lane,
-                                              .per_minute = known->per_minute,
-                                              .configured = known->configured,
-                                              .at = known->at}};
-        if (known->per_minute > 0 && known->per_minute < known->configured)
+        struct event event;
+        if (engine_limit_event(&sim->shell, (enum lane_kind)lane, &event))
             sim_step(sim, &event);
     }
 }

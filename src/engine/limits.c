@@ -97,16 +97,22 @@ void engine_inherit_limits(struct engine *engine)
     }
 }
 
+bool engine_limit_event(const struct engine *engine, enum lane_kind lane, struct event *out)
+{
+    const struct known_limit *known = &engine->known_limits[lane];
+    *out = (struct event){.kind = EVENT_LIMIT_KNOWN,
+                          .limit_known = {.lane = lane,
+                                          .per_minute = known->per_minute,
+                                          .configured = known->configured,
+                                          .at = known->at}};
+    return known->per_minute > 0 && known->per_minute < known->configured;
+}
+
 void engine_recall_limits(struct engine *engine)
 {
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
-        const struct known_limit *known = &engine->known_limits[lane];
-        struct event event = {.kind = EVENT_LIMIT_KNOWN,
-                              .limit_known = {.lane = (enum lane_kind)lane,
-                                              .per_minute = known->per_minute,
-                                              .configured = known->configured,
-                                              .at = known->at}};
-        if (known->per_minute > 0 && known->per_minute < known->configured)
+        struct event event;
+        if (engine_limit_event(engine, (enum lane_kind)lane, &event))
             engine_step(engine, &event);
     }
 }

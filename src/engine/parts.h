@@ -148,6 +148,8 @@ void engine_inherit_limits(struct engine *engine);
 /* A setting of the store: true when it is one of these. What is older than what is known is not
  * taken. */
 bool engine_take_limit(struct engine *engine, const char *name, const char *value);
+/* What the core is told of an inherited limit; false: there is nothing to tell. */
+bool engine_limit_event(const struct engine *engine, enum lane_kind lane, struct event *out);
 /* Tells the core. */
 void engine_recall_limits(struct engine *engine);
 
