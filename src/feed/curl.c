@@ -16,7 +16,6 @@
     X(curl_easy_strerror)                                                                          \
     X(curl_free)                                                                                   \
     X(curl_getdate)                                                                                \
-    X(curl_global_cleanup)                                                                         \
     X(curl_global_init)                                                                            \
     X(curl_multi_add_handle)                                                                       \
     X(curl_multi_assign)                                                                           \
@@ -51,11 +50,6 @@ _Static_assert(sizeof(long) == sizeof(void *) && sizeof(curl_off_t) == sizeof(vo
 CURLcode curl_global_init(long flags)
 {
     FORWARD(curl_global_init, CURLE_FAILED_INIT, flags);
-}
-
-void curl_global_cleanup(void)
-{
-    FORWARD_VOID(curl_global_cleanup);
 }
 
 CURL *curl_easy_init(void)
