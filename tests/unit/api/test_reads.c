@@ -2,6 +2,7 @@
 #include "api/notarb.h"
 #include "base/clock.h"
 #include "core/core.h"
+#include "core/token_layout.h"
 #include "page/health_view.h"
 #include "world.h"
 
@@ -394,6 +395,20 @@ static void test_token_without_data(void **state)
     assert_int_equal(json_array_size(json_object_get(json, "score_history")), 0);
     assert_int_equal(json_array_size(json_object_get(json, "pools")), 0);
     json_decref(json);
+}
+
+/* What a dead engine has left half written is there, and will be read again. */
+static void test_token_half_written(void **state)
+{
+    (void)state;
+    char target[128];
+    token_target(target, 3, "");
+    struct address mint = world_mint(3);
+    struct slot *slot = slot_of(world.memory.table, token_table_find(world.memory.table, &mint));
+    atomic_fetch_add(&slot->sequence, 1);
+    assert_refused(target, 503, "died while it wrote this token");
+    atomic_fetch_sub(&slot->sequence, 1);
+    json_decref(get(target));
 }
 
 static void test_token_unknown(void **state)
@@ -1264,6 +1279,7 @@ int main(void)
         cmocka_unit_test(test_list_refusals),
         cmocka_unit_test(test_token),
         cmocka_unit_test(test_token_history),
+        cmocka_unit_test(test_token_half_written),
         cmocka_unit_test(test_token_unknown),
         cmocka_unit_test(test_token_explain),
         cmocka_unit_test(test_token_without_data),
