@@ -19,8 +19,9 @@ token_id token_find(struct request *request, struct token *token, struct pool po
     if (is_loading)
         refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "%s", finding_sentence(FINDING_LOADING));
     else if (id != TOKEN_NONE)
-        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the engine died while it wrote this token; "
-                                                      "it is there again when the next one runs");
+        refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
+               "the engine died while it wrote this token; "
+               "it is there again when the next one runs");
     else
         refuse(request, MHD_HTTP_NOT_FOUND, "token not found");
     return TOKEN_NONE;
