@@ -145,11 +145,13 @@ enum err checkpoint_all(struct writer *writer, instant deadline)
 {
     enum err err = OK;
     struct checkpoint *checkpoint = &writer->checkpoint;
-    if (!checkpoint->is_dropping)
-        start_pass(writer, writer_now(writer));
-    while (err == OK && has_work(checkpoint) && instant_before(writer_now(writer), deadline))
+    checkpoint->is_running = false; /* it may have gone by some of them already */
+    while (err == OK && has_work(checkpoint) && instant_before(writer_now(writer), deadline)) {
+        if (!checkpoint->is_dropping && !checkpoint->is_running)
+            start_pass(writer, writer_now(writer));
         err = checkpoint->is_dropping ? drop_log(writer)
                                       : step_towards(writer, PASS_END, INSTANT_NEVER);
+    }
     return err;
 }
 
