@@ -42,12 +42,12 @@ static bool goes_first(const struct balance *balance, const uint64_t *rests, uin
 static void set_targets(struct balance *balance, const struct cluster_view *view)
 {
     uint64_t weights[CLUSTER_NODES_MAX], rests[CLUSTER_NODES_MAX], sum;
-    uint32_t left = SLOT_COUNT;
+    uint32_t left = MINT_SLOTS;
     weigh(view, weights, &sum);
     if (sum == 0)
         return;
     for (uint32_t i = 0; i < balance->count; i++) {
-        uint64_t exact = weights[i] * SLOT_COUNT;
+        uint64_t exact = weights[i] * MINT_SLOTS;
         balance->nodes[i].target = (uint16_t)(exact / sum);
         rests[i] = exact % sum;
         left -= balance->nodes[i].target;
@@ -65,7 +65,7 @@ static void set_targets(struct balance *balance, const struct cluster_view *view
 
 static void count_owned(struct balance *balance, const struct cluster_view *view)
 {
-    for (uint16_t slot = 0; slot < SLOT_COUNT; slot++) {
+    for (uint16_t slot = 0; slot < MINT_SLOTS; slot++) {
         const struct cluster_member *owner = cluster_view_member(view, view->leases[slot].session);
         if (owner != NULL)
             balance->nodes[owner - view->members].owned++;
@@ -101,13 +101,13 @@ static uint32_t deficit(const struct balance *balance, uint32_t member)
 
 /* The free ones in order, to those who lack some in order. */
 uint32_t balance_claims(const struct balance *balance, const struct cluster_view *view,
-                        uint32_t member, uint16_t out[SLOT_COUNT])
+                        uint32_t member, uint16_t out[MINT_SLOTS])
 {
     uint32_t before = 0, seen = 0, count = 0;
     for (uint32_t i = 0; i < member; i++)
         before += deficit(balance, i);
     uint32_t wanted = deficit(balance, member);
-    for (uint16_t slot = 0; slot < SLOT_COUNT && count < wanted; slot++)
+    for (uint16_t slot = 0; slot < MINT_SLOTS && count < wanted; slot++)
         if (cluster_view_is_free(view, slot) && seen++ >= before)
             out[count++] = slot;
     return count;

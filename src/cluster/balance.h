@@ -33,7 +33,7 @@ void balance_compute(struct balance *balance, const struct cluster_view *view);
 /* The slots that the member of this number should claim, rising; returns how many. Distinct members
  * get distinct ones. */
 uint32_t balance_claims(const struct balance *balance, const struct cluster_view *view,
-                        uint32_t member, uint16_t out[SLOT_COUNT]);
+                        uint32_t member, uint16_t out[MINT_SLOTS]);
 
 /* How many slots the member of this number should give away. */
 uint32_t balance_surplus(const struct balance *balance, const struct cluster_view *view,

@@ -74,7 +74,7 @@ static void hurry(struct cluster *cluster, instant by)
 static uint32_t count_held(const struct cluster *cluster, enum lease_state state)
 {
     uint32_t count = 0;
-    for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
+    for (uint16_t slot = 0; slot < MINT_SLOTS; slot++)
         count += cluster->held[slot].state == (uint8_t)state;
     return count;
 }
@@ -208,9 +208,9 @@ static void give_surplus(struct cluster *cluster, const struct balance *balance,
 {
     uint32_t surplus = balance_surplus(balance, &cluster->view, me);
     uint32_t going = count_held(cluster, LEASE_DRAINING) + count_held(cluster, LEASE_RELEASING);
-    uint32_t most = balance->nodes[me].target == 0 ? SLOT_COUNT : CLUSTER_MOVES_MAX;
+    uint32_t most = balance->nodes[me].target == 0 ? MINT_SLOTS : CLUSTER_MOVES_MAX;
     uint32_t wanted = surplus < most ? surplus : most;
-    for (uint16_t slot = SLOT_COUNT; slot-- > 0 && going < wanted;)
+    for (uint16_t slot = MINT_SLOTS; slot-- > 0 && going < wanted;)
         if (can_be_given(cluster, slot)) {
             give(cluster, slot, actions);
             going++;
@@ -236,7 +236,7 @@ static void ask_claims(struct cluster *cluster, const struct cluster_member *me)
 {
     struct cluster_request *request = &cluster->request;
     struct balance balance;
-    uint16_t slots[SLOT_COUNT];
+    uint16_t slots[MINT_SLOTS];
     balance_compute(&balance, &cluster->view);
     uint32_t count =
         balance_claims(&balance, &cluster->view, (uint32_t)(me - cluster->view.members), slots);
@@ -311,7 +311,7 @@ static void send(struct cluster *cluster, instant now, struct cluster_actions *a
 
 static bool has_claims(const struct cluster *cluster, const struct balance *balance, uint32_t me)
 {
-    uint16_t slots[SLOT_COUNT];
+    uint16_t slots[MINT_SLOTS];
     return balance_claims(balance, &cluster->view, me, slots) > 0 ||
            (cluster_view_is_free(&cluster->view, LEASE_SOURCE) &&
             balance_source(&cluster->view) == cluster->session);

@@ -4,8 +4,8 @@
  *
  *     members   a row a running node: its SESSION (a number that is given once), a count of its
  *               renewals, its capacity
- *     leases    a row a slot (core/slot.h), and one for the source: the session that holds it, a
- *               GENERATION that grows each time another takes it
+ *     leases    a row a slot (core/mint_slot.h), and one for the source: the session that holds it,
+ * a GENERATION that grows each time another takes it
  *
  * A lease is free when its session is none, or one that is no member any more: renewing its
  * member's row renews all leases of a node, and ending a session frees all of them at once. The
@@ -15,12 +15,12 @@
 #ifndef MOONWATCH_CLUSTER_VIEW_H
 #define MOONWATCH_CLUSTER_VIEW_H
 
-#include "core/slot.h"
+#include "core/mint_slot.h"
 #include <stdbool.h>
 
 #define CLUSTER_NODES_MAX 64
-#define LEASE_SOURCE      SLOT_COUNT /* who listens to the source of tokens and gives them ids */
-#define LEASE_COUNT       (SLOT_COUNT + 1)
+#define LEASE_SOURCE      MINT_SLOTS /* who listens to the source of tokens and gives them ids */
+#define LEASE_COUNT       (MINT_SLOTS + 1)
 
 struct cluster_member {
     uint64_t session;  /* > 0 */

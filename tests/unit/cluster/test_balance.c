@@ -28,7 +28,7 @@ static void join(uint64_t session, uint32_t capacity)
 static uint32_t owned(uint64_t session)
 {
     uint32_t count = 0;
-    for (int slot = 0; slot < SLOT_COUNT; slot++)
+    for (int slot = 0; slot < MINT_SLOTS; slot++)
         count += view.leases[slot].session == session;
     return count;
 }
@@ -36,7 +36,7 @@ static uint32_t owned(uint64_t session)
 /* One round of what all nodes do: they give what they have too many of, and take what is free. */
 static uint32_t play_round(void)
 {
-    uint16_t claims[CLUSTER_NODES_MAX][SLOT_COUNT];
+    uint16_t claims[CLUSTER_NODES_MAX][MINT_SLOTS];
     uint32_t counts[CLUSTER_NODES_MAX], moves = 0;
     balance_compute(&balance, &view);
     for (uint32_t i = 0; i < view.member_count; i++)
@@ -48,7 +48,7 @@ static uint32_t play_round(void)
         }
     for (uint32_t i = 0; i < view.member_count; i++) {
         uint32_t surplus = balance_surplus(&balance, &view, i);
-        for (uint16_t slot = SLOT_COUNT; slot-- > 0 && surplus > 0;)
+        for (uint16_t slot = MINT_SLOTS; slot-- > 0 && surplus > 0;)
             if (view.leases[slot].session == view.members[i].session) {
                 view.leases[slot].session = 0;
                 surplus--;
@@ -65,7 +65,7 @@ static uint32_t settle(void)
     for (int round = 0; round < 4; round++)
         moves += play_round();
     assert_int_equal(play_round(), 0);
-    for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
+    for (uint16_t slot = 0; slot < MINT_SLOTS; slot++)
         assert_false(cluster_view_is_free(&view, slot));
     return moves;
 }
@@ -75,7 +75,7 @@ static void one_node_takes_all(void **state)
     (void)state;
     join(7, 100);
     assert_int_equal(settle(), 0);
-    assert_int_equal(owned(7), SLOT_COUNT);
+    assert_int_equal(owned(7), MINT_SLOTS);
 }
 
 static void shares_are_in_proportion_to_capacity(void **state)
@@ -106,7 +106,7 @@ static void shares_are_exact_within_a_slot(void **state)
         }
         settle();
         for (uint32_t i = 0; i < nodes; i++) {
-            double exact = (double)view.members[i].capacity * SLOT_COUNT / (double)sum;
+            double exact = (double)view.members[i].capacity * MINT_SLOTS / (double)sum;
             assert_true(owned(i + 1) > exact - 1.001 && owned(i + 1) < exact + 1.001);
         }
     }
@@ -133,7 +133,7 @@ static void who_dies_costs_no_move_of_others(void **state)
     struct cluster_view before = view;
     view.member_count--; /* 4 */
     assert_int_equal(settle(), 0);
-    for (int slot = 0; slot < SLOT_COUNT; slot++)
+    for (int slot = 0; slot < MINT_SLOTS; slot++)
         if (before.leases[slot].session != 4)
             assert_int_equal(view.leases[slot].session, before.leases[slot].session);
 }
@@ -146,10 +146,10 @@ static void who_leaves_gives_everything(void **state)
     settle();
     view.members[0].is_leaving = true;
     assert_int_equal(settle(), 512);
-    assert_int_equal(owned(2), SLOT_COUNT);
+    assert_int_equal(owned(2), MINT_SLOTS);
     view.members[1].is_leaving = true; /* nobody is left to take them */
     play_round();
-    assert_int_equal(owned(0), SLOT_COUNT);
+    assert_int_equal(owned(0), MINT_SLOTS);
 }
 
 static void who_can_fetch_nothing_gets_nothing(void **state)
@@ -158,7 +158,7 @@ static void who_can_fetch_nothing_gets_nothing(void **state)
     join(1, 10);
     join(2, 0);
     settle();
-    assert_int_equal(owned(1), SLOT_COUNT);
+    assert_int_equal(owned(1), MINT_SLOTS);
     view.members[0].capacity = 0; /* nobody can: all the same */
     settle();
     assert_int_equal(owned(1), 512);
@@ -172,7 +172,7 @@ static void who_has_not_renewed_yet_gets_nothing(void **state)
     join(2, 10);
     view.members[1].renewals = 0;
     settle();
-    assert_int_equal(owned(1), SLOT_COUNT);
+    assert_int_equal(owned(1), MINT_SLOTS);
 }
 
 static void small_changes_move_nothing(void **state)

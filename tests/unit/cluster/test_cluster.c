@@ -130,7 +130,7 @@ static int set_up(void **state)
 static unsigned works(const struct node *node)
 {
     unsigned count = 0;
-    for (uint16_t slot = 0; slot < SLOT_COUNT; slot++)
+    for (uint16_t slot = 0; slot < MINT_SLOTS; slot++)
         count += cluster_may_work(&node->cluster, slot, now);
     return count;
 }
@@ -140,7 +140,7 @@ static unsigned works(const struct node *node)
 static void alone_it_takes_everything(void **state)
 {
     (void)state;
-    assert_int_equal(works(&a), SLOT_COUNT);
+    assert_int_equal(works(&a), MINT_SLOTS);
     assert_true(cluster_may_work(&a.cluster, LEASE_SOURCE, now));
     assert_int_equal(a.begun, LEASE_COUNT);
     assert_int_equal(a.renewed, 1);
@@ -202,7 +202,7 @@ static void a_database_that_is_gone_costs_the_lease_time_only(void **state)
     assert_int_equal(a.stopped, 0);
     a.is_cut = false;
     pass(6);
-    assert_int_equal(works(&a), SLOT_COUNT); /* nobody had them meanwhile */
+    assert_int_equal(works(&a), MINT_SLOTS); /* nobody had them meanwhile */
     assert_int_equal(a.renewed, 2);
     assert_int_equal(cluster_generation(&a.cluster, 0), 1);
 }
@@ -283,9 +283,9 @@ static void few_are_handed_over_at_a_time(void **state)
     start_as(&b, 200, 0, 1000);
     pass(30);
     assert_int_equal(a.drains, CLUSTER_MOVES_MAX);
-    assert_int_equal(works(&a), SLOT_COUNT - CLUSTER_MOVES_MAX);
+    assert_int_equal(works(&a), MINT_SLOTS - CLUSTER_MOVES_MAX);
     assert_int_equal(works(&b), 0);
-    uint16_t draining = SLOT_COUNT - 1;
+    uint16_t draining = MINT_SLOTS - 1;
     assert_int_equal(cluster_lease_state(&a.cluster, draining), LEASE_DRAINING);
     assert_true(cluster_may_take(&a.cluster, draining, 1, now)); /* what was under way */
 }
@@ -299,7 +299,7 @@ static void nobody_begins_before_the_log_is_applied(void **state)
     rows.view.log_at = 77;
     pass(5);
     assert_int_equal(works(&b), 0);
-    uint16_t slot = SLOT_COUNT - 1;
+    uint16_t slot = MINT_SLOTS - 1;
     assert_int_equal(cluster_lease_state(&b.cluster, slot), LEASE_CATCHING_UP);
     step(&b, (struct cluster_event){.kind = CLUSTER_APPLIED, .position = 76});
     assert_int_equal(works(&b), 0);
@@ -315,12 +315,12 @@ static void what_was_never_begun_is_given_back_at_once(void **state)
     b.follows_not = true;
     b.cluster.applied = 0;
     pass(5);
-    assert_true(cluster_lease_state(&b.cluster, SLOT_COUNT - 1) == LEASE_CATCHING_UP);
+    assert_true(cluster_lease_state(&b.cluster, MINT_SLOTS - 1) == LEASE_CATCHING_UP);
     step_kind(&b, CLUSTER_LEAVE);
     pass(2);
     assert_int_equal(b.drains, 0);
     assert_int_equal(b.left, 1);
-    assert_int_equal(works(&a), SLOT_COUNT);
+    assert_int_equal(works(&a), MINT_SLOTS);
 }
 
 static void who_is_cut_off_stops_before_the_other_begins(void **state)
@@ -334,7 +334,7 @@ static void who_is_cut_off_stops_before_the_other_begins(void **state)
         assert_int_equal(works(&b), 512);
         pass(0.01);
     }
-    while (works(&b) < SLOT_COUNT)
+    while (works(&b) < MINT_SLOTS)
         pass(0.01);
     assert_true(duration_to_s(instant_diff(now, cut_at)) < WATCH_S + 2 * LOOK_S + 0.1);
     assert_int_equal(b.cluster.stats.ended, 1);
@@ -398,7 +398,7 @@ static void who_leaves_hands_back_at_once(void **state)
     step_kind(&a, CLUSTER_LEAVE);
     pass(2);
     assert_int_equal(a.left, 1);
-    assert_int_equal(works(&b), SLOT_COUNT);
+    assert_int_equal(works(&b), MINT_SLOTS);
     assert_true(cluster_may_work(&b.cluster, LEASE_SOURCE, now));
     assert_int_equal(rows.view.member_count, 1);
     unsigned requests = a.requests;
@@ -442,7 +442,7 @@ static void capacity_moves_slots(void **state)
     assert_int_equal(works(&b), 256);
     step(&a, (struct cluster_event){.kind = CLUSTER_MEASURED, .capacity = 0}); /* no market */
     pass(4); /* all at once, and the source */
-    assert_int_equal(works(&b), SLOT_COUNT);
+    assert_int_equal(works(&b), MINT_SLOTS);
     assert_true(cluster_may_work(&b.cluster, LEASE_SOURCE, now));
 }
 
@@ -453,7 +453,7 @@ static void a_process_that_is_known_dead_is_replaced_at_once(void **state)
     (void)state;
     uint64_t session = a.cluster.session;
     start_as(&a, 101, session, 1000);
-    assert_int_equal(works(&a), SLOT_COUNT);
+    assert_int_equal(works(&a), MINT_SLOTS);
     assert_int_equal(rows.view.member_count, 1);
     assert_int_equal(cluster_generation(&a.cluster, 0), 2);
 }
@@ -465,7 +465,7 @@ static void a_process_that_may_live_is_waited_for(void **state)
     pass(9);
     assert_true(works(&a) <= 512); /* free ones there are none */
     pass(3);
-    assert_int_equal(works(&a), SLOT_COUNT);
+    assert_int_equal(works(&a), MINT_SLOTS);
 }
 
 /* Its session was ended, but nobody else took what it had. */
@@ -478,7 +478,7 @@ static void what_nobody_else_had_is_unbroken(void **state)
         .ends = {{a.cluster.session, rows.view.members[0].renewals}}};
     cluster_rows_exchange(&rows, &end, &reply);
     pass(2);
-    assert_int_equal(works(&a), SLOT_COUNT);
+    assert_int_equal(works(&a), MINT_SLOTS);
     assert_int_equal(a.unbroken, LEASE_COUNT);
     assert_int_equal(a.stopped, LEASE_COUNT);
 }
@@ -492,12 +492,12 @@ static void what_comes_late_does_no_harm(void **state)
     const struct cluster_request join = {.nonce = 555, .capacity = 1000};
     cluster_rows_exchange(&rows, &join, &reply);
     pass(8);
-    assert_int_equal(works(&a), SLOT_COUNT);
+    assert_int_equal(works(&a), MINT_SLOTS);
     pass(4);
     assert_int_equal(rows.view.member_count, 1); /* never renewed, and ended */
     rows.view.leases[9].session = 0;             /* as if a late release … */
     pass(1);
-    assert_int_equal(works(&a), SLOT_COUNT); /* … it is lost, and claimed again */
+    assert_int_equal(works(&a), MINT_SLOTS); /* … it is lost, and claimed again */
     assert_int_equal(cluster_generation(&a.cluster, 9), 2);
     assert_int_equal(a.stopped, 1);
     assert_false(cluster_rows_let_in(&rows, 9, 1));
