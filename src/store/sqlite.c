@@ -732,8 +732,8 @@ static enum err fill_new_file(struct sqlite_store *s)
     enum err err = begin_immediate(s, STORE_DURABLE);
     if (err == OK)
         err = write_generation(s);
-    for (size_t i = 0; err == OK && i < s->setting_count; i++)
-        err = sqlite_put_setting(&s->base, s->settings[i].name, s->settings[i].value);
+    for (size_t i = 0; err == OK && i < s->settings.count; i++)
+        err = sqlite_put_setting(&s->base, s->settings.items[i].name, s->settings.items[i].value);
     if (err == OK)
         err = commit(&s->base);
     if (err != OK)
@@ -856,27 +856,6 @@ static enum err reopen(struct store *store, enum store_file *file)
     return OK;
 }
 
-void sqlite_keep_setting(struct sqlite_store *s, const char *name, const char *value)
-{
-    size_t i = 0;
-    while (i < s->setting_count && strcmp(s->settings[i].name, name) != 0)
-        i++;
-    if (i == SETTINGS_KEPT_MAX || (i < s->setting_count && s->settings[i].value == value))
-        return;
-    char *copy = strdup(value);
-    char *key = i == s->setting_count ? strdup(name) : s->settings[i].name;
-    if (copy == NULL || key == NULL) {
-        free(copy);
-        if (i == s->setting_count)
-            free(key);
-        return;
-    }
-    free(s->settings[i].value);
-    s->settings[i] = (struct sqlite_setting){key, copy};
-    if (i == s->setting_count)
-        s->setting_count++;
-}
-
 /* ---- the rest of the interface ---- */
 
 static void close_store(struct store *store)
@@ -888,10 +867,7 @@ static void close_store(struct store *store)
     disconnect(s);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
-    for (size_t i = 0; i < s->setting_count; i++) {
-        free(s->settings[i].name);
-        free(s->settings[i].value);
-    }
+    kept_settings_finish(&s->settings);
     free(s->replayed);
     free(s);
 }

@@ -9,9 +9,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "store/load_checks.h"
 #include "store/sqlite_store.h"
 #include "store/state.h"
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,10 +26,6 @@
 
 #define LOG_COLUMNS "seq,first,records"
 
-/* An id may be this far beyond twice the rows seen: more holes than that are no holes, but a
- * damaged id that would make the token table allocate for nothing. */
-#define HOLES_MAX (1 << 20)
-
 /* Newest sound record in the log of each token: open addressing, at most half full. */
 struct log_entry {
     token_id id;
@@ -40,14 +36,6 @@ struct log_index {
     struct log_entry *entries;
     size_t mask; /* size − 1, a power of two */
     size_t count;
-};
-
-/* Mints seen, as 64-bit keyed hashes; 0 is free. */
-struct mint_set {
-    uint64_t *hashes;
-    size_t mask;
-    size_t count;
-    uint64_t key;
 };
 
 /* A scan over one table in the order of an integer key, which can skip what can't be read. */
@@ -366,49 +354,12 @@ static enum err replay(struct load *load)
 
 /* ---- tokens ---- */
 
-static bool mint_grow(struct mint_set *set)
-{
-    struct mint_set larger = {.mask = set->hashes == NULL ? 1023 : set->mask * 2 + 1,
-                              .key = set->key};
-    larger.hashes = calloc(larger.mask + 1, sizeof *larger.hashes);
-    if (larger.hashes == NULL)
-        return false;
-    for (size_t i = 0; set->hashes != NULL && i <= set->mask; i++) {
-        if (set->hashes[i] == 0)
-            continue;
-        size_t at = set->hashes[i] & larger.mask;
-        while (larger.hashes[at] != 0)
-            at = (at + 1) & larger.mask;
-        larger.hashes[at] = set->hashes[i];
-    }
-    larger.count = set->count;
-    free(set->hashes);
-    *set = larger;
-    return true;
-}
-
-/* ERR_INVALID when it stands there already. */
-static enum err mint_add(struct mint_set *set, const struct address *mint)
-{
-    if ((set->hashes == NULL || set->count * 2 > set->mask) && !mint_grow(set))
-        return ERR_NO_MEMORY;
-    uint64_t hash = address_hash(mint, set->key) | 1;
-    size_t at = hash & set->mask;
-    for (; set->hashes[at] != 0; at = (at + 1) & set->mask)
-        if (set->hashes[at] == hash)
-            return ERR_INVALID;
-    set->hashes[at] = hash;
-    set->count++;
-    return OK;
-}
-
 /* Columns: id, mint, name, symbol, status, created_at, log_seq, state. */
 static const char *read_identity(struct load *load, sqlite3_stmt *statement)
 {
     struct token *token = &load->token.token;
     int64_t id = sqlite3_column_int64(statement, 0);
-    bool is_far_off = load->only == NULL && id > 2 * (int64_t)load->mints.count + HOLES_MAX;
-    if (id < 1 || id > UINT32_MAX || is_far_off)
+    if (!load_is_id(id, load->mints.count, load->only != NULL))
         return "an id out of range";
     load->token.id = (token_id)id;
     token->created_at.us = sqlite3_column_int64(statement, 5);
@@ -420,54 +371,17 @@ static const char *read_identity(struct load *load, sqlite3_stmt *statement)
     return read_names(statement, 2, token);
 }
 
-static void clamp(struct load *load, instant *t, bool *clamped)
-{
-    if (instant_before(load->now, *t)) {
-        *t = load->now;
-        *clamped = true;
-    }
-}
-
-/* A clock that was ahead must not make tokens look fresh for as long as it was. */
-static void clamp_times(struct load *load)
-{
-    struct token_state *state = &load->token.token.state;
-    bool clamped = false;
-    clamp(load, &load->token.token.created_at, &clamped);
-    clamp(load, &state->checked_at, &clamped);
-    clamp(load, &state->fetched_at, &clamped);
-    clamp(load, &state->scored_at, &clamped);
-    clamp(load, &state->discovered_at, &clamped);
-    clamp(load, &state->status_since, &clamped);
-    load->report->times_clamped += clamped;
-}
-
 static const char *read_pool(sqlite3_stmt *statement, struct store_token *row)
 {
-    uint8_t *count = &row->token.pool_count;
-    if (*count == POOLS_MAX)
-        return "more pools than a token can have";
-    struct store_pool *pool = &row->pools[*count];
-    *pool = (struct store_pool){0};
-    if (!read_address(statement, 1, &pool->pool.address))
+    struct store_pool pool = {0};
+    if (!read_address(statement, 1, &pool.pool.address))
         return "an address that is none";
-    if (!read_text(statement, 2, pool->dex, sizeof pool->dex) ||
-        !read_text(statement, 3, pool->quote, sizeof pool->quote))
+    if (!read_text(statement, 2, pool.dex, sizeof pool.dex) ||
+        !read_text(statement, 3, pool.quote, sizeof pool.quote))
         return "a name that is too long";
     bool is_known = sqlite3_column_type(statement, 4) == SQLITE_FLOAT;
-    double liquidity = is_known ? sqlite3_column_double(statement, 4) : (double)NAN;
-    if (is_known && !(liquidity >= 0 && liquidity <= (double)FLT_MAX))
-        return "a liquidity that no pool can have";
-    int64_t flags = sqlite3_column_int64(statement, 5);
-    if (flags < 0 || flags > (POOL_COUNTS | POOL_EXTERNAL | POOL_PUMP_SOL | POOL_MISSING))
-        return "unknown flags";
-    for (uint8_t i = 0; i < *count; i++)
-        if (address_equal(&row->pools[i].pool.address, &pool->pool.address))
-            return "a pool that stands twice";
-    pool->pool.liquidity_usd = (float)liquidity;
-    pool->pool.flags = (uint8_t)flags;
-    (*count)++;
-    return NULL;
+    return load_add_pool(row, &pool, is_known ? sqlite3_column_double(statement, 4) : (double)NAN,
+                         sqlite3_column_int64(statement, 5));
 }
 
 /* Takes the pools of the token at hand; those of tokens that are not there are refused. */
@@ -492,14 +406,13 @@ static void forget_state(struct load *load, const char *complaint)
     struct store_token *row = &load->token;
     load->report->states_refused++;
     refuse(load, "token", row->id, complaint);
-    row->token.state = (struct token_state){.status_since = row->token.created_at};
-    row->primary_dex[0] = '\0';
+    load_forget_state(row);
 }
 
 static enum err deliver(struct load *load)
 {
     struct store_token *row = &load->token;
-    clamp_times(load);
+    load->report->times_clamped += load_clamp_times(row, load->now);
     row->token.flags = TOKEN_DURABLE;
     if (row->token.state.snapshot_id > load->report->last_snapshot_id)
         load->report->last_snapshot_id = row->token.state.snapshot_id;
@@ -516,7 +429,7 @@ static enum err load_token(struct load *load, sqlite3_stmt *statement)
         refuse(load, "token", sqlite3_column_int64(statement, 0), complaint);
         return OK;
     }
-    enum err err = mint_add(&load->mints, &load->token.token.mint);
+    enum err err = mint_set_add(&load->mints, &load->token.token.mint);
     if (err == ERR_INVALID) {
         refuse(load, "token", load->token.id, "a mint that stands twice");
         return OK;
@@ -629,7 +542,7 @@ static enum err load_settings(struct load *load)
             refuse(load, "setting", 0, "no name or no value");
             continue;
         }
-        sqlite_keep_setting(load->s, name, value);
+        kept_settings_put(&load->s->settings, name, value);
         if (!load->loader->on_setting(load->loader->context, name, value))
             err = ERR_NO_MEMORY;
     }
@@ -708,7 +621,7 @@ static enum err load_end(struct load *load, enum err err)
         err = ERR_CORRUPT;
     summarise(load);
     free(load->log.entries);
-    free(load->mints.hashes);
+    mint_set_finish(&load->mints);
     free(load);
     return err;
 }

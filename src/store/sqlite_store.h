@@ -9,6 +9,7 @@
 #ifndef MOONWATCH_STORE_SQLITE_STORE_H
 #define MOONWATCH_STORE_SQLITE_STORE_H
 
+#include "store/kept_settings.h"
 #include "store/log_record.h"
 #include "store/store_impl.h"
 #include <limits.h>
@@ -32,9 +33,6 @@
  * this size when it ever grew beyond. */
 #define SQLITE_WAL_PAGES 1000
 #define SQLITE_WAL_BYTES (64 << 20)
-
-/* Settings that are kept in memory for a new file; far more than there are options. */
-#define SETTINGS_KEPT_MAX 1024
 
 #define STATEMENT_LIST(X)                                                                          \
     X(STATEMENT_BEGIN, "BEGIN IMMEDIATE")                                                          \
@@ -94,11 +92,6 @@ struct log_row {
     uint8_t bytes[LOG_ROW_MAX];
 };
 
-struct sqlite_setting {
-    char *name;
-    char *value;
-};
-
 struct sqlite_store {
     struct store base;
     sqlite3 *db; /* NULL between a failed reopening and the next */
@@ -125,9 +118,8 @@ struct sqlite_store {
     enum err failure;        /* the newest one since the last commit */
     unsigned damage_reports; /* ERR_CORRUPT since the last commit that went well */
     bool is_overwritten;     /* by somebody else: no check would make it ours again */
-    struct sqlite_setting settings[SETTINGS_KEPT_MAX];
-    size_t setting_count;
-    token_id *replayed; /* by the load, in order of ids */
+    struct kept_settings settings; /* for the day a new file has to be made */
+    token_id *replayed;            /* by the load, in order of ids */
     size_t replayed_count, replayed_next;
     sqlite3_stmt *replaying; /* the log being read by sqlite_next_replayed() */
     struct log_walk replaying_row;
@@ -157,9 +149,6 @@ static inline void sqlite_bound(struct sqlite_store *s, int result)
 
 /* Steps a statement that returns no rows, and resets it. */
 enum err sqlite_run(struct sqlite_store *s, enum statement id);
-
-/* Remembers a setting for the day a new file has to be made. */
-void sqlite_keep_setting(struct sqlite_store *s, const char *name, const char *value);
 
 enum err sqlite_put_token(struct store *store, const struct store_token *token);
 enum err sqlite_append_refresh(struct store *store, const struct store_token *token);

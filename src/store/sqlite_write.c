@@ -165,7 +165,7 @@ enum err sqlite_put_setting(struct store *store, const char *name, const char *v
     sqlite_bound(s, sqlite3_bind_text(statement, 2, value, -1, SQLITE_STATIC));
     enum err err = sqlite_run(s, STATEMENT_PUT_SETTING);
     if (err == OK)
-        sqlite_keep_setting(s, name, value);
+        kept_settings_put(&s->settings, name, value);
     return err;
 }
 

@@ -5,30 +5,36 @@
 
 struct scheme {
     const char *prefix;
+    size_t skipped; /* bytes of the URL that the implementation does not want */
     struct store *(*open)(const char *path, pid_t unawaited, char why[STORE_MESSAGE_SIZE]);
     struct store_reader *(*reader_open)(const char *path, char why[STORE_MESSAGE_SIZE]);
 };
 
 static const struct scheme SCHEMES[] = {
-    {"sqlite:", sqlite_store_open, sqlite_reader_open},
+    {"sqlite:", sizeof "sqlite:" - 1, sqlite_store_open, sqlite_reader_open},
+    {"postgresql://", 0, postgres_store_open, postgres_reader_open},
+    {"postgres://", 0, postgres_store_open, postgres_reader_open},
 };
 
 static const struct scheme *scheme_find(const char *url, char why[STORE_MESSAGE_SIZE])
 {
     for (size_t i = 0; i < sizeof SCHEMES / sizeof *SCHEMES; i++) {
         size_t length = strlen(SCHEMES[i].prefix);
-        if (strncmp(url, SCHEMES[i].prefix, length) == 0 && url[length] != '\0')
+        if (strncmp(url, SCHEMES[i].prefix, length) == 0 &&
+            (url[length] != '\0' || SCHEMES[i].skipped == 0))
             return &SCHEMES[i];
     }
     snprintf(why, STORE_MESSAGE_SIZE,
-             "\"%.200s\" names no database this program knows; write sqlite:PATH", url);
+             "\"%.200s\" names no database this program knows; write sqlite:PATH or "
+             "postgresql://USER@HOST/NAME",
+             url);
     return NULL;
 }
 
 struct store *store_open_after(const char *url, pid_t unawaited, char why[512])
 {
     const struct scheme *scheme = scheme_find(url, why);
-    return scheme == NULL ? NULL : scheme->open(url + strlen(scheme->prefix), unawaited, why);
+    return scheme == NULL ? NULL : scheme->open(url + scheme->skipped, unawaited, why);
 }
 
 struct store *store_open(const char *url, char why[512])
@@ -169,7 +175,7 @@ bool store_disk(const struct store *store, struct store_disk *out)
 struct store_reader *store_reader_open(const char *url, char why[512])
 {
     const struct scheme *scheme = scheme_find(url, why);
-    return scheme == NULL ? NULL : scheme->reader_open(url + strlen(scheme->prefix), why);
+    return scheme == NULL ? NULL : scheme->reader_open(url + scheme->skipped, why);
 }
 
 void store_reader_close(struct store_reader *reader)

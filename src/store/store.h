@@ -1,6 +1,6 @@
 /*
- * The store: what survives everything. One interface; SQLite implements it (sqlite.c), PostgreSQL
- * will, and a conformance suite (tests/unit/store/test_store.c) runs against each.
+ * The store: what survives everything. One interface, which SQLite (sqlite.c) and PostgreSQL
+ * (postgres.c) implement; a conformance suite (tests/unit/store/test_store.c) runs against each.
  *
  * It is written as a log. A refresh that changed something is APPENDED to refresh_log (sequential,
  * many to a row: half a microsecond each); the token rows are CHECKPOINTED in the order of their
@@ -101,8 +101,10 @@ struct store_load_report {
     uint64_t generation; /* of this opening: one more than the last */
 };
 
-/* Opens or makes the database behind `url` ("sqlite:PATH") and migrates its schema. NULL with a
- * sentence in `why` when it can't be. One writer at a time: a second one is told ERR_BUSY. */
+/* Opens or makes the database behind `url` ("sqlite:PATH", or what libpq takes that begins with
+ * "postgresql://" or "postgres://", with node=NAME among its parameters or not) and migrates its
+ * schema. NULL with a sentence in `why` when it can't be. One writer at a time, in PostgreSQL one
+ * of each node: a second one is told so. */
 struct store *store_open(const char *url, char why[512]);
 /* The same after an engine, process `unawaited`, that was killed and does not die: the lock that it
  * holds does not count. Should it ever wake, its generation keeps it from writing. */

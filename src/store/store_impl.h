@@ -55,8 +55,10 @@ struct store_reader {
     const struct store_reader_methods *methods;
 };
 
-/* `path` is the URL without its scheme. */
+/* `path` is the URL without its scheme; `url` has it. */
 struct store *sqlite_store_open(const char *path, pid_t unawaited, char why[STORE_MESSAGE_SIZE]);
 struct store_reader *sqlite_reader_open(const char *path, char why[STORE_MESSAGE_SIZE]);
+struct store *postgres_store_open(const char *url, pid_t unawaited, char why[STORE_MESSAGE_SIZE]);
+struct store_reader *postgres_reader_open(const char *url, char why[STORE_MESSAGE_SIZE]);
 
 #endif

@@ -21,7 +21,7 @@
 struct place {
     char folder[64];
     char path[96];
-    char url[128];
+    char url[256];
 };
 
 static inline void place_init(struct place *place)

@@ -3,6 +3,7 @@
  * more of it than its URL.
  */
 #include "fixture.h"
+#include "postgres_server.h"
 
 struct world {
     struct place place; /* empty for every test */
@@ -15,13 +16,38 @@ static void make_sqlite(struct world *world)
     world->url = world->place.url;
 }
 
+static struct postgres_server server;
+
+static int start_server(void **state)
+{
+    (void)state;
+    return server_init(&server) ? 0 : -1;
+}
+
+static int stop_server(void **state)
+{
+    (void)state;
+    server_finish(&server);
+    return 0;
+}
+
+static void make_postgres(struct world *world)
+{
+    char schema[32];
+    assert_true(server_add_schema(&server, schema));
+    server_url(&server, schema, "", world->place.url, sizeof world->place.url);
+    world->url = world->place.url;
+}
+
 struct kind {
     const char *name;
     void (*make)(struct world *world);
+    CMFixtureFunction begin, end; /* of all tests */
 };
 
 static const struct kind STORES[] = {
-    {"sqlite", make_sqlite},
+    {"sqlite", make_sqlite, NULL, NULL},
+    {"postgresql", make_postgres, start_server, stop_server},
 };
 
 static const struct kind *kind;
@@ -674,7 +700,7 @@ int main(void)
     int failures = 0;
     for (size_t i = 0; i < sizeof STORES / sizeof *STORES; i++) {
         kind = &STORES[i];
-        failures += cmocka_run_group_tests_name(kind->name, tests, NULL, NULL);
+        failures += cmocka_run_group_tests_name(kind->name, tests, kind->begin, kind->end);
     }
     return failures;
 }

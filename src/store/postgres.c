@@ -1,0 +1,580 @@
+/* Opening, healing and transactions of the PostgreSQL store. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/postgres_store.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A process that was killed holds its lock until the server sees its end. */
+#define LOCK_WAIT_MS  2000
+#define LOCK_PAUSE_MS 20
+
+#define SIZE_EVERY duration_s(30)
+
+static const char *const STATEMENT_SQL[] = {
+#define X(id, sql) [id] = (sql), /* in parentheses: its parts are one text */
+    POSTGRES_STATEMENT_LIST(X)
+#undef X
+};
+
+static void rollback(struct store *store);
+
+void postgres_table_of_log(int64_t node, int part, char out[64])
+{
+    snprintf(out, 64, "refresh_log_%" PRId64 "_%c", node, part == 0 ? 'a' : 'b');
+}
+
+/* Which opening a connection is of; the server shows it among its sessions. */
+static void name_session(const struct postgres_store *s, long process, char out[64])
+{
+    snprintf(out, 64, "moonwatch %s %ld", s->link.node, process);
+}
+
+static enum err fail_with(struct postgres_store *s, enum err err, const char *sentence)
+{
+    s->failure = err;
+    return postgres_link_fail_with(&s->link, err, sentence);
+}
+
+/* ---- the lock ---- */
+
+/* Differs between schemas of one database: locks are the database's. */
+static int64_t lock_key(const struct postgres_store *s)
+{
+    return (s->schema.identity ^ (s->node << 40)) & INT64_MAX;
+}
+
+static enum err try_lock(struct postgres_store *s, bool *is_ours)
+{
+    struct postgres_values values = {0};
+    int64_t taken;
+    postgres_add_integer(&values, lock_key(s));
+    enum err err =
+        postgres_link_ask_integer(&s->link, "SELECT pg_try_advisory_lock($1)", &values, 0, &taken);
+    *is_ours = taken != 0;
+    return err;
+}
+
+struct lock_holder {
+    int64_t backend; /* 0: nobody */
+    char name[64];
+};
+
+static enum err find_holder(struct postgres_store *s, struct lock_holder *out)
+{
+    struct postgres_values values = {0};
+    PGresult *rows = NULL;
+    *out = (struct lock_holder){0};
+    postgres_add_integer(&values, lock_key(s));
+    enum err err = postgres_link_ask(
+        &s->link,
+        "SELECT l.pid::bigint,a.application_name::text FROM pg_locks l LEFT JOIN pg_stat_activity a"
+        " ON a.pid=l.pid WHERE l.locktype='advisory' AND l.granted AND l.objsubid=1 AND"
+        " l.classid::bigint=$1>>32 AND l.objid::bigint=($1&4294967295) AND l.database="
+        "(SELECT oid FROM pg_database WHERE datname=current_database())",
+        &values, "read", &rows);
+    if (err == OK && PQntuples(rows) > 0) {
+        out->backend = postgres_integer(rows, 0, 0);
+        postgres_text(rows, 0, 1, out->name, sizeof out->name);
+    }
+    PQclear(rows);
+    return err;
+}
+
+/* Whether who holds the lock may not: a session of ours that the server has not given up yet, or
+ * one of an engine that was killed and does not die. */
+static bool is_left_over(const struct postgres_store *s, const struct lock_holder *holder,
+                         pid_t unawaited)
+{
+    char name[64];
+    name_session(s, (long)unawaited, name);
+    return holder->backend != 0 && ((s->backend != 0 && holder->backend == s->backend) ||
+                                    (unawaited > 0 && strcmp(holder->name, name) == 0));
+}
+
+static enum err end_session(struct postgres_store *s, int64_t backend)
+{
+    struct postgres_values values = {0};
+    int64_t done;
+    postgres_add_integer(&values, backend);
+    return postgres_link_ask_integer(&s->link, "SELECT pg_terminate_backend($1::integer)", &values,
+                                     0, &done);
+}
+
+static enum err refuse_lock(struct postgres_store *s, const struct lock_holder *holder)
+{
+    char sentence[256];
+    snprintf(sentence, sizeof sentence,
+             "is in use by another moonwatch (node %s%s%s); stop that one first, or give this one "
+             "a node of its own (?node=NAME) or another database",
+             s->link.node, *holder->name != '\0' ? ", session " : "", holder->name);
+    return fail_with(s, ERR_BUSY, sentence);
+}
+
+static enum err take_lock(struct postgres_store *s, pid_t unawaited)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+    struct lock_holder holder = {0};
+    bool is_ours = false;
+    enum err err = try_lock(s, &is_ours);
+    for (int waited = 0; err == OK && !is_ours; waited += LOCK_PAUSE_MS) {
+        err = find_holder(s, &holder);
+        if (err == OK && is_left_over(s, &holder, unawaited))
+            err = end_session(s, holder.backend);
+        if (err == OK && waited >= LOCK_WAIT_MS)
+            return refuse_lock(s, &holder);
+        nanosleep(&pause, NULL);
+        if (err == OK)
+            err = try_lock(s, &is_ours);
+    }
+    if (err == OK)
+        s->backend = PQbackendPID(s->link.conn);
+    return err;
+}
+
+/* ---- connecting ---- */
+
+static enum err prepare_statements(struct postgres_store *s)
+{
+    static const struct postgres_values NO_TYPES;
+    char name[16], sql[1024], table[64];
+    enum err err = OK;
+    for (int i = 0; err == OK && i < PG_STATEMENT_COUNT; i++) {
+        postgres_table_of_log(s->node, i == PG_APPEND_B || i == PG_CLEAR_B, table);
+        const char *mark = strstr(STATEMENT_SQL[i], "%s");
+        int length = mark != NULL ? (int)(mark - STATEMENT_SQL[i]) : 0;
+        snprintf(name, sizeof name, "s%d", i);
+        if (mark != NULL)
+            snprintf(sql, sizeof sql, "%.*s%s%s", length, STATEMENT_SQL[i], table, mark + 2);
+        else
+            snprintf(sql, sizeof sql, "%s", STATEMENT_SQL[i]);
+        if (i != PG_RELAX || s->has_relaxed)
+            err = postgres_link_prepare(&s->link, name, sql, &NO_TYPES);
+    }
+    return err == OK ? postgres_link_sync(&s->link, "set up", NULL, NULL) : err;
+}
+
+static enum err look_for_relaxed(struct postgres_store *s)
+{
+    enum err err = postgres_link_run(&s->link, "SET synchronous_commit=on", "set up");
+    s->has_relaxed = err == OK;
+    return err != OK && postgres_link_is_up(&s->link) ? OK : err;
+}
+
+/* Where the log ends, and which of its parts goes on. */
+static enum err read_positions(struct postgres_store *s)
+{
+    struct postgres_values values = {0};
+    int64_t ends[2] = {0}, kept = 0;
+    char sql[128], table[64];
+    enum err err = OK;
+    for (int part = 0; err == OK && part < 2; part++) {
+        postgres_table_of_log(s->node, part, table);
+        snprintf(sql, sizeof sql, "SELECT max(seq) FROM %s", table);
+        err = postgres_link_ask_integer(&s->link, sql, NULL, 0, &ends[part]);
+    }
+    postgres_add_integer(&values, s->node);
+    if (err == OK)
+        err = postgres_link_ask_integer(&s->link, "SELECT log_position FROM node WHERE number=$1",
+                                        &values, 0, &kept);
+    if (err != OK)
+        return err;
+    s->log_part = ends[1] > ends[0];
+    s->is_other_empty = ends[1 - s->log_part] == 0;
+    s->log_position = ends[s->log_part] > kept ? ends[s->log_part] : kept;
+    s->log_committed = s->log_position;
+    return OK;
+}
+
+static enum err read_event_id(struct postgres_store *s)
+{
+    struct postgres_values values = {0};
+    int64_t first = postgres_first_id(s->node);
+    postgres_add_integer(&values, first);
+    postgres_add_integer(&values, postgres_first_id(s->node + 1));
+    enum err err =
+        postgres_link_ask_integer(&s->link, "SELECT max(id) FROM event WHERE id > $1 AND id < $2",
+                                  &values, first, &s->event_committed);
+    s->event_id = s->event_committed;
+    return err;
+}
+
+static void forget_size(struct postgres_store *s)
+{
+    s->size_at = INSTANT_NEVER;
+}
+
+static enum err connect_store(struct postgres_store *s, pid_t unawaited)
+{
+    char name[64];
+    name_session(s, (long)getpid(), name);
+    enum err err = postgres_link_connect(&s->link, name);
+    if (err == OK)
+        err = postgres_schema_open(&s->link, &s->schema);
+    if (err == OK)
+        err = postgres_schema_find_node(&s->link, &s->node);
+    if (err == OK)
+        err = take_lock(s, unawaited);
+    if (err == OK)
+        err = look_for_relaxed(s);
+    if (err == OK)
+        err = postgres_schema_add_days(&s->link, &s->schema, clock_now());
+    s->day = postgres_day_of(clock_now());
+    forget_size(s);
+    return err;
+}
+
+/* ---- the generation ---- */
+
+struct node_row {
+    int64_t generation, transactions;
+};
+
+/* Inside a transaction; waits for another one of this node, which would hide what it commits. */
+static enum err lock_node(struct postgres_store *s, struct node_row *out)
+{
+    struct postgres_values values = {0};
+    PGresult *rows = NULL;
+    postgres_add_integer(&values, s->node);
+    enum err err = postgres_link_ask(
+        &s->link, "SELECT generation,transactions FROM node WHERE number=$1 FOR UPDATE", &values,
+        "read", &rows);
+    if (err == OK && PQntuples(rows) == 1)
+        *out = (struct node_row){postgres_integer(rows, 0, 0), postgres_integer(rows, 0, 1)};
+    else if (err == OK)
+        err = fail_with(s, ERR_CORRUPT, "lost its list of nodes; restore a backup");
+    PQclear(rows);
+    return err;
+}
+
+static enum err write_generation(struct postgres_store *s)
+{
+    struct postgres_values values = {0};
+    PGresult *rows = NULL;
+    postgres_add_integer(&values, (int64_t)s->generation);
+    postgres_add_integer(&values, s->node);
+    enum err err =
+        postgres_link_ask(&s->link, "UPDATE node SET generation=$1,transactions=0 WHERE number=$2",
+                          &values, "write to", &rows);
+    PQclear(rows);
+    s->transactions = 0;
+    return err;
+}
+
+static void abandon(struct postgres_store *s)
+{
+    if (postgres_link_is_up(&s->link) &&
+        postgres_link_run(&s->link, "ROLLBACK", "go on with") != OK)
+        postgres_link_close(&s->link);
+}
+
+/* Each opening of the writer has a generation of its own, durable before anything else is. */
+static enum err start_generation(struct postgres_store *s)
+{
+    struct node_row row = {0};
+    enum err err = postgres_link_run(&s->link, "BEGIN", "write to");
+    if (err == OK)
+        err = lock_node(s, &row);
+    s->generation = (uint64_t)row.generation + 1;
+    if (err == OK)
+        err = write_generation(s);
+    if (err == OK)
+        err = postgres_link_run(&s->link, "COMMIT", "write to");
+    if (err != OK)
+        abandon(s);
+    return err;
+}
+
+/* ---- healing ---- */
+
+static void heal_as(struct postgres_store *s, enum store_file *file, const char *what)
+{
+    snprintf(s->healing, sizeof s->healing, "%s %s: everything is written again from memory",
+             s->link.place, what);
+    *file = STORE_NEW_FILE;
+}
+
+/* What became of the database while there was no connection. */
+static enum err compare_node(struct postgres_store *s, enum store_file *file)
+{
+    struct node_row row = {0};
+    enum err err = lock_node(s, &row);
+    if (err != OK)
+        return err;
+    if (row.generation > (int64_t)s->generation)
+        return fail_with(s, ERR_FENCED,
+                         "was taken over by a newer engine; this one may not write any more");
+    if (row.generation < (int64_t)s->generation) {
+        heal_as(s, file, "was emptied or put back to an older state");
+        return write_generation(s);
+    }
+    if (row.transactions < s->transactions)
+        heal_as(s, file, "lost its newest transactions, as after a crash or a failover");
+    s->transactions = row.transactions;
+    return OK;
+}
+
+static enum err put_settings(struct postgres_store *s)
+{
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < s->settings.count; i++)
+        err = postgres_put_setting(&s->base, s->settings.items[i].name, s->settings.items[i].value);
+    return err == OK ? postgres_link_sync(&s->link, "write to", NULL, NULL) : err;
+}
+
+static enum err adopt(struct postgres_store *s, enum store_file *file)
+{
+    enum err err = prepare_statements(s);
+    if (err == OK)
+        err = postgres_link_run(&s->link, "BEGIN", "write to");
+    if (err == OK)
+        err = compare_node(s, file);
+    if (err == OK && *file == STORE_NEW_FILE)
+        err = put_settings(s);
+    if (err == OK)
+        err = postgres_link_run(&s->link, "COMMIT", "write to");
+    if (err != OK)
+        abandon(s);
+    return err;
+}
+
+static enum err reopen(struct store *store, enum store_file *file)
+{
+    struct postgres_store *s = postgres_of(store);
+    *file = STORE_SAME_FILE;
+    rollback(store);
+    snprintf(s->healing, sizeof s->healing, "connected to %s again", s->link.place);
+    enum err err = connect_store(s, 0);
+    if (err == OK)
+        err = adopt(s, file);
+    if (err == OK)
+        err = read_positions(s);
+    if (err != OK) {
+        postgres_link_close(&s->link);
+        return err;
+    }
+    if (s->is_replay_lost && *file == STORE_SAME_FILE)
+        heal_as(s, file, "did not give back its log");
+    s->is_replay_lost = false;
+    s->failure = OK;
+    snprintf(s->link.message, sizeof s->link.message, "%s", s->healing);
+    return OK;
+}
+
+/* ---- transactions ---- */
+
+static void rollback(struct store *store)
+{
+    struct postgres_store *s = postgres_of(store);
+    if (s->in_transaction && postgres_link_is_up(&s->link)) {
+        char message[STORE_MESSAGE_SIZE];
+        memcpy(message, s->link.message, sizeof message);
+        abandon(s);
+        memcpy(s->link.message, message, sizeof message);
+    }
+    postgres_forget_rows(s);
+    s->in_transaction = s->is_other_cleared = false;
+    s->log_position = s->log_committed;
+    s->event_id = s->event_committed;
+}
+
+static void note_fence(void *context, const PGresult *rows)
+{
+    bool *passes = context;
+    *passes = *passes || PQntuples(rows) == 1;
+}
+
+static enum err explain_fence(struct postgres_store *s)
+{
+    struct postgres_values values = {0};
+    int64_t generation;
+    postgres_add_integer(&values, s->node);
+    enum err err = postgres_link_ask_integer(
+        &s->link, "SELECT generation FROM node WHERE number=$1", &values, 0, &generation);
+    if (err != OK)
+        return err;
+    if (generation > (int64_t)s->generation)
+        return fail_with(s, ERR_FENCED,
+                         "was taken over by a newer engine; this one may not write any more");
+    return fail_with(s, ERR_UNAVAILABLE,
+                     "was put back to an older state by somebody else while in use");
+}
+
+static enum err send_begin(struct postgres_store *s, enum store_durability durability)
+{
+    struct postgres_values values = {0};
+    char name[16];
+    postgres_add_integer(&values, s->transactions + 1);
+    postgres_add_integer(&values, s->node);
+    postgres_add_integer(&values, (int64_t)s->generation);
+    snprintf(name, sizeof name, "s%d", PG_BEGIN);
+    enum err err = postgres_link_send(&s->link, name, NULL);
+    snprintf(name, sizeof name, "s%d", PG_RELAX);
+    if (err == OK && durability == STORE_RELAXED && s->has_relaxed)
+        err = postgres_link_send(&s->link, name, NULL);
+    snprintf(name, sizeof name, "s%d", PG_FENCE);
+    return err == OK ? postgres_link_send(&s->link, name, &values) : err;
+}
+
+/* Before a transaction: what is due once in a while. */
+static enum err keep_house(struct postgres_store *s)
+{
+    instant now = clock_now();
+    enum err err = OK;
+    if (postgres_day_of(now) != s->day) {
+        err = postgres_schema_add_days(&s->link, &s->schema, now);
+        s->day = postgres_day_of(now);
+    }
+    duration age = instant_diff(now, s->size_at);
+    if (err != OK || (!instant_is_never(s->size_at) && age.us >= 0 && age.us < SIZE_EVERY.us))
+        return err;
+    s->size_at = now;
+    s->size_sent = 0;
+    err = postgres_link_ask_integer(&s->link, "SELECT pg_database_size(current_database())", NULL,
+                                    0, &s->size_known);
+    return err != OK && postgres_link_is_up(&s->link) ? OK : err;
+}
+
+static enum err begin(struct store *store, enum store_durability durability)
+{
+    struct postgres_store *s = postgres_of(store);
+    bool passes = false;
+    if (!postgres_link_is_up(&s->link))
+        return ERR_UNAVAILABLE;
+    enum err err = keep_house(s);
+    s->in_transaction = err == OK;
+    if (err == OK)
+        err = send_begin(s, durability);
+    if (err == OK)
+        err = postgres_link_sync(&s->link, "write to", note_fence, &passes);
+    if (err == OK && !passes)
+        err = explain_fence(s);
+    if (err != OK)
+        rollback(store);
+    return err;
+}
+
+static enum err send_commit(struct postgres_store *s)
+{
+    char name[16];
+    snprintf(name, sizeof name, "s%d", PG_COMMIT);
+    enum err err = s->kept.count > 0 ? postgres_settle_rows(s) : postgres_send_rows(s);
+    if (err == OK)
+        err = postgres_link_send(&s->link, name, NULL);
+    return err == OK ? postgres_link_sync(&s->link, "write to", NULL, NULL) : err;
+}
+
+static enum err commit(struct store *store)
+{
+    struct postgres_store *s = postgres_of(store);
+    enum err err = send_commit(s);
+    if (err != OK)
+        return err;
+    s->in_transaction = false;
+    s->transactions++;
+    s->log_committed = s->log_position;
+    s->event_committed = s->event_id;
+    s->is_other_empty = s->is_other_empty || s->is_other_cleared;
+    s->is_other_cleared = false;
+    return OK;
+}
+
+/* ---- the rest of the interface ---- */
+
+static void close_store(struct store *store)
+{
+    struct postgres_store *s = postgres_of(store);
+    rollback(store);
+    PQclear(s->reading);
+    postgres_link_close(&s->link);
+    postgres_finish_rows(s);
+    kept_settings_finish(&s->settings);
+    free(s->replayed);
+    free(s);
+}
+
+static void identify(const struct store *store, struct table_store *out)
+{
+    const struct postgres_store *s = (const struct postgres_store *)store;
+    uint64_t node = (uint64_t)s->node * UINT64_C(0x9e3779b97f4a7c15);
+    *out = (struct table_store){.identity = (uint64_t)s->schema.identity ^ node,
+                                .generation = s->generation};
+}
+
+static int64_t log_position(const struct store *store)
+{
+    return ((const struct postgres_store *)store)->log_position;
+}
+
+static const char *message(const struct store *store)
+{
+    return ((const struct postgres_store *)store)->link.message;
+}
+
+/* The server is asked now and then; what was sent since is added. */
+static int64_t size_bytes(const struct store *store)
+{
+    const struct postgres_store *s = (const struct postgres_store *)store;
+    return s->size_known + s->size_sent;
+}
+
+static const struct store_methods METHODS = {
+    .load = postgres_load,
+    .resume = postgres_resume,
+    .load_some = postgres_load_some,
+    .next_replayed = postgres_next_replayed,
+    .identify = identify,
+    .close = close_store,
+    .begin = begin,
+    .put_token = postgres_put_token,
+    .append_refresh = postgres_append_refresh,
+    .put_pools = postgres_put_pools,
+    .checkpoint_token = postgres_checkpoint_token,
+    .put_snapshot = postgres_put_snapshot,
+    .put_event = postgres_put_event,
+    .put_setting = postgres_put_setting,
+    .put_alert = postgres_put_alert,
+    .start_pass = postgres_start_pass,
+    .end_pass = postgres_end_pass,
+    .log_position = log_position,
+    .delete_history = postgres_delete_history,
+    .commit = commit,
+    .rollback = rollback,
+    .reopen = reopen,
+    .message = message,
+    .size_bytes = size_bytes,
+};
+
+static enum err open_store(struct postgres_store *s, const char *url, pid_t unawaited)
+{
+    enum err err = postgres_link_init(&s->link, url);
+    if (err == OK)
+        err = connect_store(s, unawaited);
+    if (err == OK)
+        err = start_generation(s);
+    if (err == OK)
+        err = read_positions(s);
+    if (err == OK)
+        err = read_event_id(s);
+    if (err == OK)
+        err = prepare_statements(s);
+    return err == OK ? keep_house(s) : err;
+}
+
+struct store *postgres_store_open(const char *url, pid_t unawaited, char why[STORE_MESSAGE_SIZE])
+{
+    struct postgres_store *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        snprintf(why, STORE_MESSAGE_SIZE, "out of memory");
+        return NULL;
+    }
+    s->base.methods = &METHODS;
+    if (open_store(s, url, unawaited) == OK)
+        return &s->base;
+    snprintf(why, STORE_MESSAGE_SIZE, "%s", s->link.message);
+    close_store(&s->base);
+    return NULL;
+}

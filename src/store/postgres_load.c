@@ -1,0 +1,706 @@
+/*
+ * Rows in. Nothing read is believed before it was checked: whoever can write to the database can
+ * put anything there.
+ *
+ * Tokens come by the page, in the order of their ids, each page with its pools. Before them the
+ * logs of all nodes are read, and of each token the newest sound record is kept in memory, some
+ * 400 bytes for each token in the log. A record is newer than a token's row when it is of the node
+ * that wrote the row, and its position is beyond the row's: whoever takes a token over from another
+ * node writes its row first.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/load_checks.h"
+#include "store/postgres_store.h"
+#include "store/state.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PAGE_TOKENS   4096
+#define PAGE_LOG_ROWS 512
+
+#define REFUSALS_LOGGED_MAX 20
+
+#define SETTING_SIZE 4097
+
+struct log_entry {
+    token_id id;
+    int64_t node;
+    int64_t seq;
+    size_t at; /* of the record in the arena */
+    uint16_t length, capacity;
+};
+
+/* Newest record of each token and node: open addressing, at most half full. */
+struct log_index {
+    struct log_entry *entries;
+    size_t mask; /* size − 1, a power of two */
+    size_t count;
+    uint8_t *arena;
+    size_t arena_length, arena_capacity;
+};
+
+struct load {
+    struct postgres_store *s;
+    const struct store_loader *loader;
+    struct store_load_report *report;
+    struct log_index log;
+    struct mint_set mints;
+    const token_id *only; /* rising; NULL: everybody */
+    size_t only_count;
+    struct store_token token;
+    int64_t log_node, log_seq; /* of the token at hand */
+    instant now;
+    uint32_t refusals_logged;
+    char alert_text[STORE_ALERT_TEXT_MAX + 1];
+};
+
+static void refuse(struct load *load, const char *table, int64_t key, const char *why)
+{
+    load->report->rows_refused++;
+    if (load->refusals_logged++ < REFUSALS_LOGGED_MAX)
+        log_warning("store", "row refused", LOG_STRING("table", table), LOG_INT("row", key),
+                    LOG_STRING("why", why));
+}
+
+/* ---- columns ---- */
+
+static bool read_address(const PGresult *rows, int row, int column, struct address *out)
+{
+    size_t length;
+    const char *text = postgres_bytes(rows, row, column, &length);
+    return address_parse(text, length, out);
+}
+
+/* Columns first … first + 2: name, symbol, status. */
+static const char *read_names(const PGresult *rows, int row, int first, struct token *token)
+{
+    enum token_status status;
+    size_t length;
+    if (!postgres_text(rows, row, first, token->name, sizeof token->name))
+        return "a name that is too long";
+    if (!postgres_text(rows, row, first + 1, token->symbol, sizeof token->symbol))
+        return "a symbol that is too long";
+    const char *text = postgres_bytes(rows, row, first + 2, &length);
+    if (!token_status_parse(text, length, &status))
+        return "an unknown status";
+    token->status = (uint8_t)status;
+    return NULL;
+}
+
+/* ---- the log ---- */
+
+static struct log_entry *log_slot(const struct log_index *index, token_id id, int64_t node)
+{
+    uint64_t key = (id ^ (uint64_t)node << 32) * UINT64_C(0x9e3779b97f4a7c15);
+    size_t at = (key >> 20) & index->mask;
+    while (index->entries[at].id != TOKEN_NONE &&
+           (index->entries[at].id != id || index->entries[at].node != node))
+        at = (at + 1) & index->mask;
+    return &index->entries[at];
+}
+
+static bool log_grow(struct log_index *index)
+{
+    struct log_entry *old = index->entries;
+    size_t size = old == NULL ? 0 : index->mask + 1;
+    index->mask = old == NULL ? 1023 : index->mask * 2 + 1;
+    index->entries = calloc(index->mask + 1, sizeof *index->entries);
+    if (index->entries == NULL) {
+        index->entries = old;
+        index->mask = size == 0 ? 0 : size - 1;
+        return false;
+    }
+    for (size_t i = 0; i < size; i++)
+        if (old[i].id != TOKEN_NONE)
+            *log_slot(index, old[i].id, old[i].node) = old[i];
+    free(old);
+    return true;
+}
+
+/* A place for the record: the one there is where it fits, else a new one. */
+static bool arena_place(struct log_index *index, struct log_entry *entry, size_t length)
+{
+    if (length <= entry->capacity)
+        return true;
+    if (index->arena_length + LOG_RECORD_MAX > index->arena_capacity) {
+        size_t capacity = (index->arena_capacity + LOG_RECORD_MAX) * 2;
+        uint8_t *larger = realloc(index->arena, capacity);
+        if (larger == NULL)
+            return false;
+        index->arena = larger;
+        index->arena_capacity = capacity;
+    }
+    entry->at = index->arena_length;
+    entry->capacity = (uint16_t)length;
+    index->arena_length += length;
+    return true;
+}
+
+static bool log_keep(struct log_index *index, int64_t node, const struct log_record *record)
+{
+    token_id id = log_record_token(record);
+    if ((index->entries == NULL || index->count * 2 > index->mask) && !log_grow(index))
+        return false;
+    struct log_entry *entry = log_slot(index, id, node);
+    if (entry->id != TOKEN_NONE && entry->seq >= record->position)
+        return true;
+    index->count += entry->id == TOKEN_NONE;
+    entry->id = id;
+    entry->node = node;
+    if (!arena_place(index, entry, record->length))
+        return false;
+    entry->seq = record->position;
+    entry->length = (uint16_t)record->length;
+    memcpy(index->arena + entry->at, record->bytes, record->length);
+    return true;
+}
+
+static bool is_wanted(const struct load *load, token_id id)
+{
+    return load->only == NULL ||
+           bsearch(&id, load->only, load->only_count, sizeof id, token_compare_ids) != NULL;
+}
+
+static enum err note_record(struct load *load, int64_t node, const struct log_record *record)
+{
+    struct store_token row = {0};
+    if (!is_wanted(load, log_record_token(record)))
+        return OK;
+    const char *complaint = log_record_decode(record, &row);
+    if (complaint != NULL) {
+        refuse(load, "refresh_log", record->position, complaint);
+        return OK;
+    }
+    return log_keep(&load->log, node, record) ? OK : ERR_NO_MEMORY;
+}
+
+/* Columns: seq, first, records. */
+static struct log_walk walk_row(const PGresult *rows, int row)
+{
+    size_t length;
+    const void *bytes = postgres_bytes(rows, row, 2, &length);
+    return log_walk_begin(bytes, length, postgres_integer(rows, row, 1),
+                          postgres_integer(rows, row, 0));
+}
+
+static enum err read_log_page(struct postgres_store *s, int64_t node, int part, int64_t after,
+                              PGresult **out)
+{
+    struct postgres_values values = {0};
+    char table[64], sql[192];
+    postgres_table_of_log(node, part, table);
+    snprintf(sql, sizeof sql,
+             "SELECT seq,first,records FROM %s WHERE seq > $1 ORDER BY seq LIMIT %d", table,
+             PAGE_LOG_ROWS);
+    postgres_add_integer(&values, after);
+    return postgres_link_ask(&s->link, sql, &values, "read the log of", out);
+}
+
+static enum err note_page(struct load *load, int64_t node, const PGresult *rows, int64_t *last)
+{
+    struct log_record record;
+    enum err err = OK;
+    for (int i = 0; err == OK && i < PQntuples(rows); i++) {
+        struct log_walk walk = walk_row(rows, i);
+        *last = postgres_integer(rows, i, 0);
+        while (err == OK && log_walk_next(&walk, &record))
+            err = note_record(load, node, &record);
+        if (err == OK && !log_walk_is_whole(&walk))
+            refuse(load, "refresh_log", *last, "records that are cut off");
+    }
+    return err;
+}
+
+static enum err index_log(struct load *load, int64_t node, int part)
+{
+    int64_t last = 0;
+    enum err err = OK;
+    for (int count = PAGE_LOG_ROWS; err == OK && count == PAGE_LOG_ROWS;) {
+        PGresult *rows = NULL;
+        err = read_log_page(load->s, node, part, last, &rows);
+        if (err == OK)
+            err = note_page(load, node, rows, &last);
+        count = err == OK ? PQntuples(rows) : 0;
+        PQclear(rows);
+    }
+    return err;
+}
+
+static enum err index_logs(struct load *load)
+{
+    PGresult *nodes = NULL;
+    enum err err = postgres_link_ask(&load->s->link, "SELECT number FROM node ORDER BY number",
+                                     NULL, "read", &nodes);
+    for (int i = 0; err == OK && i < PQntuples(nodes); i++)
+        for (int part = 0; err == OK && part < 2; part++)
+            err = index_log(load, postgres_integer(nodes, i, 0), part);
+    PQclear(nodes);
+    return err;
+}
+
+/* Notes that the token's row is to be written again before the log is cut. */
+static bool note_replayed(struct load *load, token_id id)
+{
+    struct postgres_store *s = load->s;
+    if ((s->replayed_count & (s->replayed_count + 1)) == 0) {
+        token_id *larger = realloc(s->replayed, (s->replayed_count + 1) * 2 * sizeof *s->replayed);
+        if (larger == NULL)
+            return false;
+        s->replayed = larger;
+    }
+    s->replayed[s->replayed_count++] = id;
+    return true;
+}
+
+/* Puts the newest sound record of the log over the token's, when it is ahead of it. */
+static enum err replay(struct load *load)
+{
+    struct store_token *row = &load->token;
+    const struct log_entry *entry =
+        load->log.entries == NULL ? NULL : log_slot(&load->log, row->id, load->log_node);
+    bool is_ours = load->log_node == load->s->node;
+    if (load->log_seq < 0 || (is_ours && load->log_seq > load->s->log_position)) {
+        /* It claims to know a log that is not there: a damaged number, or a log that was lost. */
+        load->log_seq = 0;
+        if (!note_replayed(load, row->id))
+            return ERR_NO_MEMORY;
+    }
+    if (entry == NULL || entry->id == TOKEN_NONE || entry->seq <= load->log_seq)
+        return OK;
+    struct store_token newer = {0};
+    struct log_record record = {entry->seq, load->log.arena + entry->at, entry->length};
+    if (log_record_decode(&record, &newer) != NULL)
+        return OK;
+    memcpy(row->token.name, newer.token.name, sizeof row->token.name);
+    memcpy(row->token.symbol, newer.token.symbol, sizeof row->token.symbol);
+    memcpy(row->primary_dex, newer.primary_dex, sizeof row->primary_dex);
+    row->token.status = newer.token.status;
+    row->token.state = newer.token.state;
+    load->report->replayed++;
+    return note_replayed(load, row->id) ? OK : ERR_NO_MEMORY;
+}
+
+/* ---- tokens ---- */
+
+#define TOKEN_COLUMNS "id,mint,name,symbol,status,created_at,node,log_seq,state"
+#define POOL_COLUMNS  "token_id,address,dex,quote,liquidity_usd,flags"
+
+static const char *read_identity(struct load *load, const PGresult *rows, int row)
+{
+    struct token *token = &load->token.token;
+    int64_t id = postgres_integer(rows, row, 0);
+    if (!load_is_id(id, load->mints.count, load->only != NULL))
+        return "an id out of range";
+    load->token.id = (token_id)id;
+    token->created_at.us = postgres_integer(rows, row, 5);
+    load->log_node = postgres_integer(rows, row, 6);
+    load->log_seq = postgres_integer(rows, row, 7);
+    if (token->created_at.us < 0)
+        return "a time out of range";
+    if (!read_address(rows, row, 1, &token->mint))
+        return "a mint that is none";
+    return read_names(rows, row, 2, token);
+}
+
+static const char *read_pool(const PGresult *pools, int row, struct store_token *token)
+{
+    struct store_pool pool = {0};
+    if (!read_address(pools, row, 1, &pool.pool.address))
+        return "an address that is none";
+    if (!postgres_text(pools, row, 2, pool.dex, sizeof pool.dex) ||
+        !postgres_text(pools, row, 3, pool.quote, sizeof pool.quote))
+        return "a name that is too long";
+    return load_add_pool(token, &pool, postgres_double(pools, row, 4),
+                         postgres_integer(pools, row, 5));
+}
+
+/* Takes the pools of the token at hand from row *next on; those of tokens that are not there are
+ * refused. */
+static void read_pools(struct load *load, const PGresult *pools, int *next)
+{
+    load->token.token.pool_count = 0;
+    for (; *next < PQntuples(pools); (*next)++) {
+        int64_t id = postgres_integer(pools, *next, 0);
+        if (id > load->token.id)
+            return;
+        const char *complaint =
+            id < load->token.id ? "a pool of no token" : read_pool(pools, *next, &load->token);
+        if (complaint != NULL)
+            refuse(load, "pool", id, complaint);
+    }
+}
+
+/* Snapshots of other nodes are none of ours to count on from. */
+static void count_snapshot(struct load *load, int64_t id)
+{
+    if (id > load->report->last_snapshot_id && id < postgres_first_id(load->s->node + 1))
+        load->report->last_snapshot_id = id;
+}
+
+static enum err deliver(struct load *load)
+{
+    struct store_token *row = &load->token;
+    load->report->times_clamped += load_clamp_times(row, load->now);
+    row->token.flags = TOKEN_DURABLE;
+    count_snapshot(load, row->token.state.snapshot_id);
+    load->report->tokens++;
+    load->report->last_token = row->id;
+    load->report->holes = row->id - load->report->tokens;
+    return load->loader->on_token(load->loader->context, row) ? OK : ERR_NO_MEMORY;
+}
+
+static const char *read_state(const PGresult *rows, int row, struct store_token *token)
+{
+    size_t length;
+    const uint8_t *bytes = postgres_bytes(rows, row, 8, &length);
+    return state_decode(bytes, length, &token->token, token->primary_dex);
+}
+
+static enum err load_token(struct load *load, const PGresult *rows, int row, const PGresult *pools,
+                           int *next_pool)
+{
+    const char *complaint = read_identity(load, rows, row);
+    if (complaint != NULL) {
+        refuse(load, "token", postgres_integer(rows, row, 0), complaint);
+        return OK;
+    }
+    enum err err = mint_set_add(&load->mints, &load->token.token.mint);
+    if (err == ERR_INVALID) {
+        refuse(load, "token", load->token.id, "a mint that stands twice");
+        return OK;
+    }
+    const char *damage = read_state(rows, row, &load->token);
+    uint32_t replayed = load->report->replayed;
+    if (err == OK)
+        err = replay(load);
+    if (damage != NULL && load->report->replayed == replayed) {
+        load->report->states_refused++;
+        refuse(load, "token", load->token.id, damage);
+        load_forget_state(&load->token);
+    }
+    read_pools(load, pools, next_pool);
+    return err == OK ? deliver(load) : err;
+}
+
+static enum err load_page(struct load *load, const PGresult *rows, const PGresult *pools)
+{
+    enum err err = OK;
+    int next_pool = 0;
+    for (int i = 0; err == OK && i < PQntuples(rows); i++)
+        err = load_token(load, rows, i, pools, &next_pool);
+    return err;
+}
+
+/* The pools of tokens behind `after` up to `last`. */
+static enum err read_page_pools(struct load *load, int64_t after, int64_t last, PGresult **out)
+{
+    struct postgres_values values = {0};
+    postgres_add_integer(&values, after);
+    postgres_add_integer(&values, last);
+    return postgres_link_ask(&load->s->link,
+                             "SELECT " POOL_COLUMNS " FROM pool WHERE token_id > $1 AND token_id <="
+                             " $2 ORDER BY token_id,n",
+                             &values, "read", out);
+}
+
+static enum err read_page_tokens(struct load *load, int64_t after, PGresult **out)
+{
+    struct postgres_values values = {0};
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "SELECT " TOKEN_COLUMNS " FROM token WHERE id > $1 ORDER BY id LIMIT %d", PAGE_TOKENS);
+    postgres_add_integer(&values, after);
+    return postgres_link_ask(&load->s->link, sql, &values, "read", out);
+}
+
+static enum err load_tokens(struct load *load)
+{
+    int64_t after = 0;
+    enum err err = OK;
+    for (int count = PAGE_TOKENS; err == OK && count == PAGE_TOKENS;) {
+        PGresult *rows = NULL, *pools = NULL;
+        err = read_page_tokens(load, after, &rows);
+        count = err == OK ? PQntuples(rows) : 0;
+        int64_t last = count == PAGE_TOKENS ? postgres_integer(rows, count - 1, 0) : INT64_MAX;
+        if (err == OK)
+            err = read_page_pools(load, after, last, &pools);
+        if (err == OK)
+            err = load_page(load, rows, pools);
+        after = last;
+        PQclear(rows);
+        PQclear(pools);
+    }
+    return err;
+}
+
+static enum err ask_for_ids(struct load *load, const token_id *ids, size_t count, const char *sql,
+                            PGresult **out)
+{
+    struct postgres_column column = {0};
+    struct postgres_values values = {0};
+    postgres_column_begin(&column, POSTGRES_INT8_ARRAY);
+    for (size_t i = 0; i < count; i++)
+        postgres_column_integer(&column, ids[i]);
+    enum err err = postgres_add_column(&values, &column);
+    if (err == OK)
+        err = postgres_link_ask(&load->s->link, sql, &values, "read", out);
+    postgres_column_finish(&column);
+    return err;
+}
+
+static enum err load_wanted_tokens(struct load *load)
+{
+    enum err err = OK;
+    for (size_t at = 0; err == OK && at < load->only_count; at += PAGE_TOKENS) {
+        size_t left = load->only_count - at, count = left < PAGE_TOKENS ? left : PAGE_TOKENS;
+        PGresult *rows = NULL, *pools = NULL;
+        err = ask_for_ids(
+            load, load->only + at, count,
+            "SELECT " TOKEN_COLUMNS " FROM token WHERE id=ANY($1::bigint[]) ORDER BY id", &rows);
+        if (err == OK)
+            err = ask_for_ids(load, load->only + at, count,
+                              "SELECT " POOL_COLUMNS
+                              " FROM pool WHERE token_id=ANY($1::bigint[]) ORDER BY token_id,n",
+                              &pools);
+        if (err == OK)
+            err = load_page(load, rows, pools);
+        PQclear(rows);
+        PQclear(pools);
+    }
+    return err;
+}
+
+/* ---- settings and the rest ---- */
+
+static enum err load_settings(struct load *load)
+{
+    PGresult *rows = NULL;
+    enum err err =
+        postgres_link_ask(&load->s->link, "SELECT name,value FROM setting ORDER BY name LIMIT 1024",
+                          NULL, "read", &rows);
+    for (int i = 0; err == OK && i < PQntuples(rows); i++) {
+        char name[SETTING_SIZE], value[SETTING_SIZE];
+        if (!postgres_text(rows, i, 0, name, sizeof name) ||
+            !postgres_text(rows, i, 1, value, sizeof value)) {
+            refuse(load, "setting", 0, "a name or a value that is too long");
+            continue;
+        }
+        kept_settings_put(&load->s->settings, name, value);
+        if (load->loader->on_setting != NULL &&
+            !load->loader->on_setting(load->loader->context, name, value))
+            err = ERR_NO_MEMORY;
+    }
+    PQclear(rows);
+    return err;
+}
+
+static enum err tell_alerts(struct load *load)
+{
+    struct postgres_values values = {0};
+    PGresult *rows = NULL;
+    char *text = load->alert_text;
+    if (load->loader->on_alert == NULL)
+        return OK;
+    postgres_add_integer(&values, STORE_ALERTS_MAX);
+    enum err err = postgres_link_ask(&load->s->link,
+                                     "SELECT id,text FROM (SELECT id,text FROM alert ORDER BY id"
+                                     " DESC LIMIT $1) AS newest ORDER BY id",
+                                     &values, "read", &rows);
+    for (int i = 0; err == OK && i < PQntuples(rows); i++) {
+        int64_t id = postgres_integer(rows, i, 0);
+        if (postgres_text(rows, i, 1, text, sizeof load->alert_text))
+            load->loader->on_alert(load->loader->context, id, text);
+        else
+            refuse(load, "alert", id, "too much text");
+    }
+    PQclear(rows);
+    return err;
+}
+
+static enum err find_last_snapshot(struct load *load)
+{
+    struct postgres_values values = {0};
+    int64_t node = load->s->node, first = postgres_first_id(node);
+    postgres_add_integer(&values, first);
+    postgres_add_integer(&values, postgres_first_id(node + 1));
+    return postgres_link_ask_integer(&load->s->link,
+                                     "SELECT max(id) FROM snapshot WHERE id > $1 AND id < $2",
+                                     &values, first, &load->report->last_snapshot_id);
+}
+
+static void summarise(const struct load *load)
+{
+    const struct store_load_report *report = load->report;
+    if (report->rows_refused > 0 || report->times_clamped > 0)
+        log_warning("store", "not all that was stored could be believed",
+                    LOG_INT("rows_refused", report->rows_refused), LOG_INT("holes", report->holes),
+                    LOG_INT("states_refused", report->states_refused),
+                    LOG_INT("times_clamped", report->times_clamped));
+}
+
+static struct load *load_create(struct store *store, const struct store_loader *loader,
+                                struct store_load_report *report)
+{
+    struct postgres_store *s = postgres_of(store);
+    struct load *load = calloc(1, sizeof *load);
+    *report = (struct store_load_report){.generation = s->generation};
+    if (load == NULL)
+        return NULL;
+    load->s = s;
+    load->loader = loader;
+    load->report = report;
+    load->now = clock_now();
+    load->mints.key = (uint64_t)load->now.us * UINT64_C(0x9e3779b97f4a7c15);
+    return load;
+}
+
+static enum err load_end(struct load *load, enum err err)
+{
+    summarise(load);
+    free(load->log.entries);
+    free(load->log.arena);
+    mint_set_finish(&load->mints);
+    free(load);
+    return err;
+}
+
+enum err postgres_load(struct store *store, const struct store_loader *loader,
+                       struct store_load_report *report)
+{
+    struct load *load = load_create(store, loader, report);
+    if (load == NULL)
+        return ERR_NO_MEMORY;
+    load->s->is_log_unread = false;
+    enum err err = find_last_snapshot(load);
+    if (err == OK)
+        err = load_settings(load);
+    if (err == OK)
+        err = tell_alerts(load);
+    if (err == OK)
+        err = index_logs(load);
+    if (err == OK)
+        err = load_tokens(load);
+    return load_end(load, err);
+}
+
+static enum err find_last_token(struct load *load)
+{
+    int64_t last;
+    enum err err = postgres_link_ask_integer(
+        &load->s->link, "SELECT max(id) FROM token WHERE id <= 4294967295", NULL, 0, &last);
+    load->report->last_token = last > 0 ? (token_id)last : TOKEN_NONE;
+    return err;
+}
+
+static enum err tell_newest_snapshots(struct load *load)
+{
+    struct postgres_values values = {0};
+    PGresult *rows = NULL;
+    int64_t last = load->report->last_snapshot_id, first = postgres_first_id(load->s->node);
+    if (load->loader->on_snapshot == NULL)
+        return OK;
+    postgres_add_integer(&values,
+                         last - STORE_SNAPSHOTS_MAX > first ? last - STORE_SNAPSHOTS_MAX : first);
+    postgres_add_integer(&values, last);
+    enum err err = postgres_link_ask(
+        &load->s->link, "SELECT id,token_id FROM snapshot WHERE id > $1 AND id <= $2 ORDER BY id",
+        &values, "read", &rows);
+    for (int i = 0; err == OK && i < PQntuples(rows); i++) {
+        int64_t token = postgres_integer(rows, i, 1);
+        if (token >= 1 && token <= UINT32_MAX)
+            load->loader->on_snapshot(load->loader->context, postgres_integer(rows, i, 0),
+                                      (token_id)token);
+    }
+    PQclear(rows);
+    return err;
+}
+
+enum err postgres_resume(struct store *store, const struct store_loader *loader,
+                         struct store_load_report *report)
+{
+    struct load *load = load_create(store, loader, report);
+    if (load == NULL)
+        return ERR_NO_MEMORY;
+    load->s->is_log_unread = true;
+    load->s->reading_part = 0;
+    load->s->reading_after = 0;
+    enum err err = find_last_snapshot(load);
+    if (err == OK)
+        err = find_last_token(load);
+    if (err == OK)
+        err = tell_newest_snapshots(load);
+    if (err == OK)
+        err = tell_alerts(load);
+    if (err == OK)
+        err = load_settings(load);
+    return load_end(load, err);
+}
+
+enum err postgres_load_some(struct store *store, const token_id *ids, size_t count,
+                            const struct store_loader *loader)
+{
+    struct store_load_report report;
+    struct load *load = load_create(store, loader, &report);
+    if (load == NULL)
+        return ERR_NO_MEMORY;
+    load->only = ids;
+    load->only_count = count;
+    enum err err = count == 0 ? OK : index_logs(load);
+    if (err == OK)
+        err = load_wanted_tokens(load);
+    return load_end(load, err);
+}
+
+/* ---- tokens whose rows are behind the log ---- */
+
+/* Of our own log, which a pass will empty: the next row of it. False: that was the last, or the
+ * rest can't be read, and then everything will be written again. */
+static bool next_log_row(struct postgres_store *s)
+{
+    while (s->reading == NULL || s->reading_row == PQntuples(s->reading)) {
+        bool is_last = s->reading != NULL && s->reading_row < PAGE_LOG_ROWS;
+        PQclear(s->reading);
+        s->reading = NULL;
+        if (is_last) {
+            s->reading_part++;
+            s->reading_after = 0;
+        }
+        if (s->reading_part == 2)
+            return false;
+        if (read_log_page(s, s->node, s->reading_part, s->reading_after, &s->reading) != OK) {
+            s->is_replay_lost = true;
+            return false;
+        }
+        s->reading_row = 0;
+    }
+    s->reading_after = postgres_integer(s->reading, s->reading_row, 0);
+    s->reading_walk = walk_row(s->reading, s->reading_row++);
+    return true;
+}
+
+static token_id next_in_log(struct postgres_store *s)
+{
+    struct log_record record;
+    do {
+        while (log_walk_next(&s->reading_walk, &record))
+            if (log_record_token(&record) != TOKEN_NONE)
+                return log_record_token(&record);
+    } while (next_log_row(s));
+    s->reading_walk = (struct log_walk){0};
+    return TOKEN_NONE;
+}
+
+token_id postgres_next_replayed(struct store *store)
+{
+    struct postgres_store *s = postgres_of(store);
+    if (s->replayed_next < s->replayed_count)
+        return s->replayed[s->replayed_next++];
+    free(s->replayed);
+    s->replayed = NULL;
+    s->replayed_count = s->replayed_next = 0;
+    token_id id = s->is_log_unread ? next_in_log(s) : TOKEN_NONE;
+    s->is_log_unread = id != TOKEN_NONE;
+    return id;
+}

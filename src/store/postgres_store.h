@@ -1,0 +1,199 @@
+/*
+ * What the files of the PostgreSQL store share: postgres.c (opening, healing, transactions),
+ * postgres_write.c (rows out), postgres_load.c (rows in). Private to them.
+ *
+ * Rows are gathered in columns (postgres_column.h) and go out as few statements, one after the
+ * other without waiting (postgres_link_send()), at the latest before the commit. So a transaction
+ * takes two round trips: one to begin, in which the fence is checked, one to commit.
+ *
+ * A writer is a NODE of the database. Its row in `node` says who may write: each transaction sets
+ * `transactions` there under its own generation, so a newer generation fences it, two transactions
+ * of a node never overlap, and after a lost connection that number says what became of the commit
+ * that was under way, and whether a server that crashed lost earlier ones. An advisory lock, held
+ * as long as the connection, tells a second opening at once.
+ */
+#ifndef MOONWATCH_STORE_POSTGRES_STORE_H
+#define MOONWATCH_STORE_POSTGRES_STORE_H
+
+#include "store/kept_settings.h"
+#include "store/log_record.h"
+#include "store/postgres_column.h"
+#include "store/postgres_schema.h"
+#include "store/store_impl.h"
+
+/* A row of the log: what fits a page of the server with its header, so that it is stored whole. */
+#define POSTGRES_LOG_ROW_MAX 7900
+
+/* What is gathered before it goes out: the server works on it while the next is gathered. */
+#define POSTGRES_ROWS_MAX  4096
+#define POSTGRES_BYTES_MAX (1 << 20)
+
+/* %s: refresh_log_NUMBER_PART */
+#define POSTGRES_STATEMENT_LIST(X)                                                                 \
+    X(PG_BEGIN, "BEGIN")                                                                           \
+    X(PG_RELAX, "SET LOCAL synchronous_commit=off")                                                \
+    X(PG_FENCE, "UPDATE node SET transactions=$1 WHERE number=$2 AND generation=$3 RETURNING "     \
+                "transactions")                                                                    \
+    X(PG_COMMIT, "COMMIT")                                                                         \
+    X(PG_PUT_TOKENS,                                                                               \
+      "INSERT INTO token(id,mint,name,symbol,status,slot,created_at,log_seq,state,"                \
+      "checked_at,fetched_at,score,liquidity_usd,price_usd,node) SELECT u.*,$15::bigint "          \
+      "FROM unnest($1::bigint[],$2::text[],$3::text[],$4::text[],$5::text[],$6::smallint[],"       \
+      "$7::bigint[],$8::bigint[],$9::bytea[],$10::bigint[],$11::bigint[],$12::float8[],"           \
+      "$13::float8[],$14::float8[]) AS u ON CONFLICT(id) DO UPDATE SET mint=excluded.mint,"        \
+      "name=excluded.name,symbol=excluded.symbol,status=excluded.status,slot=excluded.slot,"       \
+      "created_at=excluded.created_at,log_seq=excluded.log_seq,state=excluded.state,"              \
+      "checked_at=excluded.checked_at,fetched_at=excluded.fetched_at,score=excluded.score,"        \
+      "liquidity_usd=excluded.liquidity_usd,price_usd=excluded.price_usd,node=excluded.node")      \
+    X(PG_CHECKPOINT,                                                                               \
+      "UPDATE token SET name=u.name,symbol=u.symbol,status=u.status,log_seq=u.log_seq,"            \
+      "state=u.state,checked_at=u.checked_at,fetched_at=u.fetched_at,score=u.score,"               \
+      "liquidity_usd=u.liquidity_usd,price_usd=u.price_usd,node=$12 FROM "                         \
+      "unnest($1::bigint[],$2::text[],$3::text[],$4::text[],$5::bigint[],$6::bytea[],"             \
+      "$7::bigint[],$8::bigint[],$9::float8[],$10::float8[],$11::float8[]) AS u(id,name,"          \
+      "symbol,status,log_seq,state,checked_at,fetched_at,score,liquidity_usd,price_usd) "          \
+      "WHERE token.id=u.id RETURNING token.id")                                                    \
+    X(PG_DELETE_POOLS, "DELETE FROM pool WHERE token_id=ANY($1::bigint[])")                        \
+    X(PG_PUT_POOLS,                                                                                \
+      "INSERT INTO pool(token_id,n,address,dex,quote,liquidity_usd,flags) SELECT * FROM "          \
+      "unnest($1::bigint[],$2::smallint[],$3::text[],$4::text[],$5::text[],$6::float8[],"          \
+      "$7::smallint[]) ON CONFLICT(token_id,n) DO UPDATE SET address=excluded.address,"            \
+      "dex=excluded.dex,quote=excluded.quote,liquidity_usd=excluded.liquidity_usd,"                \
+      "flags=excluded.flags")                                                                      \
+    X(PG_PUT_SNAPSHOTS,                                                                            \
+      "INSERT INTO snapshot(id,previous,token_id,at,score,liquidity_usd,price_usd,figures) "       \
+      "SELECT * FROM unnest($1::bigint[],$2::bigint[],$3::bigint[],$4::bigint[],"                  \
+      "$5::float8[],$6::float8[],$7::float8[],$8::bytea[]) ON CONFLICT DO NOTHING")                \
+    X(PG_PUT_EVENTS,                                                                               \
+      "INSERT INTO event(id,token_id,at,kind,reason) SELECT * FROM unnest($1::bigint[],"           \
+      "$2::bigint[],$3::bigint[],$4::text[],$5::text[]) ON CONFLICT DO NOTHING")                   \
+    X(PG_PUT_SETTING,                                                                              \
+      "INSERT INTO setting(name,value) VALUES($1,$2) ON CONFLICT(name) DO UPDATE SET "             \
+      "value=excluded.value")                                                                      \
+    X(PG_PUT_ALERT, "INSERT INTO alert(id,text) VALUES($1,$2) ON CONFLICT(id) DO UPDATE SET "      \
+                    "text=excluded.text")                                                          \
+    X(PG_DELETE_ALERT, "DELETE FROM alert WHERE id=$1")                                            \
+    X(PG_SET_POSITION, "UPDATE node SET log_position=$1 WHERE number=$2")                          \
+    X(PG_APPEND_A,                                                                                 \
+      "INSERT INTO %s(seq,first,records) SELECT * FROM unnest($1::bigint[],$2::bigint[],"          \
+      "$3::bytea[]) ON CONFLICT(seq) DO UPDATE SET first=excluded.first,"                          \
+      "records=excluded.records")                                                                  \
+    X(PG_APPEND_B,                                                                                 \
+      "INSERT INTO %s(seq,first,records) SELECT * FROM unnest($1::bigint[],$2::bigint[],"          \
+      "$3::bytea[]) ON CONFLICT(seq) DO UPDATE SET first=excluded.first,"                          \
+      "records=excluded.records")                                                                  \
+    X(PG_CLEAR_A, "TRUNCATE %s")                                                                   \
+    X(PG_CLEAR_B, "TRUNCATE %s")
+
+enum postgres_statement {
+#define X(id, sql) id,
+    POSTGRES_STATEMENT_LIST(X)
+#undef X
+        PG_STATEMENT_COUNT
+};
+
+#define PG_COLUMNS_MAX 14
+
+/* Rows of one statement. Their keys rise: a statement must not meet a row twice. */
+struct postgres_rows {
+    struct postgres_column columns[PG_COLUMNS_MAX];
+    uint32_t count;
+    token_id last;
+};
+
+/* A token that was checkpointed, should its row turn out to be missing: a store_token without the
+ * pools that it has not. */
+struct postgres_kept {
+    uint8_t *bytes;
+    size_t length, capacity;
+    uint32_t count;
+    token_id *found; /* of them, by the server */
+    size_t found_count, found_capacity;
+};
+
+struct postgres_store {
+    struct store base;
+    struct postgres_link link;
+    struct postgres_schema schema;
+    int64_t node;          /* its number */
+    int64_t backend;       /* process of the server's that holds our lock */
+    uint64_t generation;   /* of this opening */
+    int64_t transactions;  /* of this generation that are committed, as far as known */
+    int64_t log_position;  /* newest record, committed or not */
+    int64_t log_committed; /* newest committed record */
+    int64_t event_id, event_committed;
+    int log_part;          /* appends go to: 0 …_a, 1 …_b */
+    bool is_other_empty;   /* the other part, as committed */
+    bool is_other_cleared; /* in this transaction */
+    bool in_transaction;
+    bool has_relaxed;    /* the server knows synchronous_commit */
+    bool is_replay_lost; /* the log could not be read: everything is to be written again */
+    enum err failure;    /* of the transaction under way */
+    int64_t day;         /* for which partitions were made */
+    int64_t size_known;  /* of the database … */
+    int64_t size_sent;   /* … and what was sent since */
+    instant size_at;
+    struct postgres_rows tokens, checkpoints, pools, cleared_pools, snapshots, events, log;
+    struct postgres_kept kept;
+    /* The row of the log that is being filled. */
+    int64_t log_first;
+    size_t log_length; /* 0: none */
+    uint8_t log_bytes[POSTGRES_LOG_ROW_MAX];
+    struct kept_settings settings;
+    /* Of the load, in order of ids. */
+    token_id *replayed;
+    size_t replayed_count, replayed_next;
+    /* The log being read after a resumption. */
+    bool is_log_unread;
+    int reading_part;
+    int64_t reading_after;
+    PGresult *reading;
+    int reading_row;
+    struct log_walk reading_walk;
+    char healing[STORE_MESSAGE_SIZE];
+};
+
+static inline struct postgres_store *postgres_of(struct store *store)
+{
+    return (struct postgres_store *)store;
+}
+
+/* First id of the node's own; its ids are less than the next node's. */
+static inline int64_t postgres_first_id(int64_t node)
+{
+    return (node - 1) << NODE_ID_SHIFT;
+}
+
+void postgres_table_of_log(int64_t node, int part, char out[64]);
+
+/* postgres_write.c */
+enum err postgres_put_token(struct store *store, const struct store_token *token);
+enum err postgres_append_refresh(struct store *store, const struct store_token *token);
+enum err postgres_put_pools(struct store *store, const struct store_token *token);
+enum err postgres_checkpoint_token(struct store *store, const struct store_token *token);
+enum err postgres_put_snapshot(struct store *store, const struct store_snapshot *snapshot);
+enum err postgres_put_event(struct store *store, const struct store_event *event);
+enum err postgres_put_setting(struct store *store, const char *name, const char *value);
+enum err postgres_put_alert(struct store *store, int64_t id, const char *text);
+void postgres_start_pass(struct store *store);
+enum err postgres_end_pass(struct store *store);
+enum err postgres_delete_history(struct store *store, instant snapshots_before,
+                                 instant events_before, uint32_t most, bool *more);
+/* What was gathered goes out. */
+enum err postgres_send_rows(struct postgres_store *s);
+/* Waits until the server has done all that was sent; rows that a checkpoint did not find are put.
+ */
+enum err postgres_settle_rows(struct postgres_store *s);
+void postgres_forget_rows(struct postgres_store *s);
+void postgres_finish_rows(struct postgres_store *s);
+
+/* postgres_load.c */
+enum err postgres_load(struct store *store, const struct store_loader *loader,
+                       struct store_load_report *report);
+enum err postgres_resume(struct store *store, const struct store_loader *loader,
+                         struct store_load_report *report);
+enum err postgres_load_some(struct store *store, const token_id *ids, size_t count,
+                            const struct store_loader *loader);
+token_id postgres_next_replayed(struct store *store);
+
+#endif

@@ -1,0 +1,515 @@
+/* Rows out: what a transaction writes. */
+#include "store/postgres_store.h"
+
+#include "core/mint_slot.h"
+#include "store/state.h"
+#include <math.h>
+#include <stdlib.h>
+
+/* ---- rows that gather ---- */
+
+static void begin_rows(struct postgres_rows *rows, const enum postgres_type *types)
+{
+    for (int i = 0; types[i] != 0; i++)
+        postgres_column_begin(&rows->columns[i], types[i]);
+}
+
+static enum err add_rows(struct postgres_store *s, struct postgres_values *values,
+                         struct postgres_rows *rows, int columns)
+{
+    for (int i = 0; i < columns; i++) {
+        enum err err = postgres_add_column(values, &rows->columns[i]);
+        if (err != OK)
+            return postgres_link_fail_with(&s->link, err, "is not written to: no memory for it");
+        s->size_sent += (int64_t)rows->columns[i].length;
+    }
+    return OK;
+}
+
+static enum err send_rows(struct postgres_store *s, enum postgres_statement statement,
+                          struct postgres_rows *rows, int columns, const int64_t *last_value)
+{
+    struct postgres_values values = {0};
+    char name[16];
+    if (rows->count == 0)
+        return OK;
+    enum err err = add_rows(s, &values, rows, columns);
+    if (last_value != NULL)
+        postgres_add_integer(&values, *last_value);
+    snprintf(name, sizeof name, "s%d", statement);
+    if (err == OK)
+        err = postgres_link_send(&s->link, name, &values);
+    rows->count = 0;
+    rows->last = 0;
+    return err;
+}
+
+static enum err send_values(struct postgres_store *s, enum postgres_statement statement,
+                            const struct postgres_values *values)
+{
+    char name[16];
+    snprintf(name, sizeof name, "s%d", statement);
+    return postgres_link_send(&s->link, name, values);
+}
+
+static enum err send_tokens(struct postgres_store *s)
+{
+    return send_rows(s, PG_PUT_TOKENS, &s->tokens, 14, &s->node);
+}
+
+static enum err send_checkpoints(struct postgres_store *s)
+{
+    return send_rows(s, PG_CHECKPOINT, &s->checkpoints, 11, &s->node);
+}
+
+static enum err send_pools(struct postgres_store *s)
+{
+    enum err err = send_rows(s, PG_DELETE_POOLS, &s->cleared_pools, 1, NULL);
+    return err == OK ? send_rows(s, PG_PUT_POOLS, &s->pools, 7, NULL) : err;
+}
+
+static enum err send_snapshots(struct postgres_store *s)
+{
+    return send_rows(s, PG_PUT_SNAPSHOTS, &s->snapshots, 8, NULL);
+}
+
+static enum err send_events(struct postgres_store *s)
+{
+    return send_rows(s, PG_PUT_EVENTS, &s->events, 5, NULL);
+}
+
+static enum err send_log(struct postgres_store *s)
+{
+    return send_rows(s, s->log_part == 0 ? PG_APPEND_A : PG_APPEND_B, &s->log, 3, NULL);
+}
+
+/* ---- tokens ---- */
+
+static const char *status_text(uint8_t status)
+{
+    return token_status_name(status < TOKEN_STATUS_COUNT ? (enum token_status)status
+                                                         : TOKEN_MONITORING);
+}
+
+static void add_time(struct postgres_column *column, instant t)
+{
+    if (instant_is_never(t))
+        postgres_column_null(column);
+    else
+        postgres_column_integer(column, t.us);
+}
+
+/* log_seq, state, checked_at, fetched_at, score, liquidity_usd, price_usd. */
+static void add_state(struct postgres_column *columns, const struct store_token *row,
+                      int64_t log_seq)
+{
+    const struct token_state *state = &row->token.state;
+    bool has_data = state->answers > 0;
+    postgres_column_integer(columns++, log_seq);
+    uint8_t *blob = postgres_column_bytes_begin(columns, STATE_BLOB_MAX);
+    if (blob != NULL)
+        postgres_column_bytes_end(columns, state_encode(&row->token, row->primary_dex, blob));
+    columns++;
+    add_time(columns++, state->checked_at);
+    add_time(columns++, state->fetched_at);
+    postgres_column_double(columns++, has_data ? state->score : (double)NAN);
+    postgres_column_double(columns++, has_data ? state->metrics.liquidity_usd : (double)NAN);
+    postgres_column_double(columns, has_data ? state->metrics.price_usd : (double)NAN);
+}
+
+static void add_address(struct postgres_column *column, const struct address *address)
+{
+    uint8_t *text = postgres_column_bytes_begin(column, ADDRESS_TEXT_MAX + 1);
+    if (text != NULL)
+        postgres_column_bytes_end(column, address_format(address, (char *)text));
+}
+
+enum err postgres_put_token(struct store *store, const struct store_token *token)
+{
+    static const enum postgres_type TYPES[] = {
+        POSTGRES_INT8_ARRAY,   POSTGRES_TEXT_ARRAY,   POSTGRES_TEXT_ARRAY, POSTGRES_TEXT_ARRAY,
+        POSTGRES_TEXT_ARRAY,   POSTGRES_INT2_ARRAY,   POSTGRES_INT8_ARRAY, POSTGRES_INT8_ARRAY,
+        POSTGRES_BYTES_ARRAY,  POSTGRES_INT8_ARRAY,   POSTGRES_INT8_ARRAY, POSTGRES_FLOAT8_ARRAY,
+        POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_NO_TYPE};
+    struct postgres_store *s = postgres_of(store);
+    struct postgres_rows *rows = &s->tokens;
+    struct postgres_column *columns = rows->columns;
+    enum err err = OK;
+    if (s->checkpoints.count > 0) /* they go out after it, and might be older */
+        err = postgres_settle_rows(s);
+    if (err == OK && (token->id <= rows->last || rows->count == POSTGRES_ROWS_MAX))
+        err = send_tokens(s);
+    if (err != OK)
+        return err;
+    if (rows->count == 0)
+        begin_rows(rows, TYPES);
+    rows->count++;
+    rows->last = token->id;
+    postgres_column_integer(&columns[0], token->id);
+    add_address(&columns[1], &token->token.mint);
+    postgres_column_text(&columns[2], token->token.name, sizeof token->token.name);
+    postgres_column_text(&columns[3], token->token.symbol, sizeof token->token.symbol);
+    postgres_column_text(&columns[4], status_text(token->token.status), TOKEN_NAME_SIZE);
+    postgres_column_small(&columns[5], (int16_t)mint_slot(&token->token.mint));
+    postgres_column_integer(&columns[6], token->token.created_at.us);
+    add_state(&columns[7], token, s->log_position);
+    return postgres_put_pools(store, token);
+}
+
+static bool make_room(void **array, size_t *capacity, size_t wanted, size_t size)
+{
+    if (wanted <= *capacity)
+        return true;
+    void *larger = realloc(*array, wanted * 2 * size);
+    if (larger == NULL)
+        return false;
+    *array = larger;
+    *capacity = wanted * 2;
+    return true;
+}
+
+static size_t kept_size(const struct store_token *token)
+{
+    return offsetof(struct store_token, pools) + token->token.pool_count * sizeof *token->pools;
+}
+
+static enum err keep(struct postgres_store *s, const struct store_token *token)
+{
+    struct postgres_kept *kept = &s->kept;
+    size_t size = kept_size(token);
+    if (!make_room((void **)&kept->bytes, &kept->capacity, kept->length + size, 1))
+        return postgres_link_fail_with(&s->link, ERR_NO_MEMORY,
+                                       "is not written to: no memory for it");
+    memcpy(kept->bytes + kept->length, token, size);
+    kept->length += size;
+    kept->count++;
+    return OK;
+}
+
+enum err postgres_checkpoint_token(struct store *store, const struct store_token *token)
+{
+    static const enum postgres_type TYPES[] = {
+        POSTGRES_INT8_ARRAY,   POSTGRES_TEXT_ARRAY,   POSTGRES_TEXT_ARRAY,   POSTGRES_TEXT_ARRAY,
+        POSTGRES_INT8_ARRAY,   POSTGRES_BYTES_ARRAY,  POSTGRES_INT8_ARRAY,   POSTGRES_INT8_ARRAY,
+        POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_NO_TYPE};
+    struct postgres_store *s = postgres_of(store);
+    struct postgres_rows *rows = &s->checkpoints;
+    struct postgres_column *columns = rows->columns;
+    enum err err = OK;
+    if (token->id <= rows->last || rows->count == POSTGRES_ROWS_MAX)
+        err = postgres_settle_rows(s);
+    if (err == OK)
+        err = keep(s, token);
+    if (err != OK)
+        return err;
+    if (rows->count == 0)
+        begin_rows(rows, TYPES);
+    rows->count++;
+    rows->last = token->id;
+    postgres_column_integer(&columns[0], token->id);
+    postgres_column_text(&columns[1], token->token.name, sizeof token->token.name);
+    postgres_column_text(&columns[2], token->token.symbol, sizeof token->token.symbol);
+    postgres_column_text(&columns[3], status_text(token->token.status), TOKEN_NAME_SIZE);
+    add_state(&columns[4], token, s->log_position);
+    return OK;
+}
+
+/* ---- pools ---- */
+
+static void add_pool(struct postgres_rows *rows, token_id id, int n, const struct store_pool *pool)
+{
+    struct postgres_column *columns = rows->columns;
+    rows->count++;
+    postgres_column_integer(&columns[0], id);
+    postgres_column_small(&columns[1], (int16_t)n);
+    add_address(&columns[2], &pool->pool.address);
+    postgres_column_text(&columns[3], pool->dex, sizeof pool->dex);
+    postgres_column_text(&columns[4], pool->quote, sizeof pool->quote);
+    postgres_column_double(&columns[5], (double)pool->pool.liquidity_usd);
+    postgres_column_small(&columns[6], pool->pool.flags);
+}
+
+enum err postgres_put_pools(struct store *store, const struct store_token *token)
+{
+    static const enum postgres_type TYPES[] = {
+        POSTGRES_INT8_ARRAY, POSTGRES_INT2_ARRAY,   POSTGRES_TEXT_ARRAY, POSTGRES_TEXT_ARRAY,
+        POSTGRES_TEXT_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_INT2_ARRAY, POSTGRES_NO_TYPE};
+    static const enum postgres_type CLEARED_TYPES[] = {POSTGRES_INT8_ARRAY, POSTGRES_NO_TYPE};
+    struct postgres_store *s = postgres_of(store);
+    enum err err = OK;
+    if (token->id <= s->cleared_pools.last || s->pools.count >= POSTGRES_ROWS_MAX)
+        err = send_pools(s);
+    if (err != OK)
+        return err;
+    if (s->cleared_pools.count == 0) {
+        begin_rows(&s->cleared_pools, CLEARED_TYPES);
+        begin_rows(&s->pools, TYPES);
+    }
+    s->cleared_pools.count++;
+    s->cleared_pools.last = token->id;
+    postgres_column_integer(&s->cleared_pools.columns[0], token->id);
+    for (int n = 0; n < token->token.pool_count && n < POOLS_MAX; n++)
+        add_pool(&s->pools, token->id, n, &token->pools[n]);
+    return OK;
+}
+
+/* ---- the log ---- */
+
+static void end_log_row(struct postgres_store *s)
+{
+    static const enum postgres_type TYPES[] = {POSTGRES_INT8_ARRAY, POSTGRES_INT8_ARRAY,
+                                               POSTGRES_BYTES_ARRAY, POSTGRES_NO_TYPE};
+    struct postgres_rows *rows = &s->log;
+    if (s->log_length == 0)
+        return;
+    if (rows->count == 0)
+        begin_rows(rows, TYPES);
+    rows->count++;
+    postgres_column_integer(&rows->columns[0], s->log_position);
+    postgres_column_integer(&rows->columns[1], s->log_first);
+    uint8_t *bytes = postgres_column_bytes_begin(&rows->columns[2], s->log_length);
+    if (bytes != NULL) {
+        memcpy(bytes, s->log_bytes, s->log_length);
+        postgres_column_bytes_end(&rows->columns[2], s->log_length);
+    }
+    s->log_length = 0;
+}
+
+enum err postgres_append_refresh(struct store *store, const struct store_token *token)
+{
+    struct postgres_store *s = postgres_of(store);
+    enum err err = OK;
+    if (s->log_length + LOG_RECORD_MAX > POSTGRES_LOG_ROW_MAX)
+        end_log_row(s);
+    if (s->log.count > 0 && s->log.columns[2].length >= POSTGRES_BYTES_MAX)
+        err = send_log(s);
+    if (err != OK)
+        return err;
+    s->log_position++;
+    if (s->log_length == 0)
+        s->log_first = s->log_position;
+    s->log_length += log_record_encode(token, s->log_bytes + s->log_length);
+    return OK;
+}
+
+/* While the other part still holds what an earlier pass did not end on, appends stay where they
+ * are: this pass covers both, and the next one changes over. */
+void postgres_start_pass(struct store *store)
+{
+    struct postgres_store *s = postgres_of(store);
+    if (!s->is_other_empty)
+        return;
+    s->log_part = 1 - s->log_part;
+    s->is_other_empty = false;
+}
+
+enum err postgres_end_pass(struct store *store)
+{
+    struct postgres_store *s = postgres_of(store);
+    struct postgres_values values = {0};
+    /* Both parts can be empty from now on, and positions must not start over. */
+    postgres_add_integer(&values, s->log_position);
+    postgres_add_integer(&values, s->node);
+    enum err err = send_values(s, PG_SET_POSITION, &values);
+    if (err == OK)
+        err = send_values(s, s->log_part == 0 ? PG_CLEAR_B : PG_CLEAR_A, NULL);
+    s->is_other_cleared = err == OK;
+    return err;
+}
+
+/* ---- history ---- */
+
+enum err postgres_put_snapshot(struct store *store, const struct store_snapshot *snapshot)
+{
+    static const enum postgres_type TYPES[] = {
+        POSTGRES_INT8_ARRAY,   POSTGRES_INT8_ARRAY,   POSTGRES_INT8_ARRAY,
+        POSTGRES_INT8_ARRAY,   POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY,
+        POSTGRES_FLOAT8_ARRAY, POSTGRES_BYTES_ARRAY,  0};
+    struct postgres_store *s = postgres_of(store);
+    struct postgres_rows *rows = &s->snapshots;
+    struct postgres_column *columns = rows->columns;
+    enum err err = rows->count == POSTGRES_ROWS_MAX ? send_snapshots(s) : OK;
+    if (err != OK)
+        return err;
+    if (rows->count == 0)
+        begin_rows(rows, TYPES);
+    rows->count++;
+    postgres_column_integer(&columns[0], snapshot->id);
+    postgres_column_integer(&columns[1], snapshot->previous);
+    postgres_column_integer(&columns[2], snapshot->token);
+    postgres_column_integer(&columns[3], snapshot->at.us);
+    postgres_column_double(&columns[4], snapshot->score);
+    postgres_column_double(&columns[5], snapshot->metrics.liquidity_usd);
+    postgres_column_double(&columns[6], snapshot->metrics.price_usd);
+    uint8_t *figures = postgres_column_bytes_begin(&columns[7], SNAPSHOT_BLOB_MAX);
+    if (figures != NULL)
+        postgres_column_bytes_end(&columns[7], snapshot_encode(snapshot, figures));
+    return OK;
+}
+
+enum err postgres_put_event(struct store *store, const struct store_event *event)
+{
+    static const enum postgres_type TYPES[] = {POSTGRES_INT8_ARRAY, POSTGRES_INT8_ARRAY,
+                                               POSTGRES_INT8_ARRAY, POSTGRES_TEXT_ARRAY,
+                                               POSTGRES_TEXT_ARRAY, POSTGRES_NO_TYPE};
+    struct postgres_store *s = postgres_of(store);
+    struct postgres_rows *rows = &s->events;
+    enum err err = rows->count == POSTGRES_ROWS_MAX ? send_events(s) : OK;
+    if (err != OK)
+        return err;
+    if (rows->count == 0)
+        begin_rows(rows, TYPES);
+    rows->count++;
+    postgres_column_integer(&rows->columns[0], ++s->event_id);
+    postgres_column_integer(&rows->columns[1], event->token);
+    postgres_column_integer(&rows->columns[2], event->at.us);
+    postgres_column_text(&rows->columns[3], event->kind, sizeof event->kind);
+    postgres_column_text(&rows->columns[4], event->reason, sizeof event->reason);
+    return OK;
+}
+
+/* What stands in no partition of its own. */
+static enum err delete_some(struct postgres_store *s, const char *table, instant before,
+                            uint32_t most, bool *more)
+{
+    struct postgres_values values = {0};
+    PGresult *rows = NULL;
+    char sql[256];
+    const char *part = s->schema.is_partitioned ? "_default" : "";
+    postgres_add_integer(&values, before.us);
+    postgres_add_integer(&values, most);
+    snprintf(sql, sizeof sql,
+             "DELETE FROM %s%s WHERE (id,at) IN (SELECT id,at FROM %s%s WHERE at < $1 ORDER BY id"
+             " LIMIT $2) RETURNING id",
+             table, part, table, part);
+    enum err err = postgres_link_ask(&s->link, sql, &values, "drop old history of", &rows);
+    *more = *more || (err == OK && (uint32_t)PQntuples(rows) >= most);
+    PQclear(rows);
+    return err;
+}
+
+enum err postgres_delete_history(struct store *store, instant snapshots_before,
+                                 instant events_before, uint32_t most, bool *more)
+{
+    struct postgres_store *s = postgres_of(store);
+    *more = false;
+    enum err err = postgres_settle_rows(s);
+    if (err == OK && s->schema.is_partitioned)
+        err = postgres_schema_drop_days(&s->link, "snapshot", snapshots_before);
+    if (err == OK && s->schema.is_partitioned)
+        err = postgres_schema_drop_days(&s->link, "event", events_before);
+    if (err == OK)
+        err = delete_some(s, "snapshot", snapshots_before, most, more);
+    if (err == OK)
+        err = delete_some(s, "event", events_before, most, more);
+    return err;
+}
+
+/* ---- settings, alerts ---- */
+
+enum err postgres_put_setting(struct store *store, const char *name, const char *value)
+{
+    struct postgres_store *s = postgres_of(store);
+    struct postgres_values values = {0};
+    postgres_add_text(&values, name);
+    postgres_add_text(&values, value);
+    enum err err = send_values(s, PG_PUT_SETTING, &values);
+    if (err == OK)
+        kept_settings_put(&s->settings, name, value);
+    return err;
+}
+
+enum err postgres_put_alert(struct store *store, int64_t id, const char *text)
+{
+    struct postgres_store *s = postgres_of(store);
+    struct postgres_values values = {0};
+    postgres_add_integer(&values, id);
+    if (text == NULL)
+        return send_values(s, PG_DELETE_ALERT, &values);
+    postgres_add_bytes(&values, POSTGRES_TEXT, text, strnlen(text, STORE_ALERT_TEXT_MAX));
+    return send_values(s, PG_PUT_ALERT, &values);
+}
+
+/* ---- the end of a transaction ---- */
+
+enum err postgres_send_rows(struct postgres_store *s)
+{
+    static enum err (*const SENDERS[])(struct postgres_store *) = {
+        send_tokens, send_checkpoints, send_pools, send_snapshots, send_events, send_log};
+    enum err err = OK;
+    end_log_row(s);
+    for (size_t i = 0; err == OK && i < sizeof SENDERS / sizeof *SENDERS; i++)
+        err = SENDERS[i](s);
+    return err;
+}
+
+/* Of checkpoints: the ids whose rows are there. */
+static void note_found(void *context, const PGresult *rows)
+{
+    struct postgres_kept *kept = context;
+    size_t count = (size_t)PQntuples(rows);
+    if (!make_room((void **)&kept->found, &kept->found_capacity, kept->found_count + count,
+                   sizeof *kept->found))
+        return; /* as if they were missing: they are put again */
+    for (size_t i = 0; i < count; i++)
+        kept->found[kept->found_count++] = (token_id)postgres_integer(rows, (int)i, 0);
+}
+
+static enum err put_missing(struct postgres_store *s)
+{
+    struct postgres_kept *kept = &s->kept;
+    struct store_token token;
+    enum err err = OK;
+    if (kept->found_count > 0)
+        qsort(kept->found, kept->found_count, sizeof *kept->found, token_compare_ids);
+    for (size_t at = 0; err == OK && at < kept->length; at += kept_size(&token)) {
+        memcpy(&token, kept->bytes + at, offsetof(struct store_token, pools));
+        memcpy(&token, kept->bytes + at, kept_size(&token));
+        if (kept->found_count == 0 || bsearch(&token.id, kept->found, kept->found_count,
+                                              sizeof token.id, token_compare_ids) == NULL)
+            err = postgres_put_token(&s->base, &token);
+    }
+    if (err == OK)
+        err = postgres_send_rows(s);
+    return err == OK ? postgres_link_sync(&s->link, "write to", NULL, NULL) : err;
+}
+
+enum err postgres_settle_rows(struct postgres_store *s)
+{
+    struct postgres_kept *kept = &s->kept;
+    enum err err = postgres_send_rows(s);
+    kept->found_count = 0;
+    if (err == OK)
+        err = postgres_link_sync(&s->link, "write to", note_found, kept);
+    if (err == OK && kept->found_count < kept->count)
+        err = put_missing(s);
+    kept->length = kept->count = 0;
+    return err;
+}
+
+static struct postgres_rows *rows_of(struct postgres_store *s, size_t n)
+{
+    struct postgres_rows *const ALL[] = {
+        &s->tokens,    &s->checkpoints, &s->pools, &s->cleared_pools,
+        &s->snapshots, &s->events,      &s->log};
+    return n < sizeof ALL / sizeof *ALL ? ALL[n] : NULL;
+}
+
+void postgres_forget_rows(struct postgres_store *s)
+{
+    for (size_t i = 0; rows_of(s, i) != NULL; i++) {
+        rows_of(s, i)->count = 0;
+        rows_of(s, i)->last = 0;
+    }
+    s->kept.length = s->kept.count = 0;
+    s->log_length = 0;
+}
+
+void postgres_finish_rows(struct postgres_store *s)
+{
+    for (size_t i = 0; rows_of(s, i) != NULL; i++)
+        for (size_t n = 0; n < PG_COLUMNS_MAX; n++)
+            postgres_column_finish(&rows_of(s, i)->columns[n]);
+    free(s->kept.bytes);
+    free(s->kept.found);
+}
