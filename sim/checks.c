@@ -28,7 +28,7 @@ static void check_jobs(struct sim *sim)
     const struct core_stats *stats = core_stats(sim->core);
     for (int job = 0; job < JOB_COUNT; job++) {
         instant since = stats->jobs[job].running_since;
-        double age_s = duration_to_s(instant_diff(sim->now, since));
+        double age_s = duration_to_s(instant_diff(sim->now, instant_max(since, sim->asleep_until)));
         if (!instant_is_never(since) && age_s > sim->options.job_deadline_sec + JOB_SLACK_S)
             oracle_complain(&sim->oracle, sim->now, "%s runs for %.1f s", job_name(job), age_s);
     }

@@ -407,9 +407,11 @@ static void beat_all(struct sim *sim)
 {
     const struct sim_child *engine = engine_of(sim);
     const struct sim_child *api = find(sim, sim->supervisor->api.child.pid);
-    if (engine != NULL && engine->life == CHILD_RUNNING)
+    bool moves =
+        engine != NULL && (engine->life == CHILD_RUNNING || engine->life == CHILD_DRAINING);
+    if (moves)
         beat(sim, BEAT_ENGINE_LOOP, 0);
-    if (engine != NULL && (engine->life == CHILD_RUNNING || engine->life == CHILD_HUNG))
+    if (moves || (engine != NULL && engine->life == CHILD_HUNG))
         beat(sim, BEAT_STORE_THREAD, STORE_PATIENCE);
     if (api != NULL && api->life == CHILD_RUNNING)
         beat(sim, BEAT_API_HTTP, 0);

@@ -96,8 +96,10 @@ static void release(struct sim *sim, struct suspect *suspect)
     struct event event = {.kind = EVENT_RELEASE, .release = {id}};
     suspect_release(suspect);
     suspects_note(sim);
-    if (id != TOKEN_NONE)
-        sim_step(sim, &event);
+    if (id == TOKEN_NONE)
+        return;
+    sim->killed[id] = sim->killed[id] > 0; /* it is known, and goes back after another one */
+    sim_step(sim, &event);
 }
 
 /* People found the cause: nobody is poisonous any more, and all are released. */

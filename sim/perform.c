@@ -147,6 +147,8 @@ void perform_action(struct sim *sim, const struct action *action)
         return;
     case ACTION_ADD_TOKEN:
         trace_number(sim, action->add_token.id);
+        /* Perhaps in the place of one that nobody was told of and a start did not find. */
+        sim->poisoned[action->add_token.id] = sim->killed[action->add_token.id] = 0;
         return;
     case ACTION_SAVE:
         trace_number(sim, action->save.id);
