@@ -202,12 +202,12 @@ static void link_turn(struct engine_link *link, struct pollfd *socket)
 static void *link_run(void *argument)
 {
     struct engine_link *link = argument;
-    int turn_ms = pulse_turn_ms(link->options);
     int most_ms = LINK_IDLE_MAX_MS;
     struct pollfd fds[] = {{.fd = link->wake_fd, .events = POLLIN},
                            {.fd = link->fd, .events = POLLIN}};
     pulse_begin(link->page, BEAT_API_LINK, link->options);
     while (fds[0].revents == 0) {
+        int turn_ms = pulse_turn_ms(link->options);
         poll(fds, 2, turn_ms < most_ms ? turn_ms : most_ms);
         pulse();
         engine_link_lock(link);

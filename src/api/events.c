@@ -321,8 +321,9 @@ static void look(struct events *events, instant now)
     serve_all(events, now);
 }
 
-static int wait_ms(const struct events *events, int most)
+static int wait_ms(const struct events *events)
 {
+    int most = pulse_turn_ms(events->parts.options);
     if (!events->is_looking)
         return most;
     int64_t ms = duration_to_ms(instant_diff(events->look_at, clock_now())) + 1;
@@ -345,10 +346,9 @@ static void *run(void *argument)
 {
     struct events *events = argument;
     struct epoll_event ready[READY_AT_ONCE];
-    int most = pulse_turn_ms(events->parts.options);
     pulse_begin(events->parts.page, BEAT_API_EVENTS, events->parts.options);
     do {
-        int count = epoll_wait(events->epoll_fd, ready, READY_AT_ONCE, wait_ms(events, most));
+        int count = epoll_wait(events->epoll_fd, ready, READY_AT_ONCE, wait_ms(events));
         pulse();
         instant now = clock_now();
         for (int i = 0; i < count; i++)

@@ -91,11 +91,10 @@ static void drain(struct http_loop *loop)
 static void *run(void *argument)
 {
     struct http_loop *loop = argument;
-    int most_ms = pulse_turn_ms(loop->parts.options);
     pulse_begin(loop->parts.page, BEAT_API_HTTP, loop->parts.options);
     prompt_thread(); /* somebody waits for each answer, and what takes long is done aside */
     while (!atomic_load_explicit(&loop->is_ending, memory_order_acquire))
-        turn(loop, most_ms);
+        turn(loop, pulse_turn_ms(loop->parts.options));
     drain(loop);
     pulse_end();
     return NULL;

@@ -55,5 +55,5 @@ void pulse_end(void)
 int pulse_turn_ms(const struct options *options)
 {
     int64_t turn = options->heartbeat_deadline_ms / TURNS_WAITING;
-    return turn < 1 ? 1 : (int)turn;
+    return turn <= 1 ? 1 : (int)(turn - clock_now().us / 1000 % turn);
 }
