@@ -546,13 +546,32 @@ static const struct store_methods METHODS = {
     .reopen = reopen,
     .message = message,
     .size_bytes = size_bytes,
+    .scan_open = postgres_scan_open,
+    .extent = postgres_extent,
+    .get_copy = postgres_get_copy,
+    .put_copy = postgres_put_copy,
+    .end_copy = postgres_end_copy,
 };
+
+/* Half of a database must not be taken for one. */
+static enum err refuse_unfinished_copy(struct postgres_store *s)
+{
+    struct store_copy copy;
+    enum err err = postgres_get_copy(&s->base, &copy);
+    if (err != OK || copy.source == 0 || copy.part == STORE_PART_COUNT)
+        return err;
+    return fail_with(s, ERR_INVALID,
+                     "is a copy that is not complete; run the same `moonwatch copy` again to "
+                     "complete it, or delete the database");
+}
 
 static enum err open_store(struct postgres_store *s, const char *url, pid_t unawaited)
 {
     enum err err = postgres_link_init(&s->link, url);
     if (err == OK)
         err = connect_store(s, unawaited);
+    if (err == OK)
+        err = refuse_unfinished_copy(s);
     if (err == OK)
         err = start_generation(s);
     if (err == OK)
@@ -564,17 +583,144 @@ static enum err open_store(struct postgres_store *s, const char *url, pid_t unaw
     return err == OK ? keep_house(s) : err;
 }
 
-struct store *postgres_store_open(const char *url, pid_t unawaited, char why[STORE_MESSAGE_SIZE])
+static struct postgres_store *create(char why[STORE_MESSAGE_SIZE])
 {
     struct postgres_store *s = calloc(1, sizeof *s);
-    if (s == NULL) {
+    if (s == NULL)
         snprintf(why, STORE_MESSAGE_SIZE, "out of memory");
-        return NULL;
-    }
-    s->base.methods = &METHODS;
-    if (open_store(s, url, unawaited) == OK)
+    else
+        s->base.methods = &METHODS;
+    return s;
+}
+
+static struct store *end_opening(struct postgres_store *s, enum err err,
+                                 char why[STORE_MESSAGE_SIZE])
+{
+    if (err == OK)
         return &s->base;
     snprintf(why, STORE_MESSAGE_SIZE, "%s", s->link.message);
     close_store(&s->base);
     return NULL;
+}
+
+struct store *postgres_store_open(const char *url, pid_t unawaited, char why[STORE_MESSAGE_SIZE])
+{
+    struct postgres_store *s = create(why);
+    return s == NULL ? NULL : end_opening(s, open_store(s, url, unawaited), why);
+}
+
+/* ---- for a copy ---- */
+
+/* Nothing is made in a database that is no source. */
+static enum err check_source(struct postgres_store *s)
+{
+    int64_t count = 0;
+    enum err err = postgres_link_connect(&s->link, "moonwatch copy");
+    if (err == OK)
+        err = postgres_link_ask_integer(&s->link,
+                                        "SELECT count(*) FROM information_schema.tables WHERE"
+                                        " table_schema=current_schema() AND table_name='moonwatch'",
+                                        NULL, 0, &count);
+    return err == OK && count == 0 ? fail_with(s, ERR_NOT_FOUND,
+                                               "has no tables of moonwatch; "
+                                               "check its name and the schema")
+                                   : err;
+}
+
+/* Of one node: held until the connection ends; where its log ends, and its generation, are added.
+ */
+static enum err hold_node(struct postgres_store *s, int64_t node, int64_t *position,
+                          struct node_row *sum)
+{
+    struct node_row row = {0};
+    int64_t own = s->node;
+    s->node = node;
+    enum err err = node == own ? OK : take_lock(s, 0);
+    if (err == OK)
+        err = read_positions(s);
+    *position += s->log_position;
+    if (err == OK)
+        err = postgres_link_run(&s->link, "BEGIN", "read");
+    if (err == OK)
+        err = lock_node(s, &row);
+    if (err == OK)
+        err = postgres_link_run(&s->link, "COMMIT", "read");
+    sum->generation += row.generation;
+    s->node = own;
+    if (node == own)
+        sum->transactions = row.transactions;
+    return err;
+}
+
+/* All nodes stand still as long as we are connected. Together they are one source, whose generation
+ * rises with any of theirs. */
+static enum err hold_all_nodes(struct postgres_store *s, enum store_role role)
+{
+    PGresult *nodes = NULL;
+    struct node_row sum = {0};
+    int64_t position = 0;
+    enum err err = postgres_link_ask(&s->link, "SELECT number FROM node ORDER BY number", NULL,
+                                     "read", &nodes);
+    for (int i = 0; err == OK && i < PQntuples(nodes); i++)
+        err = hold_node(s, postgres_integer(nodes, i, 0), &position, &sum);
+    PQclear(nodes);
+    if (err != OK) {
+        abandon(s);
+        return err;
+    }
+    s->generation = (uint64_t)sum.generation;
+    s->transactions = sum.transactions;
+    if (role == STORE_SOURCE)
+        s->log_position = s->log_committed = position;
+    return OK;
+}
+
+/* One transaction from here on: whoever writes in spite of the locks changes nothing for us. */
+static enum err begin_reading(struct postgres_store *s)
+{
+    enum err err = refuse_unfinished_copy(s);
+    if (err == OK)
+        err =
+            postgres_link_run(&s->link, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "read");
+    s->in_transaction = err == OK;
+    return err;
+}
+
+static enum err begin_filling(struct postgres_store *s)
+{
+    enum err err = read_positions(s);
+    if (err == OK)
+        err = read_event_id(s);
+    return err == OK ? prepare_statements(s) : err;
+}
+
+static enum err tell_two_names(struct postgres_store *s)
+{
+    struct lock_holder holder;
+    char name[64];
+    name_session(s, (long)getpid(), name);
+    enum err err = find_holder(s, &holder);
+    if (err == OK && strcmp(holder.name, name) == 0)
+        return fail_with(s, ERR_BUSY, "is both FROM and TO: they are the same database");
+    return err == OK ? refuse_lock(s, &holder) : err;
+}
+
+struct store *postgres_store_open_for_copy(const char *url, enum store_role role,
+                                           char why[STORE_MESSAGE_SIZE])
+{
+    struct postgres_store *s = create(why);
+    if (s == NULL)
+        return NULL;
+    enum err err = postgres_link_init(&s->link, url);
+    if (err == OK && role == STORE_SOURCE)
+        err = check_source(s);
+    if (err == OK)
+        err = connect_store(s, 0);
+    if (err == ERR_BUSY)
+        err = tell_two_names(s);
+    if (err == OK)
+        err = hold_all_nodes(s, role);
+    if (err == OK)
+        err = role == STORE_SOURCE ? begin_reading(s) : begin_filling(s);
+    return end_opening(s, err, why);
 }

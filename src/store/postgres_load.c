@@ -41,6 +41,14 @@ struct log_index {
     size_t arena_length, arena_capacity;
 };
 
+/* Tokens, and the pools of theirs. */
+struct token_page {
+    PGresult *rows, *pools;
+    int next_row, next_pool;
+    int64_t last; /* largest id that was asked for */
+    bool is_last;
+};
+
 struct load {
     struct postgres_store *s;
     const struct store_loader *loader;
@@ -54,6 +62,11 @@ struct load {
     instant now;
     uint32_t refusals_logged;
     char alert_text[STORE_ALERT_TEXT_MAX + 1];
+    struct token_page page;
+    /* Of a walk: */
+    bool is_walk;
+    bool has_token; /* in `token`, delivered by the row that was read last */
+    struct store_loader walk_loader;
 };
 
 static void refuse(struct load *load, const char *table, int64_t key, const char *why)
@@ -342,7 +355,8 @@ static void count_snapshot(struct load *load, int64_t id)
 static enum err deliver(struct load *load)
 {
     struct store_token *row = &load->token;
-    load->report->times_clamped += load_clamp_times(row, load->now);
+    if (!load->is_walk)
+        load->report->times_clamped += load_clamp_times(row, load->now);
     row->token.flags = TOKEN_DURABLE;
     count_snapshot(load, row->token.state.snapshot_id);
     load->report->tokens++;
@@ -415,23 +429,45 @@ static enum err read_page_tokens(struct load *load, int64_t after, PGresult **ou
     return postgres_link_ask(&load->s->link, sql, &values, "read", out);
 }
 
+static void forget_page(struct token_page *page)
+{
+    PQclear(page->rows);
+    PQclear(page->pools);
+    page->rows = page->pools = NULL;
+    page->next_row = page->next_pool = 0;
+}
+
+static enum err turn_page(struct load *load)
+{
+    struct token_page *page = &load->page;
+    int64_t after = page->last;
+    forget_page(page);
+    enum err err = read_page_tokens(load, after, &page->rows);
+    int count = err == OK ? PQntuples(page->rows) : 0;
+    page->is_last = count < PAGE_TOKENS;
+    page->last = page->is_last ? INT64_MAX : postgres_integer(page->rows, count - 1, 0);
+    return err == OK ? read_page_pools(load, after, page->last, &page->pools) : err;
+}
+
+/* One row. False in *has_row: that was the last. */
+static enum err load_next_token(struct load *load, bool *has_row)
+{
+    struct token_page *page = &load->page;
+    enum err err = OK;
+    while (err == OK && !page->is_last &&
+           (page->rows == NULL || page->next_row == PQntuples(page->rows)))
+        err = turn_page(load);
+    *has_row = err == OK && page->next_row < PQntuples(page->rows);
+    return *has_row ? load_token(load, page->rows, page->next_row++, page->pools, &page->next_pool)
+                    : err;
+}
+
 static enum err load_tokens(struct load *load)
 {
-    int64_t after = 0;
+    bool has_row = true;
     enum err err = OK;
-    for (int count = PAGE_TOKENS; err == OK && count == PAGE_TOKENS;) {
-        PGresult *rows = NULL, *pools = NULL;
-        err = read_page_tokens(load, after, &rows);
-        count = err == OK ? PQntuples(rows) : 0;
-        int64_t last = count == PAGE_TOKENS ? postgres_integer(rows, count - 1, 0) : INT64_MAX;
-        if (err == OK)
-            err = read_page_pools(load, after, last, &pools);
-        if (err == OK)
-            err = load_page(load, rows, pools);
-        after = last;
-        PQclear(rows);
-        PQclear(pools);
-    }
+    while (err == OK && has_row)
+        err = load_next_token(load, &has_row);
     return err;
 }
 
@@ -559,6 +595,7 @@ static struct load *load_create(struct store *store, const struct store_loader *
 static enum err load_end(struct load *load, enum err err)
 {
     summarise(load);
+    forget_page(&load->page);
     free(load->log.entries);
     free(load->log.arena);
     mint_set_finish(&load->mints);
@@ -651,6 +688,46 @@ enum err postgres_load_some(struct store *store, const token_id *ids, size_t cou
     if (err == OK)
         err = load_wanted_tokens(load);
     return load_end(load, err);
+}
+
+/* ---- a walk ---- */
+
+static bool hold_token(void *context, const struct store_token *token)
+{
+    struct load *walk = context;
+    (void)token; /* it is walk->token */
+    walk->has_token = true;
+    return true;
+}
+
+enum err postgres_walk_begin(struct postgres_store *s, struct store_load_report *report,
+                             struct load **out)
+{
+    struct load *walk = load_create(&s->base, NULL, report);
+    *out = walk;
+    if (walk == NULL)
+        return postgres_link_fail_with(&s->link, ERR_NO_MEMORY, "can't be read: out of memory");
+    walk->is_walk = true;
+    walk->walk_loader = (struct store_loader){.context = walk, .on_token = hold_token};
+    walk->loader = &walk->walk_loader;
+    return index_logs(walk);
+}
+
+enum err postgres_walk_next(struct load *walk, const struct store_token **out)
+{
+    bool has_row = true;
+    enum err err = OK;
+    walk->has_token = false;
+    while (err == OK && has_row && !walk->has_token)
+        err = load_next_token(walk, &has_row);
+    *out = err == OK && walk->has_token ? &walk->token : NULL;
+    return err;
+}
+
+void postgres_walk_end(struct load *walk)
+{
+    if (walk != NULL && load_end(walk, OK) != OK)
+        return; /* it cannot */
 }
 
 /* ---- tokens whose rows are behind the log ---- */

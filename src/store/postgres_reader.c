@@ -3,7 +3,7 @@
  * again when it was lost; what was asked then is not answered.
  */
 #include "base/text.h"
-#include "store/postgres_link.h"
+#include "store/postgres_store.h"
 #include "store/state.h"
 #include <math.h>
 #include <stdlib.h>
@@ -48,7 +48,7 @@ static token_id read_token(const PGresult *rows, int row, int column)
     return id < 0 || id > UINT32_MAX ? TOKEN_NONE : (token_id)id;
 }
 
-static void read_snapshot(const PGresult *rows, int row, struct store_snapshot *out)
+void postgres_read_snapshot(const PGresult *rows, int row, struct store_snapshot *out)
 {
     size_t length;
     *out = (struct store_snapshot){.id = postgres_integer(rows, row, 0),
@@ -74,12 +74,12 @@ static int snapshots(struct store_reader *reader, token_id token, int64_t newest
     enum err err = postgres_link_ask(&r->link, SNAPSHOT_CHAIN, &values, "read", &rows);
     int count = err == OK ? PQntuples(rows) : -1;
     for (int i = 0; i < count && i < limit; i++)
-        read_snapshot(rows, i, &out[i]);
+        postgres_read_snapshot(rows, i, &out[i]);
     PQclear(rows);
     return count < limit ? count : limit;
 }
 
-static void read_event(const PGresult *rows, int row, struct store_event *out)
+void postgres_read_event(const PGresult *rows, int row, struct store_event *out)
 {
     *out = (struct store_event){.token = read_token(rows, row, 0),
                                 .at = {postgres_integer(rows, row, 1)}};
@@ -106,7 +106,7 @@ static int events(struct store_reader *reader, token_id token, struct store_even
         &values, "read", &rows);
     int count = err == OK ? PQntuples(rows) : -1;
     for (int i = 0; i < count; i++)
-        read_event(rows, i, &out[i]);
+        postgres_read_event(rows, i, &out[i]);
     PQclear(rows);
     return count;
 }

@@ -1,6 +1,7 @@
 /*
  * What the files of the PostgreSQL store share: postgres.c (opening, healing, transactions),
- * postgres_write.c (rows out), postgres_load.c (rows in). Private to them.
+ * postgres_write.c (rows out), postgres_load.c (rows in), postgres_copy.c (all of them, for another
+ * store). Private to them.
  *
  * Rows are gathered in columns (postgres_column.h) and go out as few statements, one after the
  * other without waiting (postgres_link_send()), at the latest before the commit. So a transaction
@@ -74,6 +75,11 @@
                     "text=excluded.text")                                                          \
     X(PG_DELETE_ALERT, "DELETE FROM alert WHERE id=$1")                                            \
     X(PG_SET_POSITION, "UPDATE node SET log_position=$1 WHERE number=$2")                          \
+    X(PG_PUT_COPY,                                                                                 \
+      "INSERT INTO moonwatch(name,value) VALUES('copy_source',$1::bigint),"                        \
+      "('copy_part',$2::bigint),('copy_position',$3::bigint) ON CONFLICT(name) DO UPDATE SET "     \
+      "value=excluded.value")                                                                      \
+    X(PG_SET_GENERATION, "UPDATE node SET generation=$1 WHERE number=$2")                          \
     X(PG_APPEND_A,                                                                                 \
       "INSERT INTO %s(seq,first,records) SELECT * FROM unnest($1::bigint[],$2::bigint[],"          \
       "$3::bytea[]) ON CONFLICT(seq) DO UPDATE SET first=excluded.first,"                          \
@@ -195,5 +201,24 @@ enum err postgres_resume(struct store *store, const struct store_loader *loader,
 enum err postgres_load_some(struct store *store, const token_id *ids, size_t count,
                             const struct store_loader *loader);
 token_id postgres_next_replayed(struct store *store);
+/* Tokens one by one as postgres_load() would deliver them, but for their times, which stay as they
+ * are stored. */
+struct load;
+enum err postgres_walk_begin(struct postgres_store *s, struct store_load_report *report,
+                             struct load **out);
+enum err postgres_walk_next(struct load *walk, const struct store_token **out); /* NULL: the end */
+void postgres_walk_end(struct load *walk);
+
+/* postgres_reader.c: rows of id,previous,token_id,at,score,figures and token_id,at,kind,reason. */
+void postgres_read_snapshot(const PGresult *rows, int row, struct store_snapshot *out);
+void postgres_read_event(const PGresult *rows, int row, struct store_event *out);
+
+/* postgres_copy.c */
+enum err postgres_scan_open(struct store *store, enum store_part part, int64_t after,
+                            struct store_scan **out);
+enum err postgres_extent(struct store *store, enum store_part part, struct store_extent *out);
+enum err postgres_get_copy(struct store *store, struct store_copy *out);
+enum err postgres_put_copy(struct store *store, const struct store_copy *copy);
+enum err postgres_end_copy(struct store *store, uint64_t source, uint64_t generation);
 
 #endif

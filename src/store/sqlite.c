@@ -88,7 +88,7 @@ enum err sqlite_fail(struct sqlite_store *s, int result, const char *doing)
     return err;
 }
 
-static enum err fail_with(struct sqlite_store *s, enum err err, const char *sentence)
+enum err sqlite_fail_with(struct sqlite_store *s, enum err err, const char *sentence)
 {
     snprintf(s->message, sizeof s->message, "%.300s %s", s->path, sentence);
     s->failure = err;
@@ -172,7 +172,7 @@ static enum err resolve_path(struct sqlite_store *s, const char *path)
     snprintf(s->path, sizeof s->path, "%s", path);
     char whole[PATH_MAX], folder[PATH_MAX];
     if (strlen(path) + 64 > PATH_MAX || strcmp(path, ":memory:") == 0)
-        return fail_with(s, ERR_INVALID, "is no path of a file");
+        return sqlite_fail_with(s, ERR_INVALID, "is no path of a file");
     if (realpath(path, whole) != NULL) {
         strcpy(s->path, whole);
         return OK;
@@ -181,30 +181,39 @@ static enum err resolve_path(struct sqlite_store *s, const char *path)
     size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
     snprintf(folder, sizeof folder, "%.*s", (int)length, path);
     if (realpath(length == 0 ? "." : folder, whole) == NULL)
-        return fail_with(s, ERR_IO,
-                         "can't be opened: its folder can't be reached; make the folder "
-                         "or give another path");
+        return sqlite_fail_with(s, ERR_IO,
+                                "can't be opened: its folder can't be reached; make the folder "
+                                "or give another path");
     if (strlen(whole) + strlen(path) + 66 > PATH_MAX)
-        return fail_with(s, ERR_INVALID, "is too long for a path");
+        return sqlite_fail_with(s, ERR_INVALID, "is too long for a path");
     size_t at = strlen(whole);
     snprintf(s->path + 0, sizeof s->path, "%s", whole);
     snprintf(s->path + at, sizeof s->path - at, "/%s", path + length);
     return OK;
 }
 
-static enum err refuse_lock(struct sqlite_store *s, pid_t unawaited)
+/* 0: it does not say. */
+static pid_t lock_owner(const struct sqlite_store *s)
 {
     char owner[32] = "";
-    char sentence[160];
-    ssize_t length = read(s->lock_fd, owner, sizeof owner - 1);
+    ssize_t length = pread(s->lock_fd, owner, sizeof owner - 1, 0);
     owner[length > 0 ? strspn(owner, "0123456789") : 0] = '\0';
-    if (unawaited > 0 && strtol(owner, NULL, 10) == (long)unawaited)
+    return (pid_t)strtol(owner, NULL, 10);
+}
+
+static enum err refuse_lock(struct sqlite_store *s, pid_t unawaited)
+{
+    char who[48] = "", sentence[160];
+    pid_t owner = lock_owner(s);
+    if (unawaited > 0 && owner == unawaited)
         return OK; /* whoever comes next waits for it or for us, as the lock falls */
+    if (owner > 0)
+        snprintf(who, sizeof who, " (process %ld)", (long)owner);
     snprintf(sentence, sizeof sentence,
-             "is in use by another moonwatch%s%s%s; stop that one first, or give this one another "
+             "is in use by another moonwatch%s; stop that one first, or give this one another "
              "database",
-             *owner != '\0' ? " (process " : "", owner, *owner != '\0' ? ")" : "");
-    return fail_with(s, ERR_BUSY, sentence);
+             who);
+    return sqlite_fail_with(s, ERR_BUSY, sentence);
 }
 
 static enum err take_lock(struct sqlite_store *s, pid_t unawaited)
@@ -216,7 +225,7 @@ static enum err take_lock(struct sqlite_store *s, pid_t unawaited)
         char sentence[160];
         snprintf(sentence, sizeof sentence, "can't be locked: %s; check the permissions",
                  strerror(errno));
-        return fail_with(s, ERR_IO, sentence);
+        return sqlite_fail_with(s, ERR_IO, sentence);
     }
     if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
         return refuse_lock(s, unawaited);
@@ -255,15 +264,16 @@ static enum err check_owner(struct sqlite_store *s, int64_t *version)
     if (err != OK)
         return err;
     if (application != SQLITE_APPLICATION_ID && (application != 0 || tables != 0))
-        return fail_with(s, ERR_INVALID,
-                         "is a database of another program; give another path, it is left alone");
+        return sqlite_fail_with(
+            s, ERR_INVALID,
+            "is a database of another program; give another path, it is left alone");
     if (*version < 0 || (size_t)*version > sqlite_schema_version()) {
         char sentence[160];
         snprintf(sentence, sizeof sentence,
                  "was made by a newer version of moonwatch (schema %" PRId64
                  ", this one knows %zu); run that version, or restore a backup",
                  *version, sqlite_schema_version());
-        return fail_with(s, ERR_VERSION, sentence);
+        return sqlite_fail_with(s, ERR_VERSION, sentence);
     }
     return OK;
 }
@@ -323,9 +333,9 @@ static enum err prepare_statements(struct sqlite_store *s)
                                         &s->statements[i], NULL);
         /* A table or a column that should be there is not. */
         if (result == SQLITE_ERROR)
-            return fail_with(s, ERR_CORRUPT,
-                             "does not have the tables it should have; restore a "
-                             "backup, or move it away to start with a new one");
+            return sqlite_fail_with(s, ERR_CORRUPT,
+                                    "does not have the tables it should have; restore a "
+                                    "backup, or move it away to start with a new one");
         if (result != SQLITE_OK)
             return sqlite_fail(s, result, "use");
     }
@@ -468,7 +478,7 @@ static enum err fail_overwritten(struct sqlite_store *s, const char *sentence)
 {
     s->damage_reports++;
     s->is_overwritten = true;
-    return fail_with(s, ERR_CORRUPT, sentence);
+    return sqlite_fail_with(s, ERR_CORRUPT, sentence);
 }
 
 static enum err check_fate(struct sqlite_store *s)
@@ -477,11 +487,11 @@ static enum err check_fate(struct sqlite_store *s)
         return fail_overwritten(s, "was emptied or written over by somebody else while in use");
     switch (file_fate(s)) {
     case FILE_GONE:
-        return fail_with(s, ERR_NOT_FOUND, "was deleted while in use");
+        return sqlite_fail_with(s, ERR_NOT_FOUND, "was deleted while in use");
     case FILE_REPLACED:
-        return fail_with(s, ERR_NOT_FOUND, "was replaced by another file while in use");
+        return sqlite_fail_with(s, ERR_NOT_FOUND, "was replaced by another file while in use");
     case FILE_WAL_GONE:
-        return fail_with(s, ERR_NOT_FOUND, "lost its -wal file while in use");
+        return sqlite_fail_with(s, ERR_NOT_FOUND, "lost its -wal file while in use");
     default:
         return OK;
     }
@@ -509,7 +519,7 @@ static enum err read_generation(struct sqlite_store *s, uint64_t *out)
     if (result != SQLITE_ROW && result != SQLITE_DONE)
         err = sqlite_fail(s, result, "read");
     else if (value < 0)
-        err = fail_with(s, ERR_CORRUPT, "has a generation below zero; restore a backup");
+        err = sqlite_fail_with(s, ERR_CORRUPT, "has a generation below zero; restore a backup");
     sqlite3_reset(statement);
     *out = (uint64_t)value;
     return err;
@@ -570,7 +580,7 @@ static enum err write_generation(struct sqlite_store *s)
         s, sqlite3_bind_int64(s->statements[STATEMENT_SET_GENERATION], 1, (int64_t)s->generation));
     enum err err = sqlite_run(s, STATEMENT_SET_GENERATION);
     if (err == OK && sqlite3_changes(s->db) != 1)
-        err = fail_with(s, ERR_CORRUPT, "lost its generation; restore a backup");
+        err = sqlite_fail_with(s, ERR_CORRUPT, "lost its generation; restore a backup");
     return err;
 }
 
@@ -597,8 +607,8 @@ static enum err check_generation(struct sqlite_store *s)
     uint64_t generation;
     enum err err = read_generation(s, &generation);
     if (err == OK && generation > generation_in_force(s))
-        err = fail_with(s, ERR_FENCED,
-                        "was taken over by a newer engine; this one may not write any more");
+        err = sqlite_fail_with(s, ERR_FENCED,
+                               "was taken over by a newer engine; this one may not write any more");
     if (err == OK && generation < generation_in_force(s))
         err = fail_overwritten(s, "was put back to an older state by somebody else while in use");
     return err;
@@ -707,7 +717,7 @@ static enum err move_aside(struct sqlite_store *s, const char *why, char moved[P
             char sentence[200];
             snprintf(sentence, sizeof sentence, "can't be moved aside: %s; move it away by hand",
                      strerror(errno));
-            return fail_with(s, ERR_IO, sentence);
+            return sqlite_fail_with(s, ERR_IO, sentence);
         }
     }
     return OK;
@@ -784,18 +794,18 @@ static enum err adopt_file(struct sqlite_store *s)
     uint64_t generation;
     enum err err = read_generation(s, &generation);
     if (err == OK && generation > s->generation)
-        err = fail_with(s, ERR_FENCED,
-                        "was taken over by a newer engine; this one may not write any more");
+        err = sqlite_fail_with(s, ERR_FENCED,
+                               "was taken over by a newer engine; this one may not write any more");
     if (err == OK && s->is_new_wanted && generation != 0 && generation != s->generation) {
         /* Somebody was quicker than we in making a file here; the next try will find none. */
         disconnect(s);
         err = leave_replaced(s);
-        return err == OK ? fail_with(s, ERR_UNAVAILABLE, "was another file again") : err;
+        return err == OK ? sqlite_fail_with(s, ERR_UNAVAILABLE, "was another file again") : err;
     }
     if (err == OK && !s->is_new_wanted && generation < generation_in_force(s)) {
         disconnect(s);
         err = leave_damaged(s);
-        return err == OK ? fail_with(s, ERR_UNAVAILABLE, "had lost what was in it") : err;
+        return err == OK ? sqlite_fail_with(s, ERR_UNAVAILABLE, "had lost what was in it") : err;
     }
     if (err == OK && s->is_new_wanted)
         err = fill_new_file(s);
@@ -940,9 +950,14 @@ static const struct store_methods METHODS = {
     .message = message,
     .size_bytes = size_bytes,
     .disk = disk,
+    .scan_open = sqlite_scan_open,
+    .extent = sqlite_extent,
+    .get_copy = sqlite_get_copy,
+    .put_copy = sqlite_put_copy,
+    .end_copy = sqlite_end_copy,
 };
 
-struct store *sqlite_store_open(const char *path, pid_t unawaited, char why[STORE_MESSAGE_SIZE])
+static struct sqlite_store *create(char why[STORE_MESSAGE_SIZE])
 {
     struct sqlite_store *s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -952,16 +967,84 @@ struct store *sqlite_store_open(const char *path, pid_t unawaited, char why[STOR
     s->base.methods = &METHODS;
     s->lock_fd = -1;
     s->wal_pages = SQLITE_WAL_PAGES;
+    return s;
+}
+
+static struct store *end_opening(struct sqlite_store *s, enum err err, char why[STORE_MESSAGE_SIZE])
+{
+    if (err == OK)
+        return &s->base;
+    snprintf(why, STORE_MESSAGE_SIZE, "%s", s->message);
+    close_store(&s->base);
+    return NULL;
+}
+
+/* Half of a database must not be taken for one. */
+static enum err refuse_unfinished_copy(struct sqlite_store *s)
+{
+    struct store_copy copy;
+    enum err err = sqlite_get_copy(&s->base, &copy);
+    if (err != OK || copy.source == 0 || copy.part == STORE_PART_COUNT)
+        return err;
+    return sqlite_fail_with(s, ERR_INVALID,
+                            "is a copy that is not complete; run the same `moonwatch copy` again "
+                            "to complete it, or delete the file");
+}
+
+struct store *sqlite_store_open(const char *path, pid_t unawaited, char why[STORE_MESSAGE_SIZE])
+{
+    struct sqlite_store *s = create(why);
+    if (s == NULL)
+        return NULL;
     enum err err = resolve_path(s, path);
     if (err == OK)
         err = take_lock(s, unawaited);
     if (err == OK)
         err = connect_file(s);
     if (err == OK)
-        err = start_generation(s);
+        err = refuse_unfinished_copy(s);
     if (err == OK)
-        return &s->base;
-    snprintf(why, STORE_MESSAGE_SIZE, "%s", s->message);
-    close_store(&s->base);
-    return NULL;
+        err = start_generation(s);
+    return end_opening(s, err, why);
+}
+
+/* Neither a file nor its lock is made, and an empty one is no database. */
+static enum err check_source(struct sqlite_store *s)
+{
+    struct stat status;
+    if (stat(s->path, &status) != 0)
+        return sqlite_fail_with(s, ERR_NOT_FOUND, "is not there; check the path");
+    if (status.st_size == 0)
+        return sqlite_fail_with(s, ERR_INVALID, "is empty: no database of moonwatch");
+    return OK;
+}
+
+/* One transaction from here on, so that whoever writes to the file in spite of the lock (sqlite3)
+ * changes nothing for us. */
+static enum err begin_reading(struct sqlite_store *s)
+{
+    enum err err = refuse_unfinished_copy(s);
+    return err == OK ? execute(s, "BEGIN", "read") : err;
+}
+
+struct store *sqlite_store_open_for_copy(const char *path, enum store_role role,
+                                         char why[STORE_MESSAGE_SIZE])
+{
+    struct sqlite_store *s = create(why);
+    if (s == NULL)
+        return NULL;
+    enum err err = resolve_path(s, path);
+    if (err == OK && role == STORE_SOURCE)
+        err = check_source(s);
+    if (err == OK)
+        err = take_lock(s, 0);
+    if (err == ERR_BUSY && lock_owner(s) == getpid())
+        err = sqlite_fail_with(s, err, "is both FROM and TO: they are the same database");
+    if (err == OK)
+        err = connect_file(s);
+    if (err == OK && role == STORE_SOURCE)
+        err = begin_reading(s);
+    if (err == OK)
+        err = read_generation(s, &s->generation);
+    return end_opening(s, err, why);
 }

@@ -54,7 +54,7 @@ struct load {
     struct store_load_report *report;
     struct log_index log;
     struct mint_set mints;
-    struct scan pools;
+    struct scan tokens, pools;
     sqlite3_stmt *log_row[2]; /* of either part of the log, the row that a position is in */
     const token_id *only;     /* rising; NULL: everybody */
     size_t only_count;
@@ -63,6 +63,10 @@ struct load {
     instant now;
     uint32_t refusals_logged;
     bool is_damaged;
+    /* Of a walk: */
+    bool is_walk;
+    bool has_token; /* in `token`, delivered by the row that was read last */
+    struct store_loader walk_loader;
 };
 
 static void refuse(struct load *load, const char *table, int64_t key, const char *why)
@@ -412,7 +416,8 @@ static void forget_state(struct load *load, const char *complaint)
 static enum err deliver(struct load *load)
 {
     struct store_token *row = &load->token;
-    load->report->times_clamped += load_clamp_times(row, load->now);
+    if (!load->is_walk)
+        load->report->times_clamped += load_clamp_times(row, load->now);
     row->token.flags = TOKEN_DURABLE;
     if (row->token.state.snapshot_id > load->report->last_snapshot_id)
         load->report->last_snapshot_id = row->token.state.snapshot_id;
@@ -451,9 +456,9 @@ static enum err prepare_log_row(struct load *load, sqlite3_stmt **statement, con
     return result == SQLITE_OK ? OK : sqlite_fail(load->s, result, "read");
 }
 
-static enum err start_scans(struct load *load, struct scan *tokens)
+static enum err start_scans(struct load *load)
 {
-    enum err err = scan_start(load, tokens, "token",
+    enum err err = scan_start(load, &load->tokens, "token",
                               "SELECT id,mint,name,symbol,status,created_at,log_seq,state"
                               " FROM token WHERE id >= ?1 ORDER BY id",
                               "SELECT max(id) FROM token");
@@ -474,28 +479,31 @@ static enum err start_scans(struct load *load, struct scan *tokens)
     return err;
 }
 
-static void finish_scans(struct load *load, struct scan *tokens)
+static void finish_scans(struct load *load)
 {
-    scan_finish(tokens);
+    scan_finish(&load->tokens);
     scan_finish(&load->pools);
     sqlite3_finalize(load->log_row[0]);
     sqlite3_finalize(load->log_row[1]);
 }
 
-static enum err load_tokens(struct load *load)
+static enum err start_tokens(struct load *load)
 {
-    struct scan scan = {0};
-    enum err err = start_scans(load, &scan);
+    enum err err = start_scans(load);
     if (err == OK)
         err = scan_next(load, &load->pools);
-    if (err == OK)
-        err = scan_next(load, &scan);
-    while (err == OK && scan.has_row) {
-        err = load_token(load, scan.statement);
+    return err == OK ? scan_next(load, &load->tokens) : err;
+}
+
+static enum err load_tokens(struct load *load)
+{
+    enum err err = start_tokens(load);
+    while (err == OK && load->tokens.has_row) {
+        err = load_token(load, load->tokens.statement);
         if (err == OK)
-            err = scan_next(load, &scan);
+            err = scan_next(load, &load->tokens);
     }
-    finish_scans(load, &scan);
+    finish_scans(load);
     return err;
 }
 
@@ -510,17 +518,17 @@ static enum err scan_seek(struct load *load, struct scan *scan, token_id id)
 
 static enum err load_wanted_tokens(struct load *load)
 {
-    struct scan scan = {0};
-    enum err err = start_scans(load, &scan);
+    const struct scan *scan = &load->tokens;
+    enum err err = start_scans(load);
     for (size_t i = 0; err == OK && i < load->only_count; i++) {
-        err = scan_seek(load, &scan, load->only[i]);
-        if (err != OK || !scan.has_row || scan.position != load->only[i])
+        err = scan_seek(load, &load->tokens, load->only[i]);
+        if (err != OK || !scan->has_row || scan->position != load->only[i])
             continue;
         err = scan_seek(load, &load->pools, load->only[i]);
         if (err == OK)
-            err = load_token(load, scan.statement);
+            err = load_token(load, scan->statement);
     }
-    finish_scans(load, &scan);
+    finish_scans(load);
     return err;
 }
 
@@ -647,6 +655,56 @@ enum err sqlite_load(struct store *store, const struct store_loader *loader,
     if (err == OK)
         err = load_tokens(load);
     return load_end(load, err);
+}
+
+/* ---- a walk ---- */
+
+static bool hold_token(void *context, const struct store_token *token)
+{
+    struct load *walk = context;
+    (void)token; /* it is walk->token */
+    walk->has_token = true;
+    return true;
+}
+
+enum err sqlite_walk_begin(struct sqlite_store *s, struct store_load_report *report,
+                           struct load **out)
+{
+    struct load *walk = load_create(&s->base, NULL, report);
+    *out = walk;
+    if (walk == NULL)
+        return ERR_NO_MEMORY;
+    walk->is_walk = true;
+    walk->walk_loader = (struct store_loader){.context = walk, .on_token = hold_token};
+    walk->loader = &walk->walk_loader;
+    enum err err = index_logs(walk);
+    return err == OK ? start_tokens(walk) : err;
+}
+
+enum err sqlite_walk_next(struct load *walk, const struct store_token **out)
+{
+    enum err err = OK;
+    *out = NULL;
+    walk->has_token = false;
+    while (err == OK && walk->tokens.has_row && !walk->has_token) {
+        err = load_token(walk, walk->tokens.statement);
+        if (err == OK)
+            err = scan_next(walk, &walk->tokens);
+    }
+    if (err == OK && walk->has_token)
+        *out = &walk->token;
+    else if (err == OK && walk->is_damaged)
+        err = ERR_CORRUPT;
+    return err;
+}
+
+void sqlite_walk_end(struct load *walk)
+{
+    if (walk == NULL)
+        return;
+    finish_scans(walk);
+    if (load_end(walk, OK) != OK)
+        return; /* sqlite_walk_next() has said so */
 }
 
 static void find_last_token(struct load *load)

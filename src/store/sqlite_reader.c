@@ -123,7 +123,7 @@ static void read_text(sqlite3_stmt *row, int column, char *out, size_t size)
               text == NULL ? 0 : (size_t)sqlite3_column_bytes(row, column));
 }
 
-static void read_snapshot(sqlite3_stmt *row, struct store_snapshot *out)
+void sqlite_read_snapshot(sqlite3_stmt *row, struct store_snapshot *out)
 {
     *out = (struct store_snapshot){
         .id = sqlite3_column_int64(row, 0),
@@ -135,6 +135,14 @@ static void read_snapshot(sqlite3_stmt *row, struct store_snapshot *out)
     };
     const uint8_t *figures = sqlite3_column_blob(row, 5);
     snapshot_decode(figures, (size_t)sqlite3_column_bytes(row, 5), out);
+}
+
+void sqlite_read_event(sqlite3_stmt *row, struct store_event *out)
+{
+    *out = (struct store_event){.token = read_token(row, 0)};
+    out->at.us = sqlite3_column_int64(row, 1);
+    read_text(row, 2, out->kind, sizeof out->kind);
+    read_text(row, 3, out->reason, sizeof out->reason);
 }
 
 /* A chain ends where a snapshot is missing (deleted as too old) or is another token's (damage);
@@ -151,7 +159,7 @@ static int snapshots(struct store_reader *reader, token_id token, int64_t newest
         if (result == SQLITE_OK)
             result = sqlite3_step(r->snapshot);
         if (result == SQLITE_ROW)
-            read_snapshot(r->snapshot, &out[count]);
+            sqlite_read_snapshot(r->snapshot, &out[count]);
         sqlite3_reset(r->snapshot);
         if (result != SQLITE_ROW && result != SQLITE_DONE) {
             reader_disconnect(r); /* a fresh connection may see a healed file */
@@ -178,13 +186,8 @@ static int events(struct store_reader *reader, token_id token, struct store_even
     bool is_bound = result == SQLITE_OK;
     if (is_bound)
         result = SQLITE_DONE; /* of nothing that is asked for */
-    while (is_bound && count < limit && (result = sqlite3_step(rows)) == SQLITE_ROW) {
-        struct store_event *event = &out[count++];
-        *event = (struct store_event){.token = read_token(rows, 0)};
-        event->at.us = sqlite3_column_int64(rows, 1);
-        read_text(rows, 2, event->kind, sizeof event->kind);
-        read_text(rows, 3, event->reason, sizeof event->reason);
-    }
+    while (is_bound && count < limit && (result = sqlite3_step(rows)) == SQLITE_ROW)
+        sqlite_read_event(rows, &out[count++]);
     sqlite3_reset(rows);
     if (result == SQLITE_ROW || result == SQLITE_DONE)
         return count;

@@ -1,6 +1,7 @@
 /*
  * What the files of the SQLite store share: sqlite.c (opening, healing, transactions),
- * sqlite_write.c (rows out), sqlite_load.c (rows in). Private to them.
+ * sqlite_write.c (rows out), sqlite_load.c (rows in), sqlite_copy.c (all of them, for another
+ * store). Private to them.
  *
  * The writer lock is flock(2) on PATH.lock, held while the store is open; the kernel drops it when
  * the process dies, however it dies. It is a file of its own because closing any descriptor of the
@@ -58,6 +59,7 @@
     X(STATEMENT_PUT_SETTING, "INSERT OR REPLACE INTO setting VALUES(?1,?2)")                       \
     X(STATEMENT_PUT_ALERT, "INSERT OR REPLACE INTO alert VALUES(?1,?2)")                           \
     X(STATEMENT_DELETE_ALERT, "DELETE FROM alert WHERE id=?1")                                     \
+    X(STATEMENT_PUT_META, "INSERT OR REPLACE INTO meta VALUES(?1,?2)")                             \
     X(STATEMENT_DELETE_SNAPSHOTS,                                                                  \
       "DELETE FROM snapshot WHERE at < ?1 AND id <= (SELECT max(id) FROM (SELECT id FROM snapshot" \
       " ORDER BY id LIMIT ?2))")                                                                   \
@@ -147,6 +149,9 @@ static inline void sqlite_bound(struct sqlite_store *s, int result)
         s->bound = result;
 }
 
+/* The error with a sentence of its own: "PATH <sentence>". */
+enum err sqlite_fail_with(struct sqlite_store *s, enum err err, const char *sentence);
+
 /* Steps a statement that returns no rows, and resets it. */
 enum err sqlite_run(struct sqlite_store *s, enum statement id);
 
@@ -170,5 +175,27 @@ enum err sqlite_resume(struct store *store, const struct store_loader *loader,
 enum err sqlite_load_some(struct store *store, const token_id *ids, size_t count,
                           const struct store_loader *loader);
 token_id sqlite_next_replayed(struct store *store);
+
+/* Tokens one by one as sqlite_load() would deliver them, but for their times, which stay as they
+ * are stored (sqlite_load.c). */
+struct load;
+enum err sqlite_walk_begin(struct sqlite_store *s, struct store_load_report *report,
+                           struct load **out);
+/* NULL in *out after the last; ERR_CORRUPT then when not all could be read. */
+enum err sqlite_walk_next(struct load *walk, const struct store_token **out);
+void sqlite_walk_end(struct load *walk);
+
+/* Rows of history: id,previous,token_id,at,score,figures and token_id,at,kind,reason
+ * (sqlite_reader.c). */
+void sqlite_read_snapshot(sqlite3_stmt *row, struct store_snapshot *out);
+void sqlite_read_event(sqlite3_stmt *row, struct store_event *out);
+
+/* For copies (sqlite_copy.c). */
+enum err sqlite_scan_open(struct store *store, enum store_part part, int64_t after,
+                          struct store_scan **out);
+enum err sqlite_extent(struct store *store, enum store_part part, struct store_extent *out);
+enum err sqlite_get_copy(struct store *store, struct store_copy *out);
+enum err sqlite_put_copy(struct store *store, const struct store_copy *copy);
+enum err sqlite_end_copy(struct store *store, uint64_t source, uint64_t generation);
 
 #endif

@@ -7,13 +7,16 @@ struct scheme {
     const char *prefix;
     size_t skipped; /* bytes of the URL that the implementation does not want */
     struct store *(*open)(const char *path, pid_t unawaited, char why[STORE_MESSAGE_SIZE]);
+    struct store *(*open_for_copy)(const char *path, enum store_role role,
+                                   char why[STORE_MESSAGE_SIZE]);
     struct store_reader *(*reader_open)(const char *path, char why[STORE_MESSAGE_SIZE]);
 };
 
 static const struct scheme SCHEMES[] = {
-    {"sqlite:", sizeof "sqlite:" - 1, sqlite_store_open, sqlite_reader_open},
-    {"postgresql://", 0, postgres_store_open, postgres_reader_open},
-    {"postgres://", 0, postgres_store_open, postgres_reader_open},
+    {"sqlite:", sizeof "sqlite:" - 1, sqlite_store_open, sqlite_store_open_for_copy,
+     sqlite_reader_open},
+    {"postgresql://", 0, postgres_store_open, postgres_store_open_for_copy, postgres_reader_open},
+    {"postgres://", 0, postgres_store_open, postgres_store_open_for_copy, postgres_reader_open},
 };
 
 static const struct scheme *scheme_find(const char *url, char why[STORE_MESSAGE_SIZE])
@@ -170,6 +173,64 @@ int64_t store_size_bytes(const struct store *store)
 bool store_disk(const struct store *store, struct store_disk *out)
 {
     return store->methods->disk != NULL && store->methods->disk(store, out);
+}
+
+struct store *store_open_for_copy(const char *url, enum store_role role, char why[512])
+{
+    const struct scheme *scheme = scheme_find(url, why);
+    return scheme == NULL ? NULL : scheme->open_for_copy(url + scheme->skipped, role, why);
+}
+
+const char *store_part_name(enum store_part part)
+{
+    static const char *const NAMES[] = {
+#define X(code, name) [code] = name,
+        STORE_PART_LIST(X)
+#undef X
+    };
+    return NAMES[part];
+}
+
+enum err store_scan_open(struct store *store, enum store_part part, int64_t after,
+                         struct store_scan **out)
+{
+    return store->methods->scan_open(store, part, after, out);
+}
+
+enum err store_scan_next(struct store_scan *scan, struct store_row *row, bool *has_row)
+{
+    return scan->methods->next(scan, row, has_row);
+}
+
+uint64_t store_scan_refused(const struct store_scan *scan)
+{
+    return scan->refused;
+}
+
+void store_scan_close(struct store_scan *scan)
+{
+    if (scan != NULL)
+        scan->methods->close(scan);
+}
+
+enum err store_extent(struct store *store, enum store_part part, struct store_extent *out)
+{
+    return store->methods->extent(store, part, out);
+}
+
+enum err store_get_copy(struct store *store, struct store_copy *out)
+{
+    return store->methods->get_copy(store, out);
+}
+
+enum err store_put_copy(struct store *store, const struct store_copy *copy)
+{
+    return store->methods->put_copy(store, copy);
+}
+
+enum err store_end_copy(struct store *store, uint64_t source, uint64_t generation)
+{
+    return store->methods->end_copy(store, source, generation);
 }
 
 struct store_reader *store_reader_open(const char *url, char why[512])

@@ -168,6 +168,74 @@ struct store_disk {
 };
 bool store_disk(const struct store *store, struct store_disk *out) MUST_CHECK;
 
+/* ---- a store as a whole, to be moved into another (copy.h) ---- */
+
+/* What a store holds, in the order in which it is copied. */
+#define STORE_PART_LIST(X)                                                                         \
+    X(STORE_TOKENS, "tokens") /* with their pools, brought up to the log */                        \
+    X(STORE_SNAPSHOTS, "snapshots")                                                                \
+    X(STORE_EVENTS, "events")                                                                      \
+    X(STORE_ALERTS, "alerts")                                                                      \
+    X(STORE_SETTINGS, "settings")
+
+enum store_part {
+#define X(code, name) code,
+    STORE_PART_LIST(X)
+#undef X
+        STORE_PART_COUNT
+};
+
+const char *store_part_name(enum store_part part);
+
+/* STORE_SOURCE is read only: it must be there, is locked against writers as long as it is open, and
+ * stays as it is; only an older schema is migrated. STORE_TARGET is written, and may hold what a
+ * copy that was broken off has left; store_open() refuses such a store. Neither has a generation of
+ * its own, but the one that is stored. */
+enum store_role { STORE_SOURCE, STORE_TARGET };
+struct store *store_open_for_copy(const char *url, enum store_role role, char why[512]);
+
+/* A row of any part. Texts are valid until the next row. */
+struct store_row {
+    int64_t position; /* rises: the id; of an event its number, of a setting its rank by name */
+    union {
+        struct store_token token; /* times as stored, not set to now when they are ahead */
+        struct store_snapshot snapshot;
+        struct store_event event;
+        const char *alert; /* `position` is its id */
+        struct {
+            const char *name, *value;
+        } setting;
+    } of;
+};
+
+/* A walk over the rows of a part behind position `after` (0: all), in rising order. Rows that fail
+ * their checks are left out and counted, as a load does. Nothing may be written meanwhile. */
+struct store_scan;
+enum err store_scan_open(struct store *store, enum store_part part, int64_t after,
+                         struct store_scan **out) MUST_CHECK;
+/* ERR_CORRUPT: not all could be read. */
+enum err store_scan_next(struct store_scan *scan, struct store_row *row, bool *has_row) MUST_CHECK;
+uint64_t store_scan_refused(const struct store_scan *scan);
+void store_scan_close(struct store_scan *scan);
+
+/* The smallest and the largest position of a part; 0 and 0: it is empty. Cheap. */
+struct store_extent {
+    int64_t first, last;
+};
+enum err store_extent(struct store *store, enum store_part part,
+                      struct store_extent *out) MUST_CHECK;
+
+/* How far a copy into this store has come; its rows and its note go in one transaction. */
+struct store_copy {
+    uint64_t source;      /* a mark of what is copied, by which it is known again; 0: no copy */
+    enum store_part part; /* all before it are complete; STORE_PART_COUNT: the whole copy */
+    int64_t position;     /* of the newest row of this part */
+};
+enum err store_get_copy(struct store *store, struct store_copy *out) MUST_CHECK;
+enum err store_put_copy(struct store *store, const struct store_copy *copy) MUST_CHECK;
+/* The copy is complete: the note says so, and the store takes on the source's generation. */
+enum err store_end_copy(struct store *store, uint64_t source, uint64_t generation) MUST_CHECK;
+
 /* ---- reading history, from any process, without disturbing the writer ---- */
 
 struct store_reader;

@@ -38,10 +38,25 @@ struct store_methods {
     const char *(*message)(const struct store *);
     int64_t (*size_bytes)(const struct store *);
     bool (*disk)(const struct store *, struct store_disk *); /* NULL: cannot be known */
+    enum err (*scan_open)(struct store *, enum store_part, int64_t after, struct store_scan **);
+    enum err (*extent)(struct store *, enum store_part, struct store_extent *);
+    enum err (*get_copy)(struct store *, struct store_copy *);
+    enum err (*put_copy)(struct store *, const struct store_copy *);
+    enum err (*end_copy)(struct store *, uint64_t source, uint64_t generation);
 };
 
 struct store {
     const struct store_methods *methods;
+};
+
+struct store_scan_methods {
+    enum err (*next)(struct store_scan *, struct store_row *, bool *has_row);
+    void (*close)(struct store_scan *);
+};
+
+struct store_scan {
+    const struct store_scan_methods *methods;
+    uint64_t refused;
 };
 
 struct store_reader_methods {
@@ -57,8 +72,12 @@ struct store_reader {
 
 /* `path` is the URL without its scheme; `url` has it. */
 struct store *sqlite_store_open(const char *path, pid_t unawaited, char why[STORE_MESSAGE_SIZE]);
+struct store *sqlite_store_open_for_copy(const char *path, enum store_role role,
+                                         char why[STORE_MESSAGE_SIZE]);
 struct store_reader *sqlite_reader_open(const char *path, char why[STORE_MESSAGE_SIZE]);
 struct store *postgres_store_open(const char *url, pid_t unawaited, char why[STORE_MESSAGE_SIZE]);
+struct store *postgres_store_open_for_copy(const char *url, enum store_role role,
+                                           char why[STORE_MESSAGE_SIZE]);
 struct store_reader *postgres_reader_open(const char *url, char why[STORE_MESSAGE_SIZE]);
 
 #endif
