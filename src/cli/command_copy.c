@@ -82,7 +82,7 @@ int command_copy(int argc, char *argv[])
          .type = ARGUMENT_OPERAND,
          .target = &from,
          .need = ARGUMENT_REQUIRED,
-         .sentence = "The database, as --db takes it: sqlite:PATH. No daemon may be using it."},
+         .sentence = "The database, as --db takes it. No daemon may be using it."},
         {.name = "TO",
          .type = ARGUMENT_OPERAND,
          .target = &to,
