@@ -33,6 +33,17 @@ struct setting {
     char name[SETTING_SIZE], value[SETTING_SIZE];
 };
 
+/* What is appended, and deleted from the front: `from` … `to` − 1 are there. */
+struct range {
+    size_t from, to;
+};
+
+/* A message, or, without a text, that it was deleted: the newest of an id counts. */
+struct alert {
+    int64_t id;
+    char *text;
+};
+
 /* How one write is taken back. */
 struct undo {
     token_id id; /* TOKEN_NONE: a setting */
@@ -45,16 +56,17 @@ struct undo {
 /* Where everything stood before a commit. */
 struct mark {
     size_t undos;
-    uint64_t snapshots, kept_from, pass;
+    uint64_t snapshots, kept_from, pass, appends;
     unsigned settings;
+    struct range history, events, alerts;
 };
 
 struct vault {
     enum vault_mishap (*draw)(void *context);
     void *context;
     uint64_t generation;
-    struct row *rows; /* by id */
-    size_t rows_size;
+    struct row **rows; /* by id; NULL: never touched */
+    size_t rows_size, row_count;
     struct setting settings[SETTINGS_MAX];
     unsigned setting_count;
     uint64_t pass, kept_from; /* appends of passes before that one are dropped */
@@ -69,6 +81,11 @@ struct vault {
     struct mark unsynced[VAULT_UNSYNCED_MAX];
     unsigned unsynced_count;
     uint64_t commits, stale_commits, fenced;
+    bool keeps_history; /* and events and alerts */
+    struct store_snapshot *history;
+    struct store_event *events;
+    struct alert *alerts;
+    struct range history_range, event_range, alert_range;
 };
 
 struct opening {
@@ -102,7 +119,11 @@ static struct mark mark_of(const struct vault *vault)
                          .snapshots = vault->snapshot_count,
                          .kept_from = vault->kept_from,
                          .pass = vault->pass,
-                         .settings = vault->setting_count};
+                         .appends = vault->appends,
+                         .settings = vault->setting_count,
+                         .history = vault->history_range,
+                         .events = vault->event_range,
+                         .alerts = vault->alert_range};
 }
 
 static struct undo *new_undo(struct vault *vault)
@@ -124,7 +145,7 @@ static void take_back(struct vault *vault, struct undo *undo)
         vault->settings[undo->setting] = undo->value;
         return;
     }
-    struct row *row = &vault->rows[undo->id];
+    struct row *row = vault->rows[undo->id];
     struct pools pools = row->pools;
     if (undo->has_pools) {
         free(pools.of);
@@ -141,7 +162,12 @@ static void take_back_to(struct vault *vault, const struct mark *mark)
     vault->snapshot_count = mark->snapshots;
     vault->kept_from = mark->kept_from;
     vault->pass = mark->pass;
+    vault->appends = mark->appends;
     vault->setting_count = mark->settings;
+    vault->history_range = mark->history;
+    vault->event_range = mark->events;
+    while (vault->alert_range.to > mark->alerts.to)
+        free(vault->alerts[--vault->alert_range.to].text);
 }
 
 /* All that is committed is safe now. */
@@ -217,6 +243,13 @@ static enum err commit(struct store *store)
     return OK;
 }
 
+/* NULL: there is none, or only words of it in the log. */
+static const struct row *find_row(const struct vault *vault, token_id id)
+{
+    const struct row *row = id < vault->rows_size ? vault->rows[id] : NULL;
+    return row != NULL && row->exists ? row : NULL;
+}
+
 static bool make_rows(struct vault *vault, token_id id)
 {
     if (id < vault->rows_size)
@@ -224,25 +257,37 @@ static bool make_rows(struct vault *vault, token_id id)
     size_t size = vault->rows_size == 0 ? FIRST_CAPACITY : vault->rows_size;
     while (size <= id)
         size *= 2;
-    struct row *rows = realloc(vault->rows, size * sizeof *rows);
+    struct row **rows = realloc(vault->rows, size * sizeof(struct row *));
     if (rows == NULL)
         return false;
-    memset(rows + vault->rows_size, 0, (size - vault->rows_size) * sizeof *rows);
+    memset(rows + vault->rows_size, 0, (size - vault->rows_size) * sizeof(struct row *));
     vault->rows = rows;
     vault->rows_size = size;
     return true;
+}
+
+/* Makes it. NULL: no memory. */
+static struct row *make_row(struct vault *vault, token_id id)
+{
+    if (!make_rows(vault, id))
+        return NULL;
+    if (vault->rows[id] == NULL) {
+        vault->rows[id] = calloc(1, sizeof **vault->rows);
+        vault->row_count += vault->rows[id] != NULL;
+    }
+    return vault->rows[id];
 }
 
 /* The row to be changed; how it was is remembered. NULL: no memory. */
 static struct row *change(struct store *store, token_id id, bool with_pools)
 {
     struct opening *opening = opening_of(store);
-    struct undo *undo = make_rows(opening->vault, id) ? new_undo(opening->vault) : NULL;
+    struct row *row = make_row(opening->vault, id);
+    struct undo *undo = row != NULL ? new_undo(opening->vault) : NULL;
     if (undo == NULL) {
         opening->message = "no memory";
         return NULL;
     }
-    struct row *row = &opening->vault->rows[id];
     *undo = (struct undo){.id = id, .has_pools = with_pools, .row = *row};
     if (with_pools)
         row->pools = (struct pools){0};
@@ -300,8 +345,7 @@ static enum err put_pools(struct store *store, const struct store_token *token)
 
 static enum err checkpoint_token(struct store *store, const struct store_token *token)
 {
-    const struct vault *vault = opening_of(store)->vault;
-    if (token->id >= vault->rows_size || !vault->rows[token->id].exists)
+    if (find_row(opening_of(store)->vault, token->id) == NULL)
         return put_token(store, token);
     struct row *row = change(store, token->id, false);
     if (row == NULL)
@@ -311,24 +355,54 @@ static enum err checkpoint_token(struct store *store, const struct store_token *
     return OK;
 }
 
+/* For one more, where `count` are: it doubles at powers of two. */
+static bool make_room(void **array, size_t count, size_t size)
+{
+    if (*array != NULL && (count & (count - 1)) != 0)
+        return true;
+    void *larger = realloc(*array, (count == 0 ? 1 : 2 * count) * size);
+    if (larger != NULL)
+        *array = larger;
+    return larger != NULL;
+}
+
 static enum err put_snapshot(struct store *store, const struct store_snapshot *snapshot)
 {
     struct vault *vault = opening_of(store)->vault;
     uint64_t place = vault->snapshot_count++ % STORE_SNAPSHOTS_MAX;
     vault->snapshots[place].id = snapshot->id;
     vault->snapshots[place].token = snapshot->token;
+    if (!vault->keeps_history)
+        return OK;
+    if (!make_room((void **)&vault->history, vault->history_range.to, sizeof *snapshot))
+        return fail(opening_of(store), ERR_NO_MEMORY, "no memory");
+    vault->history[vault->history_range.to++] = *snapshot;
     return OK;
 }
 
 static enum err put_event(struct store *store, const struct store_event *event)
 {
-    (void)store, (void)event;
-    return OK; /* nobody reads them */
+    struct vault *vault = opening_of(store)->vault;
+    if (!vault->keeps_history)
+        return OK;
+    if (!make_room((void **)&vault->events, vault->event_range.to, sizeof *event))
+        return fail(opening_of(store), ERR_NO_MEMORY, "no memory");
+    vault->events[vault->event_range.to++] = *event;
+    return OK;
 }
 
 static enum err put_alert(struct store *store, int64_t id, const char *text)
 {
-    (void)store, (void)id, (void)text;
+    struct vault *vault = opening_of(store)->vault;
+    if (!vault->keeps_history)
+        return OK;
+    char *copy = text != NULL ? strdup(text) : NULL;
+    if ((text != NULL && copy == NULL) ||
+        !make_room((void **)&vault->alerts, vault->alert_range.to, sizeof *vault->alerts)) {
+        free(copy);
+        return fail(opening_of(store), ERR_NO_MEMORY, "no memory");
+    }
+    vault->alerts[vault->alert_range.to++] = (struct alert){id, copy};
     return OK;
 }
 
@@ -369,8 +443,17 @@ static int64_t log_position(const struct store *store)
 static enum err delete_history(struct store *store, instant snapshots_before, instant events_before,
                                uint32_t most, bool *more)
 {
-    (void)store, (void)snapshots_before, (void)events_before, (void)most;
-    *more = false;
+    struct vault *vault = opening_of(store)->vault;
+    uint32_t snapshots = 0, events = 0;
+    for (; snapshots < most && vault->history_range.from < vault->history_range.to &&
+           instant_before(vault->history[vault->history_range.from].at, snapshots_before);
+         snapshots++)
+        vault->history_range.from++;
+    for (; events < most && vault->event_range.from < vault->event_range.to &&
+           instant_before(vault->events[vault->event_range.from].at, events_before);
+         events++)
+        vault->event_range.from++;
+    *more = snapshots == most || events == most;
     return OK;
 }
 
@@ -386,14 +469,9 @@ static const struct state *newest(const struct vault *vault, const struct row *r
     return is_in_log(vault, row) ? &row->logged : &row->state;
 }
 
-static const struct row *find_row(const struct vault *vault, token_id id)
-{
-    return id < vault->rows_size && vault->rows[id].exists ? &vault->rows[id] : NULL;
-}
-
 static bool give(const struct vault *vault, token_id id, const struct store_loader *loader)
 {
-    const struct row *row = &vault->rows[id];
+    const struct row *row = vault->rows[id];
     const struct state *state = newest(vault, row);
     struct store_token token = {.id = id, .token = state->token};
     memcpy(token.primary_dex, state->primary_dex, sizeof token.primary_dex);
@@ -409,6 +487,39 @@ static bool give_settings(const struct vault *vault, const struct store_loader *
         if (loader->on_setting != NULL &&
             !loader->on_setting(loader->context, vault->settings[i].name, vault->settings[i].value))
             return false;
+    return true;
+}
+
+static int compare_alerts(const void *a, const void *b)
+{
+    const struct alert *first = a, *second = b;
+    return (first->id > second->id) - (first->id < second->id);
+}
+
+/* The newest word of each id, in the order of ids. */
+static bool give_alerts(const struct vault *vault, const struct store_loader *loader)
+{
+    size_t count = 0, words = vault->alert_range.to;
+    if (loader->on_alert == NULL || words == 0)
+        return true;
+    struct alert *alerts = calloc(words, sizeof *alerts);
+    if (alerts == NULL)
+        return false;
+    for (size_t i = 0; i < words; i++) {
+        size_t at = 0;
+        while (at < count && alerts[at].id != vault->alerts[i].id)
+            at++;
+        alerts[at] = vault->alerts[i];
+        count += at == count;
+    }
+    qsort(alerts, count, sizeof *alerts, compare_alerts);
+    size_t there = 0;
+    for (size_t i = 0; i < count; i++)
+        if (alerts[i].text != NULL)
+            alerts[there++] = alerts[i];
+    for (size_t i = there > STORE_ALERTS_MAX ? there - STORE_ALERTS_MAX : 0; i < there; i++)
+        loader->on_alert(loader->context, alerts[i].id, alerts[i].text);
+    free(alerts);
     return true;
 }
 
@@ -428,16 +539,17 @@ static void give_snapshots(const struct vault *vault, const struct store_loader 
 static void report_all(struct opening *opening, struct store_load_report *report)
 {
     struct vault *vault = opening->vault;
-    opening->generation = ++vault->generation;
     opening->next_replayed = 1;
     *report = (struct store_load_report){.generation = opening->generation};
-    for (token_id id = 1; id < vault->rows_size; id++)
-        if (vault->rows[id].exists) {
-            int64_t snapshot = newest(vault, &vault->rows[id])->token.state.snapshot_id;
-            report->last_token = id;
-            if (snapshot > report->last_snapshot_id)
-                report->last_snapshot_id = snapshot;
-        }
+    for (token_id id = 1; id < vault->rows_size; id++) {
+        const struct row *row = find_row(vault, id);
+        if (row == NULL)
+            continue;
+        int64_t snapshot = newest(vault, row)->token.state.snapshot_id;
+        report->last_token = id;
+        if (snapshot > report->last_snapshot_id)
+            report->last_snapshot_id = snapshot;
+    }
     uint64_t from = vault->snapshot_count > STORE_SNAPSHOTS_MAX
                         ? vault->snapshot_count - STORE_SNAPSHOTS_MAX
                         : 0;
@@ -452,13 +564,14 @@ static enum err load(struct store *store, const struct store_loader *loader,
     struct opening *opening = opening_of(store);
     const struct vault *vault = opening->vault;
     report_all(opening, report);
-    if (!give_settings(vault, loader))
+    if (!give_settings(vault, loader) || !give_alerts(vault, loader))
         return fail(opening, ERR_NO_MEMORY, "no memory");
     for (token_id id = 1; id < vault->rows_size; id++) {
-        if (!vault->rows[id].exists)
+        const struct row *row = find_row(vault, id);
+        if (row == NULL)
             continue;
         report->tokens++;
-        report->replayed += is_in_log(vault, &vault->rows[id]);
+        report->replayed += is_in_log(vault, row);
         if (!give(vault, id, loader))
             return fail(opening, ERR_NO_MEMORY, "no memory");
     }
@@ -471,7 +584,7 @@ static enum err resume(struct store *store, const struct store_loader *loader,
 {
     struct opening *opening = opening_of(store);
     report_all(opening, report);
-    if (!give_settings(opening->vault, loader))
+    if (!give_settings(opening->vault, loader) || !give_alerts(opening->vault, loader))
         return fail(opening, ERR_NO_MEMORY, "no memory");
     give_snapshots(opening->vault, loader);
     return OK;
@@ -492,7 +605,8 @@ static token_id next_replayed(struct store *store)
     struct opening *opening = opening_of(store);
     const struct vault *vault = opening->vault;
     for (; opening->next_replayed < vault->rows_size; opening->next_replayed++)
-        if (is_in_log(vault, &vault->rows[opening->next_replayed]))
+        if (vault->rows[opening->next_replayed] != NULL &&
+            is_in_log(vault, vault->rows[opening->next_replayed]))
             return opening->next_replayed++;
     return TOKEN_NONE;
 }
@@ -521,7 +635,8 @@ static const char *message(const struct store *store)
 
 static int64_t size_bytes(const struct store *store)
 {
-    return (int64_t)(((const struct opening *)store)->vault->rows_size * sizeof(struct row));
+    const struct vault *vault = ((const struct opening *)store)->vault;
+    return (int64_t)(sizeof *vault + vault->row_count * sizeof(struct row));
 }
 
 static void close_opening(struct store *store)
@@ -557,6 +672,75 @@ static const struct store_methods methods = {
     .size_bytes = size_bytes,
 };
 
+/* ---- reading history ---- */
+
+struct reader {
+    struct store_reader base;
+    const struct vault *vault;
+};
+
+static const struct store_snapshot *find_snapshot(const struct vault *vault, int64_t id)
+{
+    for (size_t i = vault->history_range.to; i > vault->history_range.from; i--)
+        if (vault->history[i - 1].id == id)
+            return &vault->history[i - 1];
+    return NULL;
+}
+
+static int read_snapshots(struct store_reader *base, token_id token, int64_t newest_id,
+                          struct store_snapshot *out, int limit)
+{
+    const struct vault *vault = ((struct reader *)base)->vault;
+    int count = 0;
+    if (vault->generation == 0)
+        return -1; /* nobody has made it yet */
+    for (int64_t id = newest_id; count < limit && id > 0;) {
+        const struct store_snapshot *found = find_snapshot(vault, id);
+        if (found == NULL || found->token != token)
+            break;
+        out[count++] = *found;
+        id = found->previous < id ? found->previous : 0;
+    }
+    return count;
+}
+
+static int read_events(struct store_reader *base, token_id token, struct store_event *out,
+                       int limit)
+{
+    const struct vault *vault = ((struct reader *)base)->vault;
+    int count = 0;
+    for (size_t i = vault->event_range.to; i > vault->event_range.from && count < limit; i--)
+        if (token == TOKEN_NONE || vault->events[i - 1].token == token)
+            out[count++] = vault->events[i - 1];
+    return vault->generation == 0 ? -1 : count;
+}
+
+static void close_reader(struct store_reader *reader)
+{
+    free(reader);
+}
+
+static const struct store_reader_methods reader_methods = {
+    .close = close_reader,
+    .snapshots = read_snapshots,
+    .events = read_events,
+};
+
+struct store_reader *vault_reader_open(struct vault *vault)
+{
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL)
+        return NULL;
+    reader->base.methods = &reader_methods;
+    reader->vault = vault;
+    return &reader->base;
+}
+
+void vault_keep_history(struct vault *vault)
+{
+    vault->keeps_history = true;
+}
+
 /* ---- beginning and end ---- */
 
 struct vault *vault_create(enum vault_mishap (*draw)(void *context), void *context)
@@ -575,8 +759,16 @@ void vault_destroy(struct vault *vault)
     if (vault == NULL)
         return;
     sync_all(vault);
-    for (size_t id = 0; id < vault->rows_size; id++)
-        free(vault->rows[id].pools.of);
+    for (size_t id = 0; id < vault->rows_size; id++) {
+        if (vault->rows[id] != NULL)
+            free(vault->rows[id]->pools.of);
+        free(vault->rows[id]);
+    }
+    for (size_t i = 0; i < vault->alert_range.to; i++)
+        free(vault->alerts[i].text);
+    free(vault->alerts);
+    free(vault->events);
+    free(vault->history);
     free(vault->rows);
     free(vault->undos);
     free(vault);
@@ -589,6 +781,7 @@ struct store *vault_open(struct vault *vault)
         return NULL;
     opening->store.methods = &methods;
     opening->vault = vault;
+    opening->generation = ++vault->generation;
     opening->next_replayed = 1;
     return &opening->store;
 }

@@ -7,6 +7,9 @@
  * drops its part of the log, unless it was checkpointed before. A commit with STORE_DURABLE is
  * safe, with all before it; the newest relaxed ones are not, and a power cut takes any number of
  * them, the last first. A crash of the engine takes none. A newer opening fences the older ones.
+ *
+ * It passes the conformance suite of all stores (tests/unit/store/test_store.c). It cannot be
+ * copied (store_open_for_copy() and what follows it).
  */
 #ifndef MOONWATCH_SIM_VAULT_H
 #define MOONWATCH_SIM_VAULT_H
@@ -39,6 +42,11 @@ struct vault *vault_create(enum vault_mishap (*draw)(void *context), void *conte
 void vault_destroy(struct vault *vault); /* after its last opening was closed */
 
 struct store *vault_open(struct vault *vault); /* NULL: out of memory */
+
+/* From now on snapshots, events and alerts are kept, too, which nobody reads in a simulation, and
+ * which would fill the memory in its days. */
+void vault_keep_history(struct vault *vault);
+struct store_reader *vault_reader_open(struct vault *vault); /* NULL: out of memory */
 /* Its engine died: whatever is tried through it from now on fails, and changes nothing. */
 void vault_break(struct store *store);
 /* Returns how many commits were lost. */
