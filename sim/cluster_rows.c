@@ -20,6 +20,7 @@ static void end(struct cluster_rows *rows, uint64_t session)
     size_t after = --rows->view.member_count - at;
     memmove(member, member + 1, after * sizeof *member);
     memmove(&rows->nonces[at], &rows->nonces[at + 1], after * sizeof rows->nonces[0]);
+    memmove(&rows->numbers[at], &rows->numbers[at + 1], after * sizeof rows->numbers[0]);
     rows->changes++;
 }
 
@@ -34,6 +35,7 @@ static uint64_t join(struct cluster_rows *rows, const struct cluster_request *re
         return 0;
     uint32_t at = rows->view.member_count++;
     rows->nonces[at] = request->nonce;
+    rows->numbers[at] = request->number;
     rows->view.members[at] = (struct cluster_member){.session = ++rows->last_session,
                                                      .capacity = request->capacity,
                                                      .is_leaving = request->is_leaving};
@@ -80,12 +82,21 @@ static void claim(struct cluster_rows *rows, const struct cluster_request *reque
     }
 }
 
-void cluster_rows_exchange(struct cluster_rows *rows, const struct cluster_request *request,
-                           struct cluster_reply *out)
+/* One that was given up, and comes after a newer one. */
+static bool is_stale(struct cluster_rows *rows, const struct cluster_request *request)
 {
-    uint64_t session = request->session;
-    if (session == 0)
-        session = join(rows, request);
+    const struct cluster_member *member = find(rows, request->session);
+    if (member == NULL)
+        return false;
+    uint64_t *newest = &rows->numbers[member - rows->view.members];
+    if (request->number <= *newest)
+        return true;
+    *newest = request->number;
+    return false;
+}
+
+static void change(struct cluster_rows *rows, const struct cluster_request *request)
+{
     renew(rows, request);
     for (uint32_t i = 0; i < request->end_count; i++) {
         const struct cluster_member *member = find(rows, request->ends[i].session);
@@ -96,6 +107,16 @@ void cluster_rows_exchange(struct cluster_rows *rows, const struct cluster_reque
     claim(rows, request);
     if (request->is_last)
         end(rows, request->session);
+}
+
+void cluster_rows_exchange(struct cluster_rows *rows, const struct cluster_request *request,
+                           struct cluster_reply *out)
+{
+    uint64_t session = request->session;
+    if (session == 0)
+        session = join(rows, request);
+    if (!is_stale(rows, request))
+        change(rows, request);
     out->number = request->number;
     out->outcome = session == 0 ? CLUSTER_FULL : CLUSTER_DONE;
     out->session = session;

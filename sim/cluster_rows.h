@@ -10,7 +10,9 @@
 
 struct cluster_rows {
     struct cluster_view view;
-    uint64_t nonces[CLUSTER_NODES_MAX]; /* as the view's members */
+    /* As the view's members: */
+    uint64_t nonces[CLUSTER_NODES_MAX];
+    uint64_t numbers[CLUSTER_NODES_MAX]; /* of the newest request that was done */
     uint64_t last_session;
     uint64_t changes; /* of who is there and who has what: what others are notified of */
 };

@@ -8,6 +8,8 @@
 #define DRAWN_SHARE    0.6 /* of the kinds, in a run */
 #define FIRST_MEAN_S   600.0
 #define GAP_MEAN_S     900.0
+#define NODES_FIRST_S  60.0 /* of several nodes: they are over sooner */
+#define NODES_GAP_S    240.0
 #define GAP_SPREAD     1.5 /* powers of two, either way: how often differs from run to run */
 #define LENGTH_MEAN_S  120.0
 #define DARK_MEAN_S    20.0
@@ -23,6 +25,17 @@ static const char *const names[SIM_FAULT_COUNT] = {
 const char *sim_fault_name(enum sim_fault fault)
 {
     return fault < SIM_FAULT_COUNT ? names[fault] : "?";
+}
+
+int sim_fault_kinds(uint32_t nodes)
+{
+    return nodes > 0 ? (int)CLUSTER_FAULT_COUNT : (int)SIM_FAULT_COUNT;
+}
+
+const char *sim_fault_kind_name(uint32_t nodes, int kind)
+{
+    return nodes > 0 ? cluster_fault_name((enum cluster_fault)kind)
+                     : sim_fault_name((enum sim_fault)kind);
 }
 
 double schedule_calm_from_s(const struct sim_setup *setup)
@@ -74,13 +87,17 @@ static bool draw(const struct sim_setup *setup, enum sim_fault fault, struct lis
 {
     struct prng prng;
     double end_s = schedule_calm_from_s(setup);
+    bool of_nodes = setup->nodes > 0;
+    double length_s =
+        of_nodes ? cluster_fault_length_s((enum cluster_fault)fault) : mean_length_s(fault);
     prng_seed(&prng, setup->seed * SIM_FAULT_KINDS_MAX + (unsigned)fault + 0x5eedf0a17ULL);
     if (prng_unit(&prng) >= DRAWN_SHARE)
         return true;
-    double gap_s = GAP_MEAN_S * exp2(GAP_SPREAD * (2 * prng_unit(&prng) - 1));
-    double from_s = prng_exponential(&prng, FIRST_MEAN_S);
+    double gap_s =
+        (of_nodes ? NODES_GAP_S : GAP_MEAN_S) * exp2(GAP_SPREAD * (2 * prng_unit(&prng) - 1));
+    double from_s = prng_exponential(&prng, of_nodes ? NODES_FIRST_S : FIRST_MEAN_S);
     while (from_s < end_s) {
-        double to_s = from_s + prng_exponential(&prng, 1) * mean_length_s(fault);
+        double to_s = from_s + prng_exponential(&prng, 1) * length_s;
         struct sim_occurrence occurrence = {.fault = fault,
                                             .from_s = from_s,
                                             .to_s = fmin(to_s, end_s),
@@ -113,7 +130,7 @@ struct sim_occurrence *sim_schedule(const struct sim_setup *setup, size_t *count
     *count = 0;
     if (list.items == NULL)
         return NULL;
-    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
+    for (int fault = 0; fault < sim_fault_kinds(setup->nodes); fault++)
         if ((faults >> fault & 1) && !draw(setup, (enum sim_fault)fault, &list)) {
             free(list.items);
             return NULL;

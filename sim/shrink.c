@@ -45,7 +45,7 @@ static bool try(struct shrinking *shrinking, const struct sim_setup *smaller)
 
 static void drop_kinds(struct shrinking *shrinking)
 {
-    for (int kind = 0; kind < SIM_FAULT_COUNT; kind++) {
+    for (int kind = 0; kind < sim_fault_kinds(shrinking->best->setup.nodes); kind++) {
         struct sim_setup smaller = shrinking->best->setup;
         smaller.faults &= ~(1U << kind);
         if (smaller.faults != shrinking->best->setup.faults)

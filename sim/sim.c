@@ -262,6 +262,8 @@ static void finish(struct sim *sim)
 
 enum err sim_run(const struct sim_setup *setup, struct sim_result *out)
 {
+    if (setup->nodes > 0)
+        return cluster_run(setup, out);
     struct sim *sim = calloc(1, sizeof *sim);
     if (sim == NULL)
         return ERR_NO_MEMORY;

@@ -25,6 +25,7 @@
 #include "base/options.h"
 #include "base/time.h"
 #include "core/core.h"
+#include "sim/cluster.h"
 #include "sim/disk.h"
 #include "sim/upstream.h"
 
@@ -79,6 +80,10 @@ enum sim_fault {
 
 const char *sim_fault_name(enum sim_fault fault);
 
+/* The kinds of a run with so many nodes (0: one engine): those above, or cluster.h's. */
+int sim_fault_kinds(uint32_t nodes);
+const char *sim_fault_kind_name(uint32_t nodes, int kind);
+
 /* One fault of a run. All of them are drawn before it begins, so that any can be left out and the
  * others stay as they are. */
 struct sim_occurrence {
@@ -114,6 +119,7 @@ struct sim_minute {
 struct sim_setup {
     uint64_t seed;
     double hours;
+    uint32_t nodes;  /* 0: one engine, in all detail; else the world of cluster.h */
     uint32_t tokens; /* 0: drawn, 10 … 5,000 */
     unsigned faults; /* a bit each; 0: none */
     /* By their number in sim_schedule(): faults that are left out; NULL: none. */
@@ -172,6 +178,7 @@ struct sim_result {
     /* The weighted mean age of the hot tokens at the calm end, over the optimum of the requests
      * that were sent for them; NaN: nobody was hot, or it was too short. */
     double age_ratio;
+    struct cluster_result cluster;
     uint64_t lost_in_outage;    /* demoted or archived while the upstream of a plan was down */
     double fresh_again_after_s; /* of an outage: until every token was answered since; −1 never */
     double least_s;             /* what the budgets of all lanes allow at best for that */
@@ -180,6 +187,9 @@ struct sim_result {
 /* What would go wrong in such a run, by time; the caller's to free(). NULL: out of memory. Only
  * seed, hours and faults count; a kind that is left out of `faults` changes none of the others. */
 struct sim_occurrence *sim_schedule(const struct sim_setup *setup, size_t *count) MUST_CHECK;
+
+/* cluster.c's, for setups with nodes; sim_run() comes here. */
+enum err cluster_run(const struct sim_setup *setup, struct sim_result *out) MUST_CHECK;
 
 enum err sim_run(const struct sim_setup *setup, struct sim_result *out) MUST_CHECK;
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 struct sim_command {
-    const char *seeds, *faults, *keep, *log;
+    const char *seeds, *nodes, *faults, *keep, *log;
     int64_t seed, tokens, at_once;
     double hours;
     bool is_traced, shrinks, stops_at_failure;
@@ -229,19 +229,20 @@ static int run_seeds(struct sim_command *command, uint64_t first, uint64_t last)
     char note[96];
     sim_view_sum(&sum, note, sizeof note);
     fprintf(stderr, "%" PRIu64 " seeds, %s\n", sum.runs, note);
-    sim_view_unreached(stderr, &sum);
+    if (command->setup.nodes == 0)
+        sim_view_unreached(stderr, &sum); /* marks are the engine's */
     const char *verdict = sum.failed == 0 ? "ok" : command->first_verdict;
-    bool is_written = said(sim_view_seeds(&sum, verdict, since_s(began)));
+    bool is_written = said(sim_view_seeds(command->setup.nodes, &sum, verdict, since_s(began)));
     return is_written && sum.failed == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* ---- what was asked for ---- */
 
-static int complain_faults(const char *text)
+static int complain_faults(const char *text, uint32_t nodes)
 {
     fprintf(stderr, "moonwatch sim: --faults %s: all, none, or some of", text);
-    for (int i = 0; i < SIM_FAULT_COUNT; i++)
-        fprintf(stderr, "%s %s", i > 0 ? "," : "", sim_fault_name((enum sim_fault)i));
+    for (int i = 0; i < sim_fault_kinds(nodes); i++)
+        fprintf(stderr, "%s %s", i > 0 ? "," : "", sim_fault_kind_name(nodes, i));
     fputc('\n', stderr);
     return EXIT_USAGE;
 }
@@ -274,8 +275,13 @@ static int run_as_told(struct sim_command *command)
     command->setup = (struct sim_setup){.seed = (uint64_t)command->seed,
                                         .hours = command->hours,
                                         .tokens = (uint32_t)command->tokens};
-    if (!sim_text_faults(command->faults, &command->setup.faults))
-        return complain_faults(command->faults);
+    if (command->nodes != NULL && !sim_text_nodes(command->nodes, &command->setup.nodes)) {
+        fprintf(stderr, "moonwatch sim: --nodes %s: a number from 1 to %d, or any\n",
+                command->nodes, SIM_NODES_MOST);
+        return EXIT_USAGE;
+    }
+    if (!sim_text_faults(command->faults, command->setup.nodes, &command->setup.faults))
+        return complain_faults(command->faults, command->setup.nodes);
     if (command->seeds == NULL) {
         int status = command->keep != NULL ? take_keep(command) : EXIT_DONE;
         return status == EXIT_DONE ? run_seed(command) : status;
@@ -321,6 +327,12 @@ int command_sim(int argc, char *argv[])
          .low = 0,
          .high = 1000000,
          .sentence = "Tokens that graduate; 0 draws 10 to 5,000."},
+        {.name = "nodes",
+         .type = ARGUMENT_TEXT,
+         .value_name = "N",
+         .target = &command.nodes,
+         .sentence = "So many nodes share the tokens, 1 to 20, or any; without it, one engine in "
+                     "all detail."},
         {.name = "faults",
          .type = ARGUMENT_TEXT,
          .value_name = "LIST",

@@ -7,29 +7,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int fault_named(const char *text, size_t length)
+unsigned sim_text_all_faults(uint32_t nodes)
+{
+    return (1U << sim_fault_kinds(nodes)) - 1;
+}
+
+static int fault_named(const char *text, size_t length, uint32_t nodes)
 {
     int fault = 0;
-    while (fault < SIM_FAULT_COUNT &&
-           (strlen(sim_fault_name((enum sim_fault)fault)) != length ||
-            strncmp(sim_fault_name((enum sim_fault)fault), text, length) != 0))
+    while (fault < sim_fault_kinds(nodes) &&
+           (strlen(sim_fault_kind_name(nodes, fault)) != length ||
+            strncmp(sim_fault_kind_name(nodes, fault), text, length) != 0))
         fault++;
     return fault;
 }
 
-bool sim_text_faults(const char *text, unsigned *out)
+bool sim_text_faults(const char *text, uint32_t nodes, unsigned *out)
 {
-    *out = strcmp(text, "all") == 0 ? SIM_ALL_FAULTS : 0;
+    *out = strcmp(text, "all") == 0 ? sim_text_all_faults(nodes) : 0;
     if (*out != 0 || strcmp(text, "none") == 0)
         return true;
     do {
         size_t length = strcspn(text, ",");
-        int fault = fault_named(text, length);
-        if (fault == SIM_FAULT_COUNT)
+        int fault = fault_named(text, length, nodes);
+        if (fault == sim_fault_kinds(nodes))
             return false;
         *out |= 1U << fault;
         text += length;
     } while (*text++ == ',');
+    return true;
+}
+
+bool sim_text_nodes(const char *text, uint32_t *out)
+{
+    int64_t number;
+    *out = SIM_NODES_ANY;
+    if (strcmp(text, "any") == 0)
+        return true;
+    if (!text_parse_int(text, strlen(text), &number) || number < 1 || number > SIM_NODES_MOST)
+        return false;
+    *out = (uint32_t)number;
     return true;
 }
 
@@ -93,17 +110,17 @@ static __attribute__((format(printf, 2, 3))) void put(struct line *line, const c
     va_end(arguments);
 }
 
-static void put_faults(struct line *line, unsigned faults)
+static void put_faults(struct line *line, uint32_t nodes, unsigned faults)
 {
     put(line, " --faults ");
-    if (faults == SIM_ALL_FAULTS || faults == 0) {
+    if (faults == sim_text_all_faults(nodes) || faults == 0) {
         put(line, "%s", faults == 0 ? "none" : "all");
         return;
     }
     const char *comma = "";
-    for (int i = 0; i < SIM_FAULT_COUNT; i++)
+    for (int i = 0; i < sim_fault_kinds(nodes); i++)
         if (faults >> i & 1) {
-            put(line, "%s%s", comma, sim_fault_name((enum sim_fault)i));
+            put(line, "%s%s", comma, sim_fault_kind_name(nodes, i));
             comma = ",";
         }
 }
@@ -131,7 +148,11 @@ size_t sim_text_replay(const struct sim_setup *setup, size_t occurrences, char *
     struct line line = {.out = out, .size = size};
     put(&line, "moonwatch sim --seed %" PRIu64 " --hours %g --tokens %" PRIu32, setup->seed,
         setup->hours, setup->tokens);
-    put_faults(&line, setup->faults);
+    if (setup->nodes == SIM_NODES_ANY)
+        put(&line, " --nodes any");
+    else if (setup->nodes > 0)
+        put(&line, " --nodes %" PRIu32, setup->nodes);
+    put_faults(&line, setup->nodes, setup->faults);
     if (setup->dropped != NULL)
         put_keep(&line, setup->dropped, occurrences);
     return line.length;

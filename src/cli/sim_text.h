@@ -8,11 +8,16 @@
 #include "sim/sim.h"
 #include <stdio.h>
 
-#define SIM_ALL_FAULTS ((1U << SIM_FAULT_COUNT) - 1)
-#define SIM_SEED_MOST  9000000000000000LL /* JSON's numbers are doubles */
+#define SIM_SEED_MOST 9000000000000000LL /* JSON's numbers are doubles */
 
-/* all, none, or names with commas between. */
-bool sim_text_faults(const char *text, unsigned *out);
+/* All kinds of a run with so many nodes (sim.h). */
+unsigned sim_text_all_faults(uint32_t nodes);
+
+/* all, none, or names with commas between; `nodes` as for the run. */
+bool sim_text_faults(const char *text, uint32_t nodes, unsigned *out);
+
+/* A number of nodes, or any: drawn from the seed. */
+bool sim_text_nodes(const char *text, uint32_t *out);
 
 /* "7", "1..200", or "1.." for without end. */
 bool sim_text_seeds(const char *text, uint64_t *first, uint64_t *last);

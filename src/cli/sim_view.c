@@ -97,6 +97,26 @@ static bool write_out(struct json *json)
     return is_written;
 }
 
+static void write_cluster(struct json *json, const struct sim_result *result)
+{
+    const struct cluster_result *cluster = &result->cluster;
+    json_put_int(json, "nodes", cluster->nodes);
+    json_put_int(json, "tokens", cluster->tokens);
+    json_put_int(json, "fetches", (int64_t)cluster->fetches);
+    json_put_int(json, "repeated", (int64_t)cluster->repeated);
+    json_put_int(json, "exchanges", (int64_t)cluster->exchanges);
+    json_put_int(json, "lapses", (int64_t)cluster->lapses);
+    json_put_int(json, "takeovers", (int64_t)cluster->takeovers);
+    json_put_int(json, "moves", (int64_t)cluster->moves);
+    json_put_int(json, "rows_fenced", (int64_t)cluster->fenced);
+    json_put_int(json, "commits", (int64_t)result->commits);
+    json_put_int(json, "starts", (int64_t)result->restarts);
+    json_put_int(json, "new_tokens", (int64_t)cluster->new_tokens);
+    json_put_int(json, "acknowledged", (int64_t)cluster->acknowledged);
+    json_put_double(json, "uncovered_s", cluster->uncovered_s);
+    json_put_double(json, "balanced_s", cluster->balanced_s);
+}
+
 bool sim_view_result(const struct sim_setup *setup, const struct sim_result *result, double wall_s)
 {
     struct json json = {0};
@@ -108,6 +128,10 @@ bool sim_view_result(const struct sim_setup *setup, const struct sim_result *res
     json_put_double(&json, "wall_s", wall_s);
     json_put_int(&json, "faults", (int64_t)result->faults_injected);
     json_put_int(&json, "events", (int64_t)result->events);
+    if (setup->nodes > 0) {
+        write_cluster(&json, result);
+        return write_out(&json);
+    }
     json_put_int(&json, "actions", (int64_t)result->actions);
     json_put_int(&json, "refused_over_limit", (int64_t)result->refused);
     json_put_int(&json, "deaths", (int64_t)result->deaths);
@@ -128,11 +152,11 @@ bool sim_view_result(const struct sim_setup *setup, const struct sim_result *res
     return write_out(&json);
 }
 
-static void put_injected(struct json *json, const struct seeds_sum *sum)
+static void put_injected(struct json *json, uint32_t nodes, const struct seeds_sum *sum)
 {
     json_object_open(json, "injected");
-    for (int i = 0; i < SIM_FAULT_COUNT; i++)
-        json_put_int(json, sim_fault_name((enum sim_fault)i), (int64_t)sum->injected[i]);
+    for (int i = 0; i < sim_fault_kinds(nodes); i++)
+        json_put_int(json, sim_fault_kind_name(nodes, i), (int64_t)sum->injected[i]);
     json_object_close(json);
 }
 
@@ -146,7 +170,7 @@ static void put_unreached(struct json *json, const struct seeds_sum *sum)
     json_array_close(json);
 }
 
-bool sim_view_seeds(const struct seeds_sum *sum, const char *verdict, double wall_s)
+bool sim_view_seeds(uint32_t nodes, const struct seeds_sum *sum, const char *verdict, double wall_s)
 {
     struct json json = {0};
     json_object_open(&json, NULL);
@@ -157,9 +181,10 @@ bool sim_view_seeds(const struct seeds_sum *sum, const char *verdict, double wal
     json_put_double(&json, "simulated_s", sum->simulated_s);
     json_put_double(&json, "wall_s", wall_s);
     json_put_int(&json, "faults", (int64_t)sum->faults);
-    put_injected(&json, sum);
+    put_injected(&json, nodes, sum);
     json_put_int(&json, "deaths", (int64_t)sum->deaths);
     json_put_int(&json, "restarts", (int64_t)sum->restarts);
-    put_unreached(&json, sum);
+    if (nodes == 0)
+        put_unreached(&json, sum);
     return write_out(&json);
 }

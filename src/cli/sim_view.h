@@ -19,6 +19,8 @@ size_t sim_view_sum(const struct seeds_sum *sum, char *out, size_t size);
 
 /* False: it could not be written. */
 bool sim_view_result(const struct sim_setup *setup, const struct sim_result *result, double wall_s);
-bool sim_view_seeds(const struct seeds_sum *sum, const char *verdict, double wall_s);
+/* `nodes`: as of their setup. */
+bool sim_view_seeds(uint32_t nodes, const struct seeds_sum *sum, const char *verdict,
+                    double wall_s);
 
 #endif

@@ -94,8 +94,8 @@ struct cluster_action {
     bool is_unbroken;
 };
 
-/* A step can begin or stop each lease, and few things more. */
-#define CLUSTER_ACTIONS_MAX (LEASE_COUNT + 8)
+/* A step can begin each lease and at once find that it is to be given, and few things more. */
+#define CLUSTER_ACTIONS_MAX (2 * LEASE_COUNT + 8)
 
 struct cluster_actions {
     uint32_t count;

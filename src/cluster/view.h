@@ -49,7 +49,9 @@ struct cluster_change {
     uint64_t generation;
 };
 
-/* To be done in this order, all or nothing; a change whose condition does not hold is left out. */
+/* To be done in this order, all or nothing; a change whose condition does not hold is left out. One
+ * that comes after one with a higher number of the same session was given up: nothing of it is
+ * done. */
 struct cluster_request {
     uint64_t number;   /* of the reply; rising */
     uint64_t session;  /* 0: begin one … */

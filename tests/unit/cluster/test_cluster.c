@@ -468,6 +468,23 @@ static void a_process_that_may_live_is_waited_for(void **state)
     assert_int_equal(works(&a), MINT_SLOTS);
 }
 
+/* A request that was given up is done after the next one: as if it had never been sent. */
+static void what_comes_after_a_newer_one_is_not_done(void **state)
+{
+    (void)state;
+    pass(3.2);
+    a.is_cut = true;
+    pass(0.4);
+    struct cluster_request old = a.request;
+    assert_true(old.is_renewal);
+    pass(5.1);
+    a.is_cut = false;
+    pass(0.1);
+    uint64_t renewals = rows.view.members[0].renewals;
+    cluster_rows_exchange(&rows, &old, &reply);
+    assert_int_equal(rows.view.members[0].renewals, renewals);
+}
+
 /* Its session was ended, but nobody else took what it had. */
 static void what_nobody_else_had_is_unbroken(void **state)
 {
@@ -530,6 +547,7 @@ int main(void)
         cmocka_unit_test_setup(a_process_that_is_known_dead_is_replaced_at_once, set_up),
         cmocka_unit_test_setup(a_process_that_may_live_is_waited_for, set_up),
         cmocka_unit_test_setup(what_nobody_else_had_is_unbroken, set_up),
+        cmocka_unit_test_setup(what_comes_after_a_newer_one_is_not_done, set_up),
         cmocka_unit_test_setup(what_comes_late_does_no_harm, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
