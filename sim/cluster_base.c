@@ -70,8 +70,12 @@ static void note_claims(struct world *world)
 {
     for (uint16_t lease = 0; lease < LEASE_COUNT; lease++) {
         uint64_t session = world->rows.view.leases[lease].session;
-        if (session == 0 || session == world->owners[lease])
+        world->is_released[lease] = world->is_released[lease] || session == 0;
+        if (session == 0 || (session == world->owners[lease] && !world->is_released[lease]))
             continue;
+        world->was_handed_over[lease] = world->is_released[lease];
+        world->is_released[lease] = false;
+        world->claimed_before[lease] = world->claimed_at[lease];
         world->claimed_at[lease] = world->now;
         world->owners[lease] = session;
         world->result->cluster.moves++;

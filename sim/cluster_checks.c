@@ -62,13 +62,17 @@ void checks_on_claim(struct world *world, uint16_t lease)
             checks_complain(world, "lease %u is claimed while node %u works on it", lease, i);
 }
 
-/* What was committed before the slot was claimed is known to whoever claimed it. */
+/* What was committed before the slot was claimed is known to whoever claimed it; and all that its
+ * owner fetched, if it gave the slot away. */
 static void check_interval(struct world *world, const struct world_node *node,
                            const struct cluster_token *token, uint32_t number)
 {
     double age_s = since_s(world, token->fetched_at);
     bool is_own = token->node == node->number && token->life == node->life;
-    bool is_known =
+    bool was_given = world->was_handed_over[token->slot] && !token->is_dropped &&
+                     !instant_before(token->fetched_at, world->claimed_before[token->slot]) &&
+                     instant_before(token->fetched_at, world->claimed_at[token->slot]);
+    bool is_committed =
         !instant_is_never(token->committed_at) &&
         (is_own || !instant_before(world->claimed_at[token->slot], token->committed_at));
     /* Ages travel as differences of clocks: the writer's, or the reader's, was wrong. */
@@ -77,7 +81,7 @@ static void check_interval(struct world *world, const struct world_node *node,
     if (instant_is_never(token->fetched_at) || has_jumped ||
         age_s >= INTERVAL_SHARE * duration_to_s(token->interval))
         return;
-    if (is_known)
+    if (is_committed || was_given)
         checks_complain(world, "token %u is fetched by node %u, %.1f s after node %u did", number,
                         node->number, age_s, token->node);
     else
@@ -94,6 +98,7 @@ void checks_on_fetch(struct world *world, const struct world_node *node, uint32_
     token->node = node->number;
     token->life = node->life;
     token->committed_at = INSTANT_NEVER;
+    token->is_dropped = false;
     world_trace(world, (uint64_t)number << 32 ^ node->number);
 }
 

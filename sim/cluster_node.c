@@ -123,10 +123,15 @@ void node_start(struct world *world, struct world_node *node, uint64_t replaces)
 
 static void end_request(struct world *world, struct world_node *node, uint32_t token)
 {
-    if (instant_is_never(node->sent_at[token]))
-        return;
     node->sent_at[token] = INSTANT_NEVER;
     node->under_way[world->tokens[token].slot]--;
+}
+
+/* No answer came in all that time, as after a sleep. */
+static void give_up(struct world *world, struct world_node *node, uint32_t token)
+{
+    world->tokens[token].is_dropped = true;
+    end_request(world, node, token);
 }
 
 static void forget_dirty(struct world *world, struct world_node *node, uint32_t token)
@@ -253,7 +258,7 @@ static void fetch_slot(struct world *world, struct world_node *node, uint16_t sl
 {
     for (uint32_t i = world->slot_first[slot]; i < world->slot_first[slot + 1]; i++) {
         if (is_lost(node, i, now))
-            end_request(world, node, i);
+            give_up(world, node, i);
         bool is_due =
             instant_is_never(node->known[i]) || instant_diff(now, node->known[i]).us >= interval.us;
         if (is_due && world->tokens[i].interval.us == interval.us &&
@@ -293,8 +298,11 @@ static void on_answer(struct world *world, struct world_node *node,
         return;
     }
     node->cut_at = INSTANT_NEVER;
-    if (!cluster_may_take(&node->cluster, slot, sent->generation, now))
+    if (!cluster_may_take(&node->cluster, slot, sent->generation, now)) {
+        world->tokens[token].is_dropped =
+            world->tokens[token].is_dropped || !instant_before(now, node->cluster.valid_until);
         return;
+    }
     node->known[token] = sent->at;
     if (node->dirty[token] == 0) {
         node->unwritten[slot]++;
@@ -313,7 +321,7 @@ static bool is_drained(struct world *world, struct world_node *node, uint16_t le
         return node->given_id == node->acknowledged_id;
     for (uint32_t i = world->slot_first[lease]; i < world->slot_first[lease + 1]; i++)
         if (is_lost(node, i, now))
-            end_request(world, node, i);
+            give_up(world, node, i);
     return node->under_way[lease] == 0 && node->unwritten[lease] == 0;
 }
 

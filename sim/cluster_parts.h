@@ -81,6 +81,7 @@ struct cluster_token {
     uint64_t fetch; /* its number */
     uint32_t node, life;
     instant committed_at; /* NEVER: it was not */
+    bool is_dropped;      /* the answer came when the lease time was over, or never */
 };
 
 struct world_node {
@@ -141,8 +142,9 @@ struct world {
     size_t origins_capacity;
     uint32_t newest_id;
     uint64_t sequences[1 << 16]; /* the newest write of each session */
-    instant claimed_at[LEASE_COUNT], setting_at;
-    uint64_t owners[LEASE_COUNT]; /* who had it last */
+    instant claimed_at[LEASE_COUNT], claimed_before[LEASE_COUNT], setting_at;
+    bool is_released[LEASE_COUNT], was_handed_over[LEASE_COUNT]; /* by who had it */
+    uint64_t owners[LEASE_COUNT];                                /* who had it last */
     /* Checks. */
     instant covered_at[LEASE_COUNT], checked_at, disturbed_at, jumped_at;
     instant settled_at;    /* what was under way in a fault of the network is given up then */
