@@ -33,10 +33,6 @@ static const char *advice(enum err err, const char *state)
     if (strcmp(state, "25006") == 0)
         return "it takes no writes, perhaps after a failover: name all servers in the URL, with "
                "target_session_attrs=read-write";
-    if (strncmp(state, "28", 2) == 0)
-        return "check the user and the password";
-    if (strcmp(state, "3D000") == 0)
-        return "make that database, or name another";
     if (strcmp(state, "42501") == 0)
         return "grant this user the rights to its schema";
     switch (err) {
@@ -47,7 +43,7 @@ static const char *advice(enum err err, const char *state)
     case ERR_CORRUPT:
         return "its tables are not those they should be";
     default:
-        return "check that the server runs and can be reached";
+        return "check that the server runs and can be reached, and database, user and password";
     }
 }
 
@@ -97,10 +93,10 @@ static enum err err_of(const char *state)
 static enum err fail_as(struct postgres_link *link, enum err err, const char *doing,
                         const char *what)
 {
-    char line[200];
+    char line[192];
     copy_line(line, sizeof line, what);
     redact(link, line);
-    snprintf(link->message, sizeof link->message, "can't %.24s %s: %s; %s", doing, link->place,
+    snprintf(link->message, sizeof link->message, "can't %.30s %s: %s; %s", doing, link->place,
              line, advice(err, link->state));
     return err;
 }

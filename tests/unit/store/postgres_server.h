@@ -164,7 +164,7 @@ static inline bool server_execute(const struct postgres_server *server, const ch
     server_url(server, schema, "", url, sizeof url);
     bool done = postgres_link_init(&link, url) == OK &&
                 postgres_link_connect(&link, "test") == OK &&
-                postgres_link_run(&link, sql, "do what a test wants with") == OK;
+                postgres_link_run(&link, sql, "try") == OK;
     if (!done)
         fprintf(stderr, "%s\n", link.message);
     postgres_link_close(&link);
