@@ -6,7 +6,9 @@
 #include "base/log.h"
 #include "page/confinement.h"
 #include "page/inherited.h"
+#include "page/state_dir.h"
 #include "page/table_memory.h"
+#include "store/relay.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -91,13 +93,21 @@ static void allow_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* A server's database is the engine's to ask. */
+static const char *store_url(const struct options *options)
+{
+    static char relay[sizeof RELAY_SCHEME + 12];
+    snprintf(relay, sizeof relay, RELAY_SCHEME "%d", FD_HISTORY);
+    return database_path(options) != NULL ? options->db : relay;
+}
+
 static bool serve(struct process *process, char why[PAGE_WHY_SIZE])
 {
     confine_process(PROCESS_API, process->options, process->page);
     const struct api_world world = {
         .table = process->table.table,
         .page = process->page,
-        .store_url = process->options->db,
+        .store_url = store_url(process->options),
         .command_fd = FD_COMMAND,
         .options = process->options,
         .listening = &process->listening,

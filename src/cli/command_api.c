@@ -2,6 +2,7 @@
 #include "base/heap.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/secrets.h"
 
 /* Hidden: the supervisor starts it, with its own arguments and what the api inherits. */
 int command_api(int argc, char *argv[])
@@ -12,6 +13,7 @@ int command_api(int argc, char *argv[])
     if (result != ARGUMENTS_OK)
         return arguments_exit_status(result);
     heap_set_up();
+    secrets_forget_database(&options); /* the engine asks it for us */
     arguments_set_up_log(&options);
     return api_process(&options);
 }

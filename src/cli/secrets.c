@@ -1,7 +1,7 @@
 /* See secrets.h. */
 #include "cli/secrets.h"
 
-#include "base/options.h"
+#include "page/state_dir.h"
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,4 +102,24 @@ int secrets_leave_command_line(char *argv[])
     }
     argv[kept] = NULL;
     return moved;
+}
+
+static void blacken_environment(const char *name)
+{
+    char *value = getenv(name);
+    if (value != NULL)
+        memset(value, '*', strlen(value));
+}
+
+void secrets_forget_database(struct options *options)
+{
+    char variable[OPTION_TEXT_SIZE];
+    const char *secret;
+    size_t length = option_secret_part(option_row(OPTION_ID_db), options->db, &secret);
+    if (database_path(options) != NULL)
+        return;
+    memset(options->db + (secret - options->db), '*', length);
+    option_environment_name(OPTION_ID_db, variable);
+    blacken_environment(variable);
+    blacken_environment("PGPASSWORD");
 }

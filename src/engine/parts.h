@@ -14,6 +14,7 @@
 #include "page/inherited.h"
 #include "page/status_page.h"
 #include "page/table_memory.h"
+#include "store/relay.h"
 #include "store/writer.h"
 #include <uv.h>
 
@@ -50,6 +51,7 @@ struct engine {
     struct core *core;
     void *core_memory;
     struct writer *writer;
+    struct relay *relay;     /* of history, when the database is on a server; or NULL */
     struct restore *restore; /* of this start, until all tokens are in their lanes */
     struct cold *cold;       /* tokens are still read from the store; else NULL */
     uv_async_t rows_async;   /* some of them have come */

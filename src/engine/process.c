@@ -278,6 +278,7 @@ static uint32_t drain(struct engine *engine)
     huge_finish(&engine->huge);
     if (engine->writer != NULL)
         unwritten = writer_stop(engine->writer, instant_add(clock_now(), DRAIN_LIMIT));
+    relay_stop(engine->relay);
     page_beat_end(engine->page, BEAT_STORE_THREAD);
     return unwritten;
 }

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/cold.h"
 #include "engine/parts.h"
+#include "page/state_dir.h"
 #include <stdlib.h>
 
 #define LOGGER "engine"
@@ -198,6 +199,17 @@ static void tell_core(struct engine *engine)
     engine_step(engine, &event);
 }
 
+/* Without it the api can't show history, and everything else goes on. */
+static void start_relay(struct engine *engine)
+{
+    char why[512];
+    if (database_path(&engine->options) != NULL)
+        return;
+    engine->relay = relay_start(engine->options.db, FD_HISTORY, why);
+    if (engine->relay == NULL)
+        log_error("store", "history can't be shown", LOG_STRING("cause", why));
+}
+
 /* All tokens are in their lanes: now new ones may come, clients may want something, and what
  * changes is written. */
 static bool let_in(struct engine *engine)
@@ -208,6 +220,7 @@ static bool let_in(struct engine *engine)
         log_error("store", "no thread to write with");
         return false;
     }
+    start_relay(engine);
     engine_alerts_begin(engine);
     engine_catch_up(engine, engine->restore);
     free(engine->restore);

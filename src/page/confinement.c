@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "page/state_dir.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SOURCE_FILE   "file:"
@@ -33,11 +34,34 @@ static void allow_source(struct confinement *confinement, const char *source)
     confine_allow_around(confinement, path, CONFINE_READ);
 }
 
+/* What libpq reads: the passwords of its user, certificates. */
+static void allow_server(struct confinement *confinement, const char *url)
+{
+    static const char *const PARAMETERS[] = {
+        "passfile=", "sslcert=", "sslkey=", "sslrootcert=", "sslcrl="};
+    char path[OPTION_TEXT_SIZE + 32];
+    const char *home = getenv("HOME"), *passwords = getenv("PGPASSFILE");
+    snprintf(path, sizeof path, "%.255s/.pgpass", home != NULL ? home : "");
+    confine_allow(confinement, passwords != NULL ? passwords : path, CONFINE_READ);
+    snprintf(path, sizeof path, "%.255s/.postgresql", home != NULL ? home : "");
+    confine_allow(confinement, path, CONFINE_READ);
+    for (size_t i = 0; i < sizeof PARAMETERS / sizeof *PARAMETERS; i++) {
+        const char *value = strstr(url, PARAMETERS[i]);
+        if (value == NULL)
+            continue;
+        value += strlen(PARAMETERS[i]);
+        snprintf(path, sizeof path, "%.*s", (int)strcspn(value, "&"), value);
+        confine_allow(confinement, path, CONFINE_READ);
+    }
+}
+
 static void allow_engine(struct confinement *confinement, const struct options *options)
 {
     allow_source(confinement, options->source);
     if (database_path(options) != NULL)
         confine_allow_around(confinement, database_path(options), CONFINE_READ_WRITE);
+    else
+        allow_server(confinement, options->db);
     if (options->export_path[0] != '\0')
         confine_allow_around(confinement, options->export_path, CONFINE_READ_WRITE);
     if (options->tls_ca_file[0] != '\0')

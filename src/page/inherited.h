@@ -16,6 +16,7 @@ enum inherited_fd {
     FD_COMMAND = 6, /* between engine and api: struct command, struct reply (command.h) */
     FD_LISTEN = 7,  /* api: the listening socket */
     FD_LOCK = 8,    /* the state folder's lock, held as long as anybody of this instance lives */
+    FD_HISTORY = 9, /* between engine and api: history from a server (store/relay.h) */
     FD_INHERITED_END
 };
 

@@ -1,5 +1,6 @@
 /* Chooses the implementation by the URL's scheme and passes calls on to it. */
 #include "store/store.h"
+#include "store/relay.h"
 #include "store/store_impl.h"
 #include <stdio.h>
 
@@ -17,6 +18,7 @@ static const struct scheme SCHEMES[] = {
      sqlite_reader_open},
     {"postgresql://", 0, postgres_store_open, postgres_store_open_for_copy, postgres_reader_open},
     {"postgres://", 0, postgres_store_open, postgres_store_open_for_copy, postgres_reader_open},
+    {RELAY_SCHEME, sizeof RELAY_SCHEME - 1, NULL, NULL, relay_reader_open},
 };
 
 static const struct scheme *scheme_find(const char *url, char why[STORE_MESSAGE_SIZE])
@@ -37,7 +39,11 @@ static const struct scheme *scheme_find(const char *url, char why[STORE_MESSAGE_
 struct store *store_open_after(const char *url, pid_t unawaited, char why[512])
 {
     const struct scheme *scheme = scheme_find(url, why);
-    return scheme == NULL ? NULL : scheme->open(url + scheme->skipped, unawaited, why);
+    if (scheme != NULL && scheme->open == NULL)
+        snprintf(why, STORE_MESSAGE_SIZE, "\"%.200s\" can only be read from", url);
+    return scheme == NULL || scheme->open == NULL
+               ? NULL
+               : scheme->open(url + scheme->skipped, unawaited, why);
 }
 
 struct store *store_open(const char *url, char why[512])

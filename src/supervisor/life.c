@@ -81,6 +81,7 @@ bool life_spawn(struct supervisor *supervisor, struct child *child)
                 [FD_TABLE] = is_engine ? world->table.fd : world->table_reader_fd,
                 [FD_LINK] = -1,
                 [FD_COMMAND] = world->channel[is_engine ? 0 : 1],
+                [FD_HISTORY] = world->history[is_engine ? 0 : 1],
                 [FD_LISTEN] = is_engine ? -1 : supervisor->listening.fd,
                 [FD_LOCK] = supervisor->state_dir.lock_fd}};
     if (child_start(child, &spec))

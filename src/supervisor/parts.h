@@ -28,6 +28,7 @@ struct world {
     struct table_memory table;
     int table_reader_fd; /* of the same, that allows no writing: the api's */
     int channel[2];      /* the engine's end, the api's end */
+    int history[2];      /* the same */
 };
 
 /* A child with what decides about it. */

@@ -341,7 +341,11 @@ int supervisor_run(const struct supervisor_config *config)
     supervisor = (struct supervisor){
         .options = *config->options,
         .config = *config,
-        .world = {.page_fd = -1, .table = {.fd = -1}, .table_reader_fd = -1, .channel = {-1, -1}},
+        .world = {.page_fd = -1,
+                  .table = {.fd = -1},
+                  .table_reader_fd = -1,
+                  .channel = {-1, -1},
+                  .history = {-1, -1}},
         .listening = {.fd = -1},
         .state_dir = {.fd = -1, .incidents_fd = -1, .lock_fd = -1},
         .control = {.fd = -1},

@@ -12,12 +12,28 @@
 #define NOTHING                                                                                    \
     (struct world)                                                                                 \
     {                                                                                              \
-        .page_fd = -1, .table = {.fd = -1}, .table_reader_fd = -1, .channel = { -1, -1 }           \
+        .page_fd = -1, .table = {.fd = -1}, .table_reader_fd = -1, .channel = {-1, -1},            \
+        .history = {                                                                               \
+            -1,                                                                                    \
+            -1                                                                                     \
+        }                                                                                          \
     }
 
 static bool make_channel(int channel[2])
 {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, channel) == 0;
+}
+
+static bool make_channels(struct world *world)
+{
+    return make_channel(world->channel) && make_channel(world->history);
+}
+
+static void close_channel(int channel[2])
+{
+    for (int i = 0; i < 2; i++)
+        if (channel[i] >= 0)
+            close(channel[i]);
 }
 
 static bool make_table(struct world *world)
@@ -40,7 +56,7 @@ static bool make_page(struct world *world)
 bool world_init(struct world *world, const struct options *options, char why[512])
 {
     *world = NOTHING;
-    if (make_page(world) && make_table(world) && make_channel(world->channel)) {
+    if (make_page(world) && make_table(world) && make_channels(world)) {
         page_text_begin(world->page)->options = *options;
         page_text_end(world->page);
         return true;
@@ -58,16 +74,15 @@ void world_finish(struct world *world)
     table_memory_finish(&world->table);
     if (world->table_reader_fd >= 0)
         close(world->table_reader_fd);
-    for (int i = 0; i < 2; i++)
-        if (world->channel[i] >= 0)
-            close(world->channel[i]);
+    close_channel(world->channel);
+    close_channel(world->history);
     *world = NOTHING;
 }
 
 bool world_renew(struct world *world)
 {
     struct world fresh = NOTHING;
-    if (!make_page(&fresh) || !make_table(&fresh) || !make_channel(fresh.channel)) {
+    if (!make_page(&fresh) || !make_table(&fresh) || !make_channels(&fresh)) {
         world_finish(&fresh);
         return false;
     }
