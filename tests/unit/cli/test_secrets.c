@@ -182,6 +182,28 @@ static void settings_are_judged_without_them(void **state)
     assert_int_equal(options_check_settings(&options, why), ERR_INVALID);
 }
 
+static void the_password_of_a_database_is_forgotten(void **state)
+{
+    struct options options;
+    (void)state;
+    options_init(&options);
+    strcpy(options.db, "postgresql://moon:sesame@host/name");
+    setenv("MOONWATCH_DB", options.db, 1);
+    setenv("PGPASSWORD", "sesame", 1);
+    const char *url = getenv("MOONWATCH_DB"), *password = getenv("PGPASSWORD");
+    secrets_forget_database(&options);
+    assert_string_equal(options.db, "postgresql://***********@host/name");
+    assert_null(strstr(url, "sesame")); /* where it lay */
+    assert_string_equal(password, "******");
+    strcpy(options.db, "sqlite:moonwatch.db");
+    setenv("MOONWATCH_DB", options.db, 1);
+    secrets_forget_database(&options);
+    assert_string_equal(options.db, "sqlite:moonwatch.db");
+    assert_string_equal(getenv("MOONWATCH_DB"), options.db);
+    unsetenv("MOONWATCH_DB");
+    unsetenv("PGPASSWORD");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +215,7 @@ int main(void)
         cmocka_unit_test(what_is_secret_of_a_text),
         cmocka_unit_test(none_is_left_where_they_are_forgotten),
         cmocka_unit_test(settings_are_judged_without_them),
+        cmocka_unit_test(the_password_of_a_database_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

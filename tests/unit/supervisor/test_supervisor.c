@@ -766,7 +766,7 @@ static void test_too_large_and_no_other(void **state)
     (void)state;
     supervised()->options.memory_max_mb = 1;
     atomic_store(&injected->socketpair_errno, EMFILE);
-    atomic_store(&injected->after_times, 3); /* the channel, and the two at first */
+    atomic_store(&injected->after_times, 4); /* the channels, and the two at first */
     atomic_store(&injected->for_times, 1);
     supervised_start_and_up();
     expect_said("cannot start a process");
@@ -1133,6 +1133,12 @@ static void test_no_memory_for_a_new_channel(void **state)
     go_on_with_the_old_world(&supervised()->injected->socketpair_errno, 0);
 }
 
+static void test_no_memory_for_a_new_channel_of_history(void **state)
+{
+    (void)state;
+    go_on_with_the_old_world(&supervised()->injected->socketpair_errno, 1);
+}
+
 static void test_api_that_does_not_die(void **state)
 {
     (void)state;
@@ -1393,6 +1399,7 @@ int main(int argc, char *argv[])
         CASE(test_no_memory_for_a_new_page),
         CASE(test_no_memory_for_a_new_table),
         CASE(test_no_memory_for_a_new_channel),
+        CASE(test_no_memory_for_a_new_channel_of_history),
         CASE(test_api_that_does_not_die),
         CASE(test_standby_that_does_not_die),
         CASE(test_stops_without_one_that_does_not_die),
