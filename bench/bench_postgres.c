@@ -14,11 +14,12 @@
 #include <sched.h>
 #include <time.h>
 
-#define TOKENS       20000
-#define A_COMMIT     2048
-#define A_SNAPSHOT   20  /* refreshes */
-#define PASS_COMMITS 100 /* refreshes of ten times as many tokens as there are between two passes  \
-                          */
+#define TOKENS     20000
+#define A_COMMIT   2048
+#define A_SNAPSHOT 20 /* refreshes */
+#define PASS_COMMITS                                                                               \
+    100 /* refreshes of ten times as many tokens as there are between two passes                   \
+         */
 #define CPU_BAR 50000
 
 struct side {

@@ -18,7 +18,6 @@ static const struct scheme SCHEMES[] = {
      sqlite_reader_open},
     {"postgresql://", 0, postgres_store_open, postgres_store_open_for_copy, postgres_reader_open},
     {"postgres://", 0, postgres_store_open, postgres_store_open_for_copy, postgres_reader_open},
-    {RELAY_SCHEME, sizeof RELAY_SCHEME - 1, NULL, NULL, relay_reader_open},
 };
 
 static const struct scheme *scheme_find(const char *url, char why[STORE_MESSAGE_SIZE])
@@ -39,11 +38,7 @@ static const struct scheme *scheme_find(const char *url, char why[STORE_MESSAGE_
 struct store *store_open_after(const char *url, pid_t unawaited, char why[512])
 {
     const struct scheme *scheme = scheme_find(url, why);
-    if (scheme != NULL && scheme->open == NULL)
-        snprintf(why, STORE_MESSAGE_SIZE, "\"%.200s\" can only be read from", url);
-    return scheme == NULL || scheme->open == NULL
-               ? NULL
-               : scheme->open(url + scheme->skipped, unawaited, why);
+    return scheme == NULL ? NULL : scheme->open(url + scheme->skipped, unawaited, why);
 }
 
 struct store *store_open(const char *url, char why[512])
@@ -241,6 +236,9 @@ enum err store_end_copy(struct store *store, uint64_t source, uint64_t generatio
 
 struct store_reader *store_reader_open(const char *url, char why[512])
 {
+    size_t length = strlen(RELAY_SCHEME);
+    if (strncmp(url, RELAY_SCHEME, length) == 0)
+        return relay_reader_open(url + length, why);
     const struct scheme *scheme = scheme_find(url, why);
     return scheme == NULL ? NULL : scheme->reader_open(url + scheme->skipped, why);
 }
