@@ -4,28 +4,13 @@
 
 static struct postgres_server server;
 
-/* Which of the two sides lies on the server. */
-struct way {
-    const char *name;
-    bool is_from, is_to;
-};
-
-static const struct way WAYS[] = {
-    {"to a server", false, true},
-    {"from a server", true, false},
-    {"from schema to schema", true, true},
-};
-
-static const struct way *way;
 static char from_schema[32], to_schema[32];
 
-/* One for all groups. What a process wrote outlives its death also when nothing was synced. */
+/* What a process wrote outlives its death also when nothing was synced. */
 static int start_server(void **state)
 {
     (void)state;
     log_setup(LOG_ERROR, LOG_FORMAT_LOGFMT);
-    if (*server.folder != '\0')
-        return 0;
     return server_init(&server) &&
                    server_execute(&server, "public", "ALTER SYSTEM SET fsync=off") &&
                    server_execute(&server, "public", "SELECT pg_reload_conf()")
@@ -46,17 +31,33 @@ static void use_server(struct place *place, char schema[32])
     server_url(&server, schema, "", place->url, sizeof place->url);
 }
 
-static int set_up(void **state)
+/* Which of the two sides lies on the server. */
+static int set_up(void **state, bool is_from, bool is_to)
 {
     static struct world world;
     place_init(&world.from);
     place_init(&world.to);
-    if (way->is_from)
+    if (is_from)
         use_server(&world.from, from_schema);
-    if (way->is_to)
+    if (is_to)
         use_server(&world.to, to_schema);
     *state = &world;
     return 0;
+}
+
+static int to_a_server(void **state)
+{
+    return set_up(state, false, true);
+}
+
+static int from_a_server(void **state)
+{
+    return set_up(state, true, false);
+}
+
+static int between_schemas(void **state)
+{
+    return set_up(state, true, true);
 }
 
 static int tear_down(void **state)
@@ -255,12 +256,6 @@ static void what_is_in_use_is_refused(void **state)
 
 /* ---- of the server alone ---- */
 
-static int set_up_server_way(void **state)
-{
-    way = &WAYS[2];
-    return set_up(state);
-}
-
 static void one_database_is_not_copied_into_itself(void **state)
 {
     struct world *world = *state;
@@ -313,27 +308,22 @@ static void a_source_of_several_nodes_is_one(void **state)
 
 int main(void)
 {
-#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        ROW(everything_is_copied),
-        ROW(a_copy_that_was_stopped_goes_on),
-        ROW(a_copy_that_was_killed_goes_on),
-        ROW(a_server_that_dies_is_gone_on_with),
-        ROW(a_complete_copy_is_checked_again),
-        ROW(two_sources_are_not_mixed),
-        ROW(what_is_in_use_is_refused),
-    };
-#define SERVER_ROW(name) cmocka_unit_test_setup_teardown(name, set_up_server_way, tear_down)
-    const struct CMUnitTest server_tests[] = {
-        SERVER_ROW(one_database_is_not_copied_into_itself),
-        SERVER_ROW(what_is_no_source_is_said),
-        SERVER_ROW(a_source_of_several_nodes_is_one),
-    };
-    int failures = 0;
-    for (size_t i = 0; i < sizeof WAYS / sizeof *WAYS; i++) {
-        way = &WAYS[i];
-        failures += cmocka_run_group_tests_name(way->name, tests, start_server, NULL);
+#define ROW(name, set_up)                                                                          \
+    {                                                                                              \
+#name ", " #set_up, name, set_up, tear_down, NULL                                          \
     }
-    return failures +
-           cmocka_run_group_tests_name("servers", server_tests, start_server, stop_server);
+#define EACH_WAY(name) ROW(name, to_a_server), ROW(name, from_a_server), ROW(name, between_schemas)
+    const struct CMUnitTest tests[] = {
+        EACH_WAY(everything_is_copied),
+        EACH_WAY(a_copy_that_was_stopped_goes_on),
+        EACH_WAY(a_copy_that_was_killed_goes_on),
+        EACH_WAY(a_server_that_dies_is_gone_on_with),
+        EACH_WAY(a_complete_copy_is_checked_again),
+        EACH_WAY(two_sources_are_not_mixed),
+        EACH_WAY(what_is_in_use_is_refused),
+        ROW(one_database_is_not_copied_into_itself, between_schemas),
+        ROW(what_is_no_source_is_said, between_schemas),
+        ROW(a_source_of_several_nodes_is_one, between_schemas),
+    };
+    return cmocka_run_group_tests_name("copies with servers", tests, start_server, stop_server);
 }
