@@ -9,7 +9,7 @@
  * what is new, what got worse and what is over.
  *
  * What a cause is called, what it says and what to do about it are the rows of FINDING_LIST, and
- * nowhere else. docs/operations.md repeats them for people; a test compares.
+ * nowhere else. docs/findings.md is printed from them (`moonwatch findings`); a test compares.
  */
 #ifndef MOONWATCH_CORE_FINDING_H
 #define MOONWATCH_CORE_FINDING_H
