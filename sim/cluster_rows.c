@@ -82,12 +82,12 @@ static void claim(struct cluster_rows *rows, const struct cluster_request *reque
     }
 }
 
-/* One that was given up, and comes after a newer one. */
+/* One of a session that was ended; or that was given up, and comes after a newer one. */
 static bool is_stale(struct cluster_rows *rows, const struct cluster_request *request)
 {
     const struct cluster_member *member = find(rows, request->session);
     if (member == NULL)
-        return false;
+        return true;
     uint64_t *newest = &rows->numbers[member - rows->view.members];
     if (request->number <= *newest)
         return true;

@@ -51,7 +51,7 @@ struct cluster_change {
 
 /* To be done in this order, all or nothing; a change whose condition does not hold is left out. One
  * that comes after one with a higher number of the same session was given up: nothing of it is
- * done. */
+ * done; nor of one whose session was ended. */
 struct cluster_request {
     uint64_t number;   /* of the reply; rising */
     uint64_t session;  /* 0: begin one … */

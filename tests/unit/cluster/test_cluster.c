@@ -489,9 +489,12 @@ static void what_comes_after_a_newer_one_is_not_done(void **state)
 static void what_nobody_else_had_is_unbroken(void **state)
 {
     (void)state;
+    const struct cluster_request join = {.nonce = 999};
+    cluster_rows_exchange(&rows, &join, &reply);
     const struct cluster_request end = {
+        .number = 1,
         .end_count = 1,
-        .session = 999,
+        .session = reply.session,
         .ends = {{a.cluster.session, rows.view.members[0].renewals}}};
     cluster_rows_exchange(&rows, &end, &reply);
     pass(2);
