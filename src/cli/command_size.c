@@ -3,6 +3,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/figures.h"
+#include "cluster/view.h"
 #include "sim/sizing.h"
 #include <math.h>
 #include <stdbool.h>
@@ -31,6 +32,7 @@ static void write_row(struct json *json, const struct sizing *sizing,
     json_put_int(json, "tokens", (int64_t)sizing->tokens);
     json_put_int(json, "nodes", result->nodes);
     json_put_int(json, "nodes_with_one_dead", result->nodes_with_one_dead);
+    json_put_bool(json, "fits_cluster", result->nodes_with_one_dead <= CLUSTER_NODES_MAX);
     json_put_string(json, "bound_by", sizing_bound_name(result->bound));
     json_object_open(json, "requests_per_minute");
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++)
@@ -89,6 +91,7 @@ static int show(const struct sizing *sizing, bool as_json)
 {
     struct json json = {0};
     size_t rows = sizing->tokens > 0 ? 1 : TABLE_ROWS;
+    uint32_t most = 0;
     json_object_open(&json, NULL);
     json_array_open(&json, "sizes");
     if (!as_json)
@@ -103,11 +106,15 @@ static int show(const struct sizing *sizing, bool as_json)
             json_finish(&json);
             return fail(err_text(err));
         }
+        most = result.nodes > most ? result.nodes : most;
         if (as_json)
             write_row(&json, &row, &result);
         else
             print_row(&row, &result);
     }
+    if (!as_json && most > CLUSTER_NODES_MAX)
+        printf("\nA cluster takes %d nodes at most: --nodes %d shows the ages that these give.\n",
+               CLUSTER_NODES_MAX, CLUSTER_NODES_MAX);
     json_array_close(&json);
     json_object_close(&json);
     bool is_written =
