@@ -3,11 +3,12 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/progress.h"
-#include "cli/secrets.h"
 #include "cli/terminal.h"
 #include "store/copy.h"
 #include <inttypes.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct command_copy {
     struct progress progress;
@@ -74,6 +75,37 @@ static int say_outcome(enum copy_outcome outcome, const char *why)
     return EXIT_FAILED;
 }
 
+/* A copy of a word; where it stood, and everybody can read it as long as we run, name and password
+ * in a URL are overwritten. NULL: no memory. */
+static char *take_url(char *argv[], const char *word)
+{
+    const char *begin;
+    char *url = strdup(word);
+    for (int i = 0; url != NULL && argv[i] != NULL; i++)
+        if (argv[i] == word) {
+            size_t length = option_url_user(word, &begin);
+            memset(argv[i] + (begin - word), '*', length);
+        }
+    return url;
+}
+
+static int copy(const char *from, const char *to)
+{
+    struct command_copy command = {.note = ""};
+    const struct copy_watch watch = {.context = &command, .on_progress = on_progress};
+    struct copy_report report;
+    char why[512];
+    instant began = clock_now();
+    catch_signals();
+    progress_begin(&command.progress, stderr, "moonwatch copy", "rows");
+    enum copy_outcome outcome = store_copy(from, to, &watch, &report, why);
+    progress_clear(&command.progress);
+    if (outcome != COPY_DONE)
+        return say_outcome(outcome, why);
+    print_report(&report, instant_diff(clock_now(), began));
+    return command_finish_output("copy");
+}
+
 int command_copy(int argc, char *argv[])
 {
     const char *from = NULL, *to = NULL;
@@ -94,17 +126,13 @@ int command_copy(int argc, char *argv[])
     if (result != ARGUMENTS_OK)
         return arguments_exit_status(result);
 
-    struct command_copy command = {.note = ""};
-    const struct copy_watch watch = {.context = &command, .on_progress = on_progress};
-    struct copy_report report;
-    char why[512];
-    instant began = clock_now();
-    catch_signals();
-    progress_begin(&command.progress, stderr, "moonwatch copy", "rows");
-    enum copy_outcome outcome = store_copy(from, to, &watch, &report, why);
-    progress_clear(&command.progress);
-    if (outcome != COPY_DONE)
-        return say_outcome(outcome, why);
-    print_report(&report, instant_diff(clock_now(), began));
-    return command_finish_output("copy");
+    char *from_url = take_url(argv, from), *to_url = take_url(argv, to);
+    int status = EXIT_FAILED;
+    if (from_url != NULL && to_url != NULL)
+        status = copy(from_url, to_url);
+    else
+        fputs("moonwatch copy: out of memory\n", stderr);
+    free(from_url);
+    free(to_url);
+    return status;
 }

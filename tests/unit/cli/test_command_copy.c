@@ -78,6 +78,20 @@ static void test_it_says_why_not(void **state)
     assert_string_equal(caught.out, "");
 }
 
+/* /proc/PID/cmdline is everybody's to read. */
+static void test_a_password_is_shown_nowhere(void **state)
+{
+    char url[] = "postgresql://somebody:hush@127.0.0.1:1/x";
+    (void)state;
+    fill();
+    run(from, url);
+    assert_int_equal(caught.status, EXIT_FAILED);
+    assert_non_null(strstr(caught.err, "127.0.0.1:1"));
+    assert_null(strstr(caught.err, "hush"));
+    assert_null(strstr(url, "hush"));
+    assert_non_null(strstr(url, "@127.0.0.1:1/x"));
+}
+
 static void test_both_are_needed(void **state)
 {
     (void)state;
@@ -92,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(test_it_says_what_was_copied),
         ROW(test_it_says_why_not),
+        ROW(test_a_password_is_shown_nowhere),
         ROW(test_both_are_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
