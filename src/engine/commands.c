@@ -28,6 +28,7 @@ static void do_add_token(struct engine *engine, const struct command *command)
     event.token_seen.symbol = command->symbol;
     event.token_seen.tag = command->tag;
     engine_step(engine, &event);
+    engine_recall_suspect(engine, &command->mint);
 }
 
 static void do_refresh(struct engine *engine, const struct command *command)

@@ -161,6 +161,7 @@ bool engine_on_token(void *context, const struct source_token *token)
     event.token_seen.name = token->name;
     event.token_seen.symbol = token->symbol;
     engine_step(engine, &event);
+    engine_recall_suspect(engine, &token->mint);
     return !engine->memory_is_short;
 }
 

@@ -134,6 +134,8 @@ void engine_on_worker_end(void *context, unsigned worker);
 
 /* trust.c: the page's suspects */
 void engine_tell_suspects(struct engine *engine);
+/* A token has come: the death of which it is suspect may have taken its row with it. */
+void engine_recall_suspect(struct engine *engine, const struct address *mint);
 void engine_on_cleared(struct engine *engine, token_id id);
 void engine_release(struct engine *engine, struct suspect *suspect);
 void engine_release_expired(struct engine *engine);

@@ -31,6 +31,13 @@ void engine_tell_suspects(struct engine *engine)
         tell(engine, &engine->page->suspects.rows[i]);
 }
 
+void engine_recall_suspect(struct engine *engine, const struct address *mint)
+{
+    const struct suspect *suspect = suspects_find(&engine->page->suspects, mint);
+    if (suspect != NULL)
+        tell(engine, suspect);
+}
+
 void engine_on_cleared(struct engine *engine, token_id id)
 {
     struct suspect *suspect =
