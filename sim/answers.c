@@ -1,13 +1,39 @@
 /* Answers as they come, and whether they are on time, counted outside the core. */
 #include "sim/parts.h"
 
+#include <math.h>
 #include <signal.h>
 
 /* Alone it is known after the second, so a third is one too many. */
 #define DEATHS_A_TOKEN_MAX 2
 #define ON_TIME_FACTOR     1.1 /* × target */
+#define ASKED_MOST_S       3600.0
+#define BYTES_OF_POOL      30 /* some that say nothing else (upstream.c) */
 
 /* ---- what the upstream sends ---- */
+
+/* Of every other pair the token is the quote. */
+static void turn_round(struct sim *sim, size_t count)
+{
+    for (size_t i = 0; i < count; i += 2) {
+        struct address base = sim->pairs[i].base;
+        sim->pairs[i].base = sim->pairs[i].quote;
+        sim->pairs[i].quote = base;
+    }
+}
+
+/* Pools without end of the last token; as many pairs as the parser reads, and then some. */
+static size_t crowd(struct sim *sim, size_t count)
+{
+    size_t most = ANSWER_PAIRS_MAX < UPSTREAM_PAIRS_MAX ? ANSWER_PAIRS_MAX : UPSTREAM_PAIRS_MAX;
+    if (count == 0)
+        return 0;
+    for (; count < most; count++) {
+        sim->pairs[count] = sim->pairs[count - 1];
+        sim->pairs[count].pool.bytes[BYTES_OF_POOL] ^= (uint8_t)count;
+    }
+    return count;
+}
 
 /* Pairs that are wrong, though their bytes are right. */
 static size_t spoil(struct sim *sim, size_t count)
@@ -17,6 +43,10 @@ static size_t spoil(struct sim *sim, size_t count)
     if (fault_hits(sim, SIM_FAULT_WRONG))
         for (size_t i = 0; i < count; i += 2)
             sim->pairs[i].base.bytes[31] ^= 0x55;
+    if (fault_hits(sim, SIM_FAULT_QUOTE))
+        turn_round(sim, count);
+    if (fault_hits(sim, SIM_FAULT_CROWD))
+        count = crowd(sim, count);
     if (fault_hits(sim, SIM_FAULT_PARTIAL))
         count = (size_t)prng_below(&sim->fault_prng[SIM_FAULT_PARTIAL], count + 1);
     return count;
@@ -143,6 +173,14 @@ static void check_failure(struct sim *sim, enum feed_outcome outcome)
     }
 }
 
+/* Neither the breaker nor a lane waits for longer than an hour, whatever it is asked for. */
+static void note_asked(struct sim *sim, const struct sent *sent)
+{
+    double asked_s = fmin(duration_to_s(sent->retry_after), ASKED_MOST_S);
+    if (sent->outcome != FEED_OK && asked_s > 0)
+        sim->asked_until = instant_max(sim->asked_until, sim_after(sim, asked_s));
+}
+
 static void take_answer(struct sim *sim, struct sent *sent)
 {
     struct event event = {.kind = EVENT_ANSWER};
@@ -175,6 +213,7 @@ static void take_answer(struct sim *sim, struct sent *sent)
     if (!children_engine_works(sim))
         return;
     check_failure(sim, event.answer.outcome);
+    note_asked(sim, sent);
     sim->in_hand_count = 0;
     count_answered(sim, &answered);
 }

@@ -208,6 +208,7 @@ bool sim_begin(struct sim *sim)
     sim->first_options = sim->options;
     sim->now = SIM_EPOCH;
     sim->life = 1;
+    sim->asked_until = INSTANT_NEVER;
     sim->next_pid = 1000;
     sim->end = sim_after(sim, setup->hours * 3600);
     sim->calm_from = sim_at(schedule_calm_from_s(setup));

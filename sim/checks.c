@@ -1,6 +1,7 @@
 /* What is looked at from outside now and then. */
 #include "sim/parts.h"
 
+#include "sim/schedule.h"
 #include <math.h>
 
 #define AGE_SLACK     3.0 /* × target, at the calm end */
@@ -49,6 +50,15 @@ static void check_acknowledged(struct sim *sim)
     }
 }
 
+void checks_notice(struct sim *sim)
+{
+    const struct notice_view view = {.present = sim->present_faults,
+                                     .hits = sim->fault_hits,
+                                     .stats = core_stats(sim->core),
+                                     .now = sim->now};
+    notice_look(&sim->notice, &sim->oracle, &view);
+}
+
 static void check_store(struct sim *sim)
 {
     if (sim->vault != NULL && vault_stale_commits(sim->vault) > 0)
@@ -61,6 +71,27 @@ static void check_pace(struct sim *sim)
         pace_check(&sim->pace, &sim->oracle, &sim->options, sim->now);
 }
 
+/* At the end, and in longer runs as soon as it must be so. */
+static void judge_in_time(struct sim *sim)
+{
+    double calm_s = duration_to_s(instant_diff(sim->now, sim->calm_from));
+    if (sim->is_judged || calm_s < SIM_WELL_WITHIN_S || sim->schedule_count == 0)
+        return;
+    sim->is_judged = true;
+    checks_at_end(sim);
+}
+
+/* People know when the upstream is well again, and do not wait for the hour that it had asked for:
+ * a new engine knows nothing of it. */
+static void end_rest(struct sim *sim)
+{
+    if (instant_before(sim->now, sim->calm_from) || !instant_before(sim->now, sim->asked_until))
+        return;
+    sim->asked_until = INSTANT_NEVER;
+    trace_line(sim, "the upstream is well, whatever it had asked for");
+    children_restart(sim, false);
+}
+
 void checks_on_check(struct sim *sim)
 {
     if (children_engine_works(sim)) {
@@ -71,6 +102,10 @@ void checks_on_check(struct sim *sim)
         check_pace(sim);
     }
     check_store(sim);
+    if (children_engine_works(sim)) {
+        end_rest(sim);
+        judge_in_time(sim);
+    }
     agenda_plan(sim, sim_after(sim, SIM_CHECK_S), (struct world_event){.kind = WORLD_CHECK});
 }
 

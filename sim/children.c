@@ -47,7 +47,7 @@ static void plan(struct sim *sim, pid_t pid, enum child_event what, int number, 
 
 bool children_engine_works(const struct sim *sim)
 {
-    return sim->core != NULL && !sim->is_hung;
+    return sim->core != NULL && !sim->is_hung && !sim->is_starved;
 }
 
 /* ---- what heal.c, life.c and death.c call ---- */
@@ -96,10 +96,27 @@ static void told_to_end(struct sim *sim, struct sim_child *row)
         begin_drain(sim, row);
 }
 
+/* Who gets no CPU is waited for. It had beaten at most a look before. */
+static void check_starved_long_enough(struct sim *sim, struct sim_child *row)
+{
+    double deadline_s = duration_to_s(sim->supervisor->watch.deadline);
+    double least_s = deadline_s * (WATCH_STARVED_MAX - 1);
+    double starved_s = duration_to_s(instant_diff(sim->now, sim->starved_from));
+    if (row->is_given_up)
+        return;
+    row->is_given_up = true;
+    sim->oracle.hangs_expected++;
+    if (starved_s < least_s)
+        oracle_complain(&sim->oracle, sim->now, "killed after %.1f s without a CPU, not %.1f s",
+                        starved_s, least_s);
+}
+
 void child_signal(const struct child *child, int number, pid_t thread)
 {
     struct sim_child *row = find(here, child->pid);
     (void)thread;
+    if (row != NULL && row == engine_of(here) && here->is_starved && number != SIGTERM)
+        check_starved_long_enough(here, row);
     if (row == NULL || row->life == CHILD_DEAD)
         return;
     if (number == SIGTERM)
@@ -203,11 +220,12 @@ bool memory_was_killed(struct memory_watch *watch)
     return false;
 }
 
-/* Nobody is starved: who does not move, hangs. */
+/* Whoever does not move hangs, asleep, or waits for a CPU. */
 bool thread_cpu_read(pid_t process, pid_t thread, struct thread_cpu *out)
 {
-    (void)process, (void)thread, (void)out;
-    return false;
+    (void)process, (void)thread;
+    *out = (struct thread_cpu){.is_runnable = here->is_starved, .used = duration_us(0)};
+    return true;
 }
 
 /* ---- an engine's life ---- */
@@ -353,6 +371,16 @@ void children_hang(struct sim *sim, enum hang hang)
     sim->oracle.hangs_expected++;
 }
 
+void children_starve(struct sim *sim, instant until)
+{
+    const struct sim_child *row = engine_of(sim);
+    if (row == NULL || row->life != CHILD_RUNNING || sim->is_hung)
+        return;
+    sim->is_starved = true;
+    sim->starved_from = sim->now;
+    sim->starved_until = until;
+}
+
 void children_wake_left(struct sim *sim)
 {
     bury_left(sim);
@@ -387,9 +415,26 @@ void children_cut_power(struct sim *sim)
     sim->is_dark = true;
 }
 
+/* What was written has the time of another clock. */
+static void step_all(struct sim *sim, duration step)
+{
+    trace_line(sim, "the clock was set by %.1f s meanwhile", -duration_to_s(step));
+    vault_shift(sim->vault, step);
+    messages_shift(sim, step);
+    for (size_t i = 0; i < SUSPECTS_MAX; i++) {
+        struct suspect *row = &sim->saved_suspects.rows[i];
+        row->since_us += step.us;
+        if (atomic_load(&row->until_us) != 0)
+            atomic_fetch_add(&row->until_us, step.us);
+    }
+}
+
 void children_restore_power(struct sim *sim)
 {
     sim->is_dark = false;
+    if (sim->clock_step.us != 0)
+        step_all(sim, sim->clock_step);
+    sim->clock_step = duration_us(0);
     children_begin(sim);
 }
 
@@ -409,7 +454,7 @@ static void beat_all(struct sim *sim)
     const struct sim_child *api = find(sim, sim->supervisor->api.child.pid);
     bool moves =
         engine != NULL && (engine->life == CHILD_RUNNING || engine->life == CHILD_DRAINING);
-    if (moves)
+    if (moves && !sim->is_starved)
         beat(sim, BEAT_ENGINE_LOOP, 0);
     if (moves || (engine != NULL && engine->life == CHILD_HUNG))
         beat(sim, BEAT_STORE_THREAD, STORE_PATIENCE);
@@ -423,6 +468,11 @@ static void check_hang(struct sim *sim)
     instant since = instant_max(sim->hung_since, sim->asleep_until);
     if (sim->is_hung && duration_to_s(instant_diff(sim->now, since)) > NOTICED_WITHIN_S)
         oracle_complain(&sim->oracle, sim->now, "the engine hangs, and nobody notices");
+    double patience_s =
+        duration_to_s(sim->supervisor->watch.deadline) * WATCH_STARVED_MAX + NOTICED_WITHIN_S;
+    since = instant_max(sim->starved_from, sim->asleep_until);
+    if (sim->is_starved && duration_to_s(instant_diff(sim->now, since)) > patience_s)
+        oracle_complain(&sim->oracle, sim->now, "the engine starves for ever");
 }
 
 instant children_due(const struct sim *sim)

@@ -33,6 +33,7 @@ struct sim_child {
     bool is_engine, is_cold;
     bool is_told_to_end; /* while it was starting */
     bool is_undead;      /* kills do not arrive */
+    bool is_given_up;    /* it was killed because it got no CPU */
     int status, status_code;
 };
 
@@ -60,6 +61,8 @@ void children_crash(struct sim *sim, int number);
 /* It does not move any more; undead: and kills do not arrive. */
 enum hang { HANG_MORTAL, HANG_UNDEAD };
 void children_hang(struct sim *sim, enum hang hang);
+/* Its thread is runnable and gets no CPU: it is waited for, though not for ever. */
+void children_starve(struct sim *sim, instant until);
 /* Who was left behind moves again, and tries to write. */
 void children_wake_left(struct sim *sim);
 void children_restart(struct sim *sim, bool by_force);

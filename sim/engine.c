@@ -15,6 +15,17 @@
 
 /* ---- what of it others must know ---- */
 
+/* Where there are more than there is room for, nobody knows of the rest. */
+static void forgive_unknown(struct sim *sim)
+{
+    for (size_t i = 0; i < SUSPECTS_MAX; i++)
+        if (atomic_load(&sim->page->suspects.rows[i].state) == SUSPECT_NONE)
+            return;
+    for (token_id id = 1; id < sim->oracle.statuses_size; id++)
+        if (!sim->suspected[id] && !sim->quarantined[id])
+            sim->killed[id] = 0;
+}
+
 void suspects_note(struct sim *sim)
 {
     memset(sim->suspected, 0, sim->oracle.statuses_size);
@@ -27,23 +38,35 @@ void suspects_note(struct sim *sim)
         if (id != TOKEN_NONE)
             (state == SUSPECT_WATCHED ? sim->suspected : sim->quarantined)[id] = 1;
     }
+    forgive_unknown(sim);
+}
+
+static void tell_suspect(struct sim *sim, const struct suspect *row)
+{
+    uint32_t state = atomic_load(&row->state);
+    token_id id =
+        state == SUSPECT_NONE ? TOKEN_NONE : token_table_find(sim->memory.table, &row->mint);
+    if (id == TOKEN_NONE)
+        return;
+    struct event event = {.kind = EVENT_QUARANTINE, .quarantine = {id}};
+    if (state == SUSPECT_WATCHED)
+        event = (struct event){.kind = EVENT_SUSPECT, .suspect = {id, (enum lane_kind)row->lane}};
+    sim_step(sim, &event);
 }
 
 static void tell_suspects(struct sim *sim)
 {
-    for (size_t i = 0; i < SUSPECTS_MAX; i++) {
-        const struct suspect *row = &sim->page->suspects.rows[i];
-        uint32_t state = atomic_load(&row->state);
-        token_id id =
-            state == SUSPECT_NONE ? TOKEN_NONE : token_table_find(sim->memory.table, &row->mint);
-        if (id == TOKEN_NONE)
-            continue;
-        struct event event = {.kind = EVENT_QUARANTINE, .quarantine = {id}};
-        if (state == SUSPECT_WATCHED)
-            event =
-                (struct event){.kind = EVENT_SUSPECT, .suspect = {id, (enum lane_kind)row->lane}};
-        sim_step(sim, &event);
-    }
+    for (size_t i = 0; i < SUSPECTS_MAX; i++)
+        tell_suspect(sim, &sim->page->suspects.rows[i]);
+}
+
+void suspects_recall(struct sim *sim, const struct address *mint)
+{
+    const struct suspect *row = suspects_find(&sim->page->suspects, mint);
+    if (row == NULL || !children_engine_works(sim))
+        return;
+    tell_suspect(sim, row);
+    suspects_note(sim);
 }
 
 /* What an engine learns of the limits outlives it. */
@@ -116,8 +139,9 @@ static void begin_work(struct sim *sim, const struct restore *restored)
 {
     sim->core = sim->shell.core;
     sim->oracle.core = sim->core;
-    sim->is_hung = false;
+    sim->is_hung = sim->is_starved = false;
     sim->engine_began_at = sim->now;
+    notice_forget(&sim->notice);
     sim->life++;
     sim->options = sim->shell.options;
     page_set(sim->page, GAUGE_GENERATION, (double)restored->load.generation);
@@ -139,6 +163,7 @@ static void begin_work(struct sim *sim, const struct restore *restored)
     checks_settings(sim);
     tell_limits(sim);
     tell_suspects(sim);
+    messages_tell(sim);
     tell_pause(sim);
 }
 
@@ -231,7 +256,8 @@ static void forget(struct sim *sim)
 {
     sim->core = NULL;
     sim->oracle.core = NULL;
-    sim->is_hung = false;
+    sim->is_hung = sim->is_starved = false;
+    sim->asked_until = INSTANT_NEVER;
     sim->life++; /* nothing that was under way reaches the next one */
     sim->crash_after = 0;
     sim->in_hand_count = 0;

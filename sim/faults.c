@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CRASH_WITHIN 300 /* actions */
+#define CRASH_WITHIN     300  /* actions */
+#define PLAGUE_SHARE_MAX 0.25 /* of the tokens */
+#define ORDERS_MAX       4    /* at once */
+#define STEP_MAX_S       86400.0
 
 bool fault_is_present(const struct sim *sim, enum sim_fault fault)
 {
@@ -16,8 +19,18 @@ bool fault_is_present(const struct sim *sim, enum sim_fault fault)
 
 bool fault_hits(struct sim *sim, enum sim_fault fault)
 {
-    return fault_is_present(sim, fault) &&
-           prng_unit(&sim->fault_prng[fault]) < sim->fault_share[fault];
+    bool is_hit = fault_is_present(sim, fault) &&
+                  prng_unit(&sim->fault_prng[fault]) < sim->fault_share[fault];
+    sim->fault_hits[fault] += is_hit;
+    return is_hit;
+}
+
+/* Whoever comes by one that leaves nobody out. */
+static bool feels(struct sim *sim, enum sim_fault fault)
+{
+    bool is_present = fault_is_present(sim, fault);
+    sim->fault_hits[fault] += is_present;
+    return is_present;
 }
 
 static bool is_planned(const struct sim *sim, double from_s, double to_s)
@@ -26,9 +39,9 @@ static bool is_planned(const struct sim *sim, double from_s, double to_s)
     return now_s >= from_s && now_s < to_s;
 }
 
-bool fault_is_down(const struct sim *sim)
+bool fault_is_down(struct sim *sim)
 {
-    return fault_is_present(sim, SIM_FAULT_DOWN) ||
+    return feels(sim, SIM_FAULT_DOWN) ||
            is_planned(sim, sim->setup->down_from_s, sim->setup->down_to_s);
 }
 
@@ -37,9 +50,9 @@ bool fault_is_planned_stuck(const struct sim *sim)
     return is_planned(sim, sim->setup->stuck_from_s, sim->setup->stuck_to_s);
 }
 
-bool fault_is_busy(const struct sim *sim)
+bool fault_is_busy(struct sim *sim)
 {
-    return fault_is_present(sim, SIM_FAULT_BUSY) ||
+    return feels(sim, SIM_FAULT_BUSY) ||
            is_planned(sim, sim->setup->busy_from_s, sim->setup->busy_to_s);
 }
 
@@ -83,11 +96,18 @@ static void set_pause(struct sim *sim, bool is_paused)
     sim_step(sim, &event);
 }
 
-static void poison_somebody(struct sim *sim)
+static void poison_somebody(struct sim *sim, enum sim_fault fault)
 {
     uint32_t count = token_table_count(sim->memory.table);
     if (count > 0)
-        sim->poisoned[1 + prng_below(&sim->fault_prng[SIM_FAULT_POISON], count)] = 1;
+        sim->poisoned[1 + prng_below(&sim->fault_prng[fault], count)] = 1;
+}
+
+static void poison_many(struct sim *sim, double share)
+{
+    uint32_t count = (uint32_t)(token_table_count(sim->memory.table) * share * PLAGUE_SHARE_MAX);
+    for (uint32_t i = 0; i <= count; i++)
+        poison_somebody(sim, SIM_FAULT_PLAGUE);
 }
 
 static void release(struct sim *sim, struct suspect *suspect)
@@ -122,6 +142,8 @@ void fault_release_expired(struct sim *sim)
 enum vault_mishap fault_of_store(void *context)
 {
     struct sim *sim = context;
+    if (feels(sim, SIM_FAULT_FILLED))
+        return VAULT_FULL;
     if (fault_hits(sim, SIM_FAULT_STORE))
         return VAULT_BUSY;
     if (fault_hits(sim, SIM_FAULT_FULL))
@@ -129,6 +151,30 @@ enum vault_mishap fault_of_store(void *context)
     if (fault_hits(sim, SIM_FAULT_IO))
         return prng_below(&sim->fault_prng[SIM_FAULT_IO], 2) == 0 ? VAULT_LOST : VAULT_UNTOLD;
     return VAULT_WELL;
+}
+
+/* What ctl can order of jobs, and a message to see whether it arrives. */
+static void give_orders(struct sim *sim)
+{
+    struct prng *prng = &sim->fault_prng[SIM_FAULT_OPERATOR];
+    uint64_t count = 1 + prng_below(prng, ORDERS_MAX);
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t which = prng_below(prng, JOB_COUNT + 1);
+        struct event event = {.kind = EVENT_ALERT_TEST};
+        if (which < JOB_COUNT)
+            event = (struct event){.kind = EVENT_JOB_WANTED, .job_wanted = {(enum job)which}};
+        trace_line(sim, "by order: %s",
+                   which < JOB_COUNT ? job_name((enum job)which) : "a message");
+        sim_step(sim, &event);
+    }
+}
+
+/* While a supervisor lives time goes on steadily, whatever becomes of the clock on the wall; the
+ * next one takes it from there (base/clock.h). By a second, or up to a day, either way. */
+static void step_clock(struct sim *sim, double share)
+{
+    double size_s = pow(STEP_MAX_S, prng_unit(&sim->fault_prng[SIM_FAULT_STEP]));
+    sim->clock_step = duration_s(share < 0.5 ? size_s : -size_s);
 }
 
 static void set_limit(struct sim *sim, double per_minute)
@@ -149,7 +195,7 @@ static void begin(struct sim *sim, const struct sim_occurrence *occurrence)
     trace_line(sim, "FAULT %s begins, for %.1f s, share %.2f", sim_fault_name(fault),
                occurrence->to_s - occurrence->from_s, occurrence->share);
     if (occurrence->to_s > occurrence->from_s)
-        sim->present_faults |= 1U << fault;
+        sim->present_faults |= SIM_FAULT_BIT(fault);
     switch ((int)fault) {
     case SIM_FAULT_RESTART:
         return children_restart(sim, occurrence->share > 0.5);
@@ -167,7 +213,15 @@ static void begin(struct sim *sim, const struct sim_occurrence *occurrence)
     case SIM_FAULT_SETTINGS:
         return change_settings(sim);
     case SIM_FAULT_POISON:
-        return poison_somebody(sim);
+        return poison_somebody(sim, fault);
+    case SIM_FAULT_PLAGUE:
+        return poison_many(sim, occurrence->share);
+    case SIM_FAULT_OPERATOR:
+        return give_orders(sim);
+    case SIM_FAULT_STEP:
+        return step_clock(sim, occurrence->share);
+    case SIM_FAULT_STARVED:
+        return children_starve(sim, sim_at(occurrence->to_s));
     case SIM_FAULT_FLOOD:
         return workload_flood(sim, occurrence->share);
     case SIM_FAULT_LIMIT:
@@ -183,9 +237,11 @@ static void begin(struct sim *sim, const struct sim_occurrence *occurrence)
 static void end(struct sim *sim, const struct sim_occurrence *occurrence)
 {
     trace_line(sim, "FAULT %s ends", sim_fault_name(occurrence->fault));
-    sim->present_faults &= ~(1U << occurrence->fault);
-    if (occurrence->fault == SIM_FAULT_POISON)
+    sim->present_faults &= ~SIM_FAULT_BIT(occurrence->fault);
+    if (occurrence->fault == SIM_FAULT_POISON || occurrence->fault == SIM_FAULT_PLAGUE)
         cure_all(sim);
+    if (occurrence->fault == SIM_FAULT_STARVED)
+        sim->is_starved = false;
     if (occurrence->fault == SIM_FAULT_PAUSE)
         set_pause(sim, false);
     if (occurrence->fault == SIM_FAULT_ZOMBIE)

@@ -28,7 +28,17 @@ static const struct habit {
     {"alert_repeat_sec", 60, 3600},
     {"alert_max_per_hour", 1, 6},
     {"quarantine_sec", 300, 86400},
+    {"store_queue_limit", 64, 65536},
 };
+
+/* Whom small things do not interest hears of the end of all trouble. */
+static bool draw_severity(struct options *options, struct prng *prng)
+{
+    static const char *const severities[] = {"info", "warning", "error", "critical"};
+    char why[OPTION_MESSAGE_SIZE];
+    const char *severity = severities[prng_below(prng, sizeof severities / sizeof severities[0])];
+    return options_set(options, "alert_min_severity", severity, OPTION_FROM_STORE, why) == OK;
+}
 
 bool habits_draw(struct options *options, uint64_t seed)
 {
@@ -44,5 +54,5 @@ bool habits_draw(struct options *options, uint64_t seed)
         if (is_drawn && options_set(options, habit->option, value, OPTION_FROM_STORE, why) != OK)
             return false;
     }
-    return true;
+    return draw_severity(options, &prng);
 }

@@ -6,6 +6,10 @@
 #define CORES           2.0
 #define IDLE_CORES      0.01
 #define TOKEN_CORES     0.0005 /* a token a second */
+#define DEAR_TIMES      100.0
+#define OTHERS_SHARE    0.3   /* of the CPUs, that others use */
+#define DISK_SHARE      0.4   /* of the file system, in use … */
+#define FILLED_SHARE    0.995 /* … and when it is full */
 #define BUSY_LAG_MEAN_S 0.5
 #define BLIND_SHARE     0.1 /* of the samples of a busy machine: unknown */
 
@@ -20,7 +24,10 @@ static double engine_cores(struct sim *sim)
     uint64_t answered = refreshes > before ? refreshes - before : 0;
     if (sim->setup->token_cores > 0)
         return sim->setup->idle_cores + sim->setup->token_cores * (double)answered;
-    return IDLE_CORES + TOKEN_CORES * (double)answered;
+    double token_cores = TOKEN_CORES;
+    if (fault_is_present(sim, SIM_FAULT_DEAR))
+        token_cores *= 1 + DEAR_TIMES * sim->fault_share[SIM_FAULT_DEAR];
+    return fmin(IDLE_CORES + token_cores * (double)answered, CORES * (1 - OTHERS_SHARE));
 }
 
 /* What the shell knows of the store and of deaths. */
@@ -55,7 +62,10 @@ static void tell_load(struct sim *sim)
     of[READING_CORES] = CORES;
     of[READING_ENGINE_CPU] = engine_cores(sim);
     of[READING_OWN_CPU] = of[READING_ENGINE_CPU] / CORES;
-    of[READING_CPU] = busy ? 0.8 + 0.2 * prng_unit(&sim->machine) : 0.3;
+    of[READING_CPU] = busy ? 0.8 + 0.2 * prng_unit(&sim->machine) : OTHERS_SHARE;
+    if (fault_is_present(sim, SIM_FAULT_DEAR))
+        of[READING_CPU] = fmin(of[READING_CPU] + of[READING_OWN_CPU], 1);
+    of[READING_DISK] = fault_is_present(sim, SIM_FAULT_FILLED) ? FILLED_SHARE : DISK_SHARE;
     of[READING_LAG] = busy ? prng_exponential(&sim->machine, BUSY_LAG_MEAN_S) : 0.002;
     of[READING_MEMORY] = 0.4;
     look_around(sim, of, &around);
@@ -71,6 +81,7 @@ void machine_on_load(struct sim *sim)
     if (children_engine_works(sim))
         tell_load(sim);
     if (children_engine_works(sim)) {
+        checks_notice(sim);
         engine_publish_limits(sim);
         fault_release_expired(sim);
     }

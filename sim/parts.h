@@ -11,6 +11,7 @@
 #include "sim/body.h"
 #include "sim/children.h"
 #include "sim/ledger.h"
+#include "sim/notice.h"
 #include "sim/oracle.h"
 #include "sim/pace.h"
 #include "sim/sim.h"
@@ -110,6 +111,14 @@ struct setting_watch {
     double values[SETTING_PUTS_KEPT];
 };
 
+/* The newest messages to people: they are on the disk before they are sent. */
+#define MESSAGES_KEPT 64
+struct sim_messages {
+    uint64_t count; /* ever; number i is at i % MESSAGES_KEPT */
+    int64_t last_id;
+    struct alert_message of[MESSAGES_KEPT];
+};
+
 /* Of the looks at the calm end; the newest, and the sums. */
 #define AGES_SETTLED_S 420.0 /* what the faults left behind is worked off by then */
 struct sim_ages {
@@ -138,7 +147,14 @@ struct sim {
     instant looked_at;
     instant hung_since, engine_began_at, limit_changed_at;
     unsigned over_limit; /* refusals that were not to be expected */
-    bool is_dark, is_hung, is_in_step;
+    bool is_dark, is_hung, is_starved, is_in_step;
+    bool is_judged; /* in the calm, at its time */
+    instant starved_from, starved_until;
+    instant asked_until; /* the upstream asked this engine to wait till then; INSTANT_NEVER: not */
+    duration
+        clock_step; /* after the next power cut all that was written is so much in the future */
+    struct sim_messages messages;
+    struct notice notice;
     uint64_t crash_after; /* so many actions; 0: no */
     token_id saved_last;
     token_id in_hand[REQUEST_ADDRESSES_MAX];
@@ -165,8 +181,9 @@ struct sim {
     instant asleep_until; /* the machine is suspended */
     struct sim_occurrence *schedule;
     size_t schedule_count;
-    unsigned present_faults;
+    uint64_t present_faults;
     double fault_share[SIM_FAULT_COUNT];     /* of answers hit while it is present */
+    uint64_t fault_hits[SIM_FAULT_COUNT];    /* ever: how often one was felt */
     struct prng fault_prng[SIM_FAULT_COUNT]; /* of the newest of its kind */
     uint32_t tokens_expected, tokens_seen;   /* expected: at most */
     struct pair pairs[UPSTREAM_PAIRS_MAX];
@@ -224,9 +241,9 @@ void workload_on_wanted(struct sim *sim);
 /* faults.c */
 bool fault_is_present(const struct sim *sim, enum sim_fault fault);
 bool fault_hits(struct sim *sim, enum sim_fault fault);
-bool fault_is_down(const struct sim *sim);
+bool fault_is_down(struct sim *sim);
 bool fault_is_planned_stuck(const struct sim *sim);
-bool fault_is_busy(const struct sim *sim);
+bool fault_is_busy(struct sim *sim);
 enum vault_mishap fault_of_store(void *sim);
 void fault_release_expired(struct sim *sim);
 void fault_begins_or_ends(struct sim *sim, const struct world_event *world);
@@ -246,10 +263,16 @@ void engine_forget_left(struct sim *sim);
 void engine_lose_all(struct sim *sim);
 void engine_publish_limits(struct sim *sim);
 void suspects_note(struct sim *sim); /* as they stand on the page */
+void suspects_recall(struct sim *sim, const struct address *mint);
 instant sim_now_of(void *sim);
 void engine_on_token_durable(void *sim, token_id id, uint64_t tag);
 void engine_on_setting_durable(void *sim, uint64_t tag);
 void engine_on_history_deleted(void *sim, uint64_t run);
+
+/* messages.c: what people are told */
+void messages_keep(struct sim *sim, const struct action *action);
+void messages_shift(struct sim *sim, duration by);
+void messages_tell(struct sim *sim); /* an engine that begins, what the ones before it said */
 
 /* machine.c */
 void machine_on_load(struct sim *sim);
@@ -264,6 +287,7 @@ void checks_setting_is_durable(struct sim *sim, uint64_t tag);
 void checks_settings(struct sim *sim); /* of an engine that begins */
 void checks_power_cut(struct sim *sim);
 void checks_at_end(struct sim *sim);
+void checks_notice(struct sim *sim); /* once a second, while an engine works */
 
 /* calm_ages.c */
 void calm_ages_look(struct sim *sim); /* once a check, while an engine works */

@@ -11,6 +11,9 @@
 #define LATE_S          60.0 /* over any deadline of a request */
 #define TWICE_AFTER_S   0.5
 #define RETRY_AFTER_S   4 /* at most */
+#define REST_MEAN_S     20.0
+#define REST_LONG_IN    40 /* one asks for hours: more than we wait */
+#define REST_LONG_S     5000.0
 #define CLOCK_BACK_S    3.0
 #define JOB_MEAN_S      0.05
 
@@ -44,6 +47,15 @@ static enum feed_outcome admit(struct sim *sim, enum lane_kind lane)
     return outcome;
 }
 
+/* A server error or a refusal that says how long to wait. */
+static void ask_for_rest(struct sim *sim, struct sent *sent)
+{
+    struct prng *prng = &sim->fault_prng[SIM_FAULT_REST];
+    sent->outcome = prng_below(prng, 2) == 0 ? FEED_SERVER_ERROR : FEED_RATE_LIMITED;
+    double rest_s = 1 + prng_exponential(prng, REST_MEAN_S);
+    sent->retry_after = duration_s(prng_below(prng, REST_LONG_IN) == 0 ? REST_LONG_S : rest_s);
+}
+
 /* How the upstream will answer, in so far as it is known when it is asked. */
 static void decide_end(struct sim *sim, struct sent *sent)
 {
@@ -53,6 +65,8 @@ static void decide_end(struct sim *sim, struct sent *sent)
         sent->outcome = FEED_UNREACHABLE;
     else if (fault_hits(sim, SIM_FAULT_ERRORS))
         sent->outcome = FEED_SERVER_ERROR;
+    else if (fault_hits(sim, SIM_FAULT_REST))
+        ask_for_rest(sim, sent);
     else if (fault_hits(sim, SIM_FAULT_REFUSED)) {
         sent->outcome = FEED_RATE_LIMITED;
         sent->retry_after =
@@ -161,6 +175,8 @@ void perform_action(struct sim *sim, const struct action *action)
         trace_number(sim, action->history.id);
         trace_bytes(sim, action->history.reason, strlen(action->history.reason));
         count_loss(sim, action);
+        if (strcmp(action->history.event, "added") == 0)
+            sim->killed[action->history.id] = 0; /* who had its id is lost */
         return;
     case ACTION_REPLY:
         clients_close(sim, action);
@@ -173,6 +189,7 @@ void perform_action(struct sim *sim, const struct action *action)
     case ACTION_ALERT:
         trace_number(sim, action->alert.message->kind);
         trace_number(sim, action->alert.message->count);
+        messages_keep(sim, action);
         return;
     case ACTION_LIMIT:
         trace_number(sim, action->limit.lane);
@@ -217,7 +234,8 @@ void sim_step(struct sim *sim, struct event *event)
     if (fault_is_present(sim, SIM_FAULT_CLOCK))
         event->now = instant_add(
             sim->now, duration_s(-prng_unit(&sim->fault_prng[SIM_FAULT_CLOCK]) * CLOCK_BACK_S));
-    if (token_table_is_short(sim->memory.table, 64) && !table_memory_grow(&sim->memory, 64))
+    if (token_table_is_short(sim->memory.table, 64) && !fault_is_present(sim, SIM_FAULT_MEMORY) &&
+        !table_memory_grow(&sim->memory, 64))
         oracle_complain(&sim->oracle, sim->now, "no memory for the table");
     ledger_on_event(&sim->ledger, event);
     core_step(sim->core, event, actions);

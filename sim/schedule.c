@@ -14,6 +14,8 @@
 #define LENGTH_MEAN_S  120.0
 #define DARK_MEAN_S    20.0
 #define SUSPEND_MEAN_S 300.0
+#define STARVED_MEAN_S 10.0
+#define LONG_MEAN_S    480.0 /* of what shows only after a while */
 #define FIRST_CAPACITY 256
 
 static const char *const names[SIM_FAULT_COUNT] = {
@@ -53,11 +55,21 @@ static double mean_length_s(enum sim_fault fault)
     case SIM_FAULT_FLOOD:
     case SIM_FAULT_CRASH:
     case SIM_FAULT_HANG:
+    case SIM_FAULT_OPERATOR:
+    case SIM_FAULT_STEP:
         return 0;
     case SIM_FAULT_POWER:
         return DARK_MEAN_S;
     case SIM_FAULT_SUSPEND:
         return SUSPEND_MEAN_S;
+    case SIM_FAULT_STARVED:
+        return STARVED_MEAN_S;
+    case SIM_FAULT_FILLED:
+    case SIM_FAULT_BACKLOG:
+    case SIM_FAULT_DEAR:
+    case SIM_FAULT_MEMORY:
+    case SIM_FAULT_PLAGUE:
+        return LONG_MEAN_S;
     default:
         return LENGTH_MEAN_S;
     }
@@ -120,13 +132,16 @@ static int by_time(const void *a, const void *b)
 
 /* A real database's writer cannot be made to forget, so with one nobody dies. */
 #define OF_PROCESSES                                                                               \
-    (1U << SIM_FAULT_RESTART | 1U << SIM_FAULT_POWER | 1U << SIM_FAULT_CRASH |                     \
-     1U << SIM_FAULT_HANG | 1U << SIM_FAULT_ZOMBIE | 1U << SIM_FAULT_POISON)
+    (SIM_FAULT_BIT(SIM_FAULT_RESTART) | SIM_FAULT_BIT(SIM_FAULT_POWER) |                           \
+     SIM_FAULT_BIT(SIM_FAULT_CRASH) | SIM_FAULT_BIT(SIM_FAULT_HANG) |                              \
+     SIM_FAULT_BIT(SIM_FAULT_ZOMBIE) | SIM_FAULT_BIT(SIM_FAULT_POISON) |                           \
+     SIM_FAULT_BIT(SIM_FAULT_PLAGUE) | SIM_FAULT_BIT(SIM_FAULT_STARVED) |                          \
+     SIM_FAULT_BIT(SIM_FAULT_STEP))
 
 struct sim_occurrence *sim_schedule(const struct sim_setup *setup, size_t *count)
 {
     struct list list = {.items = malloc(sizeof *list.items), .capacity = 1};
-    unsigned faults = setup->faults & ~(setup->database != NULL ? OF_PROCESSES : 0);
+    uint64_t faults = setup->faults & ~(setup->database != NULL ? OF_PROCESSES : 0);
     *count = 0;
     if (list.items == NULL)
         return NULL;

@@ -47,7 +47,7 @@ static void drop_kinds(struct shrinking *shrinking)
 {
     for (int kind = 0; kind < sim_fault_kinds(shrinking->best->setup.nodes); kind++) {
         struct sim_setup smaller = shrinking->best->setup;
-        smaller.faults &= ~(1U << kind);
+        smaller.faults &= ~SIM_FAULT_BIT(kind);
         if (smaller.faults != shrinking->best->setup.faults)
             (void)try(shrinking, &smaller);
     }

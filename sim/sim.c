@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define SLOW_DISK_MAX_S 10.0
+#define BACKLOG_MIN_S   10.0
+#define BACKLOG_MAX_S   60.0
 
 instant sim_after(const struct sim *sim, double seconds)
 {
@@ -33,6 +35,11 @@ static void tell_durable(struct sim *sim, const struct world_event *world)
     sim_step(sim, &event);
 }
 
+static bool must_be_told(const struct sim *sim, const struct world_event *world)
+{
+    return sim->is_starved && sim->schedule[world->fault.number].fault != SIM_FAULT_STARVED;
+}
+
 static void act(struct sim *sim, struct world_event *world)
 {
     switch (world->kind) {
@@ -46,7 +53,9 @@ static void act(struct sim *sim, struct world_event *world)
         tell_durable(sim, world);
         return;
     case WORLD_JOB: {
-        struct event event = {.kind = EVENT_JOB_DONE, .job_done = {world->job.job, world->job.run}};
+        struct event event = {
+            .kind = EVENT_JOB_DONE,
+            .job_done = {world->job.job, world->job.run, fault_hits(sim, SIM_FAULT_FAILING)}};
         sim_step(sim, &event);
         return;
     }
@@ -69,7 +78,10 @@ static void act(struct sim *sim, struct world_event *world)
         workload_on_token(sim);
         return;
     case WORLD_FAULT:
-        fault_begins_or_ends(sim, world);
+        if (must_be_told(sim, world)) /* whose orders lie there until they are read */
+            agenda_plan(sim, sim->starved_until, *world);
+        else
+            fault_begins_or_ends(sim, world);
         return;
     case WORLD_CHECK:
         checks_on_check(sim);
@@ -89,7 +101,9 @@ static void act_if_alive(struct sim *sim, struct world_event *world)
     bool is_overslept = world->kind == WORLD_ANSWER && instant_before(world->at, sim->now);
     if (is_overslept && sim->agenda.sent[world->sent].outcome == FEED_OK)
         sim->agenda.sent[world->sent].outcome = FEED_RESET; /* the other side did not wait */
-    if (world->life == 0 || world->life == sim->life)
+    if (world->life != 0 && world->life == sim->life && sim->is_starved)
+        agenda_plan(sim, sim->starved_until, *world); /* it lies there until it is looked at */
+    else if (world->life == 0 || world->life == sim->life)
         act(sim, world);
     else if (world->kind == WORLD_ANSWER)
         answers_release(sim, world->sent);
@@ -140,6 +154,10 @@ static enum actor next_actor(struct sim *sim, instant *when)
 static void turn_disk(struct sim *sim)
 {
     disk_turn(sim->disk);
+    if (fault_is_present(sim, SIM_FAULT_BACKLOG))
+        sim->disk_free_at =
+            sim_after(sim, BACKLOG_MIN_S + prng_unit(&sim->fault_prng[SIM_FAULT_BACKLOG]) *
+                                               (BACKLOG_MAX_S - BACKLOG_MIN_S));
     if (fault_hits(sim, SIM_FAULT_DISK))
         sim->disk_free_at =
             sim_after(sim, prng_unit(&sim->fault_prng[SIM_FAULT_DISK]) * SLOW_DISK_MAX_S);

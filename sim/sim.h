@@ -66,7 +66,20 @@
     X(SIM_FAULT_CRASH, "crash")   /* the engine dies between any two actions */                    \
     X(SIM_FAULT_HANG, "hang")     /* it does not move any more */                                  \
     X(SIM_FAULT_ZOMBIE, "zombie") /* it hangs, can't be killed, and wakes up later */              \
-    X(SIM_FAULT_POISON, "poison") /* the answer about one token kills the engine */
+    X(SIM_FAULT_POISON, "poison") /* the answer about one token kills the engine */                \
+    /* later ones, since a kind's random numbers follow from its place */                          \
+    X(SIM_FAULT_REST, "rest")         /* 5xx and 429 that ask us to wait, some for hours */        \
+    X(SIM_FAULT_QUOTE, "quote")       /* pairs of which the token is the quote */                  \
+    X(SIM_FAULT_CROWD, "crowd")       /* more pairs of a token than there can be */                \
+    X(SIM_FAULT_FAILING, "failing")   /* jobs outside the core fail */                             \
+    X(SIM_FAULT_OPERATOR, "operator") /* jobs, and messages to try, by order */                    \
+    X(SIM_FAULT_MEMORY, "memory")     /* none for more tokens */                                   \
+    X(SIM_FAULT_FILLED, "filled")     /* the disk is full, and stays so */                         \
+    X(SIM_FAULT_BACKLOG, "backlog")   /* the disk takes so long that rows queue up */              \
+    X(SIM_FAULT_DEAR, "dear")         /* a token costs many times as much CPU */                   \
+    X(SIM_FAULT_PLAGUE, "plague")     /* the answers about very many tokens kill */                \
+    X(SIM_FAULT_STEP, "step")         /* after the next power cut the clock says another time */   \
+    X(SIM_FAULT_STARVED, "starved")   /* its thread gets no CPU, and is not to be killed for it */
 
 /* More than there will be: kinds keep their random numbers when others are added after them. */
 #define SIM_FAULT_KINDS_MAX 64
@@ -83,6 +96,11 @@ const char *sim_fault_name(enum sim_fault fault);
 /* The kinds of a run with so many nodes (0: one engine): those above, or cluster.h's. */
 int sim_fault_kinds(uint32_t nodes);
 const char *sim_fault_kind_name(uint32_t nodes, int kind);
+
+/* Faults as a set. */
+_Static_assert(SIM_FAULT_COUNT <= SIM_FAULT_KINDS_MAX, "one bit each");
+#define SIM_FAULT_BIT(fault) (1ULL << (fault))
+#define SIM_ALL_FAULTS       (SIM_FAULT_BIT(SIM_FAULT_COUNT) - 1) /* of a run with one engine */
 
 /* One fault of a run. All of them are drawn before it begins, so that any can be left out and the
  * others stay as they are. */
@@ -121,7 +139,7 @@ struct sim_setup {
     double hours;
     uint32_t nodes;  /* 0: one engine, in all detail; else the world of cluster.h */
     uint32_t tokens; /* 0: drawn, 10 … 5,000 */
-    unsigned faults; /* a bit each; 0: none */
+    uint64_t faults; /* a bit each; 0: none */
     /* By their number in sim_schedule(): faults that are left out; NULL: none. */
     const bool *dropped;
     /* The run in words, as it goes, for who wants to know how it came to its verdict. NULL: nothing

@@ -188,6 +188,33 @@ unsigned vault_cut_power(struct vault *vault, struct prng *prng)
     return lost;
 }
 
+static void shift(instant *at, duration by)
+{
+    if (!instant_is_never(*at))
+        *at = instant_add(*at, by);
+}
+
+static void shift_state(struct token *token, duration by)
+{
+    shift(&token->created_at, by);
+    shift(&token->state.checked_at, by);
+    shift(&token->state.fetched_at, by);
+    shift(&token->state.scored_at, by);
+    shift(&token->state.discovered_at, by);
+    shift(&token->state.status_since, by);
+}
+
+void vault_shift(struct vault *vault, duration by)
+{
+    for (size_t id = 0; id < vault->rows_size; id++) {
+        struct row *row = vault->rows[id];
+        if (row == NULL)
+            continue;
+        shift_state(&row->state.token, by);
+        shift_state(&row->logged.token, by);
+    }
+}
+
 /* ---- writing ---- */
 
 static enum err begin(struct store *store, enum store_durability durability)

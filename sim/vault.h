@@ -51,6 +51,8 @@ struct store_reader *vault_reader_open(struct vault *vault); /* NULL: out of mem
 void vault_break(struct store *store);
 /* Returns how many commits were lost. */
 unsigned vault_cut_power(struct vault *vault, struct prng *prng);
+/* While it was dark the clock was set: all that was written is so much later than it was. */
+void vault_shift(struct vault *vault, duration by);
 
 /* ---- for oracles ---- */
 

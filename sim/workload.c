@@ -69,6 +69,8 @@ static void see_token(struct sim *sim, const struct address *mint, const char *n
                       const char *symbol, uint64_t tag, uint32_t n)
 {
     struct event event = {.kind = EVENT_TOKEN_SEEN};
+    if (engine_keeps_out(&sim->shell, mint))
+        return;
     event.token_seen.mint = *mint;
     event.token_seen.name = name;
     event.token_seen.symbol = symbol;
@@ -76,6 +78,7 @@ static void see_token(struct sim *sim, const struct address *mint, const char *n
     if (tag != 0)
         clients_open(sim, EVENT_TOKEN_SEEN, tag, n);
     sim_step(sim, &event);
+    suspects_recall(sim, mint);
 }
 
 /* What a frame means, by the real parser; only migrations get any further. */

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-unsigned sim_text_all_faults(uint32_t nodes)
+uint64_t sim_text_all_faults(uint32_t nodes)
 {
-    return (1U << sim_fault_kinds(nodes)) - 1;
+    return SIM_FAULT_BIT(sim_fault_kinds(nodes)) - 1;
 }
 
 static int fault_named(const char *text, size_t length, uint32_t nodes)
@@ -22,7 +22,7 @@ static int fault_named(const char *text, size_t length, uint32_t nodes)
     return fault;
 }
 
-bool sim_text_faults(const char *text, uint32_t nodes, unsigned *out)
+bool sim_text_faults(const char *text, uint32_t nodes, uint64_t *out)
 {
     *out = strcmp(text, "all") == 0 ? sim_text_all_faults(nodes) : 0;
     if (*out != 0 || strcmp(text, "none") == 0)
@@ -32,7 +32,7 @@ bool sim_text_faults(const char *text, uint32_t nodes, unsigned *out)
         int fault = fault_named(text, length, nodes);
         if (fault == sim_fault_kinds(nodes))
             return false;
-        *out |= 1U << fault;
+        *out |= SIM_FAULT_BIT(fault);
         text += length;
     } while (*text++ == ',');
     return true;
@@ -110,7 +110,7 @@ static __attribute__((format(printf, 2, 3))) void put(struct line *line, const c
     va_end(arguments);
 }
 
-static void put_faults(struct line *line, uint32_t nodes, unsigned faults)
+static void put_faults(struct line *line, uint32_t nodes, uint64_t faults)
 {
     put(line, " --faults ");
     if (faults == sim_text_all_faults(nodes) || faults == 0) {

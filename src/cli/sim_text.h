@@ -11,10 +11,10 @@
 #define SIM_SEED_MOST 9000000000000000LL /* JSON's numbers are doubles */
 
 /* All kinds of a run with so many nodes (sim.h). */
-unsigned sim_text_all_faults(uint32_t nodes);
+uint64_t sim_text_all_faults(uint32_t nodes);
 
 /* all, none, or names with commas between; `nodes` as for the run. */
-bool sim_text_faults(const char *text, uint32_t nodes, unsigned *out);
+bool sim_text_faults(const char *text, uint32_t nodes, uint64_t *out);
 
 /* A number of nodes, or any: drawn from the seed. */
 bool sim_text_nodes(const char *text, uint32_t *out);

@@ -114,11 +114,8 @@ static void the_store_has_what_the_table_holds(void **state)
     for (uint64_t seed = 1; seed <= 3; seed++) {
         char url[128];
         snprintf(url, sizeof url, "sqlite:%s/faults-%d.db", folder, (int)seed);
-        struct sim_setup setup = {.seed = seed,
-                                  .hours = 1,
-                                  .tokens = 200,
-                                  .faults = (1U << SIM_FAULT_COUNT) - 1,
-                                  .database = url};
+        struct sim_setup setup = {
+            .seed = seed, .hours = 1, .tokens = 200, .faults = SIM_ALL_FAULTS, .database = url};
         struct sim_result result;
         assert_int_equal(sim_run(&setup, &result), OK);
         assert_string_equal(result.verdict, "ok");

@@ -9,9 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALL_FAULTS ((1U << SIM_FAULT_COUNT) - 1)
-
-static struct sim_occurrence *draw(uint64_t seed, double hours, unsigned faults, size_t *count)
+static struct sim_occurrence *draw(uint64_t seed, double hours, uint64_t faults, size_t *count)
 {
     struct sim_setup setup = {.seed = seed, .hours = hours, .faults = faults};
     struct sim_occurrence *all = sim_schedule(&setup, count);
@@ -31,7 +29,7 @@ static void they_come_by_time_and_end_before_the_calm(void **state)
     size_t count, total = 0;
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct sim_setup setup = {.hours = 4};
-        struct sim_occurrence *all = draw(seed, 4, ALL_FAULTS, &count);
+        struct sim_occurrence *all = draw(seed, 4, SIM_ALL_FAULTS, &count);
         for (size_t i = 0; i < count; i++) {
             assert_true(i == 0 || all[i - 1].from_s <= all[i].from_s);
             assert_true(all[i].from_s <= all[i].to_s);
@@ -49,8 +47,9 @@ static void a_kind_that_is_left_out_changes_no_other(void **state)
     (void)state;
     for (int left_out = 0; left_out < SIM_FAULT_COUNT; left_out++) {
         size_t count, count_without, k = 0;
-        struct sim_occurrence *all = draw(7, 6, ALL_FAULTS, &count);
-        struct sim_occurrence *without = draw(7, 6, ALL_FAULTS & ~(1U << left_out), &count_without);
+        struct sim_occurrence *all = draw(7, 6, SIM_ALL_FAULTS, &count);
+        struct sim_occurrence *without =
+            draw(7, 6, SIM_ALL_FAULTS & ~SIM_FAULT_BIT(left_out), &count_without);
         for (size_t i = 0; i < count; i++)
             if (all[i].fault != (enum sim_fault)left_out)
                 assert_true(k < count_without && is_same(&all[i], &without[k++]));
@@ -64,18 +63,18 @@ static void every_kind_is_drawn_by_some_seed(void **state)
 {
     (void)state;
     size_t count;
-    uint32_t seen = 0, missing = 0;
+    uint64_t seen = 0, missing = 0;
     for (uint64_t seed = 1; seed <= 12; seed++) {
-        uint32_t of_run = 0;
-        struct sim_occurrence *all = draw(seed, 6, ALL_FAULTS, &count);
+        uint64_t of_run = 0;
+        struct sim_occurrence *all = draw(seed, 6, SIM_ALL_FAULTS, &count);
         for (size_t i = 0; i < count; i++)
-            of_run |= 1U << all[i].fault;
+            of_run |= SIM_FAULT_BIT(all[i].fault);
         seen |= of_run;
-        missing |= ALL_FAULTS & ~of_run;
+        missing |= SIM_ALL_FAULTS & ~of_run;
         free(all);
     }
-    assert_int_equal(seen, ALL_FAULTS);
-    assert_int_equal(missing, ALL_FAULTS); /* swarm: each is missing somewhere, too */
+    assert_int_equal(seen, SIM_ALL_FAULTS);
+    assert_int_equal(missing, SIM_ALL_FAULTS); /* swarm: each is missing somewhere, too */
 }
 
 /* What was dropped does not happen; all of it dropped is a run without faults. */
@@ -84,8 +83,8 @@ static void what_is_dropped_does_not_happen(void **state)
     (void)state;
     size_t count;
     struct sim_result result;
-    struct sim_setup setup = {.seed = 3, .hours = 0.5, .tokens = 50, .faults = ALL_FAULTS};
-    struct sim_occurrence *all = draw(3, 0.5, ALL_FAULTS, &count);
+    struct sim_setup setup = {.seed = 3, .hours = 0.5, .tokens = 50, .faults = SIM_ALL_FAULTS};
+    struct sim_occurrence *all = draw(3, 0.5, SIM_ALL_FAULTS, &count);
     bool *dropped = malloc(count * sizeof *dropped);
     assert_non_null(dropped);
     assert_true(count > 4);

@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALL_FAULTS ((1U << SIM_FAULT_COUNT) - 1)
-#define ENOUGH     7 /* tokens, of which the planted bug dies */
+#define ENOUGH 7 /* tokens, of which the planted bug dies */
 
 static void die_of_many(void *context, const struct sim_view *view)
 {
@@ -20,7 +19,7 @@ static void die_of_many(void *context, const struct sim_view *view)
     assert(token_table_count(view->table) < ENOUGH);
 }
 
-static const struct sim_setup sound = {.seed = 5, .hours = 0.2, .faults = ALL_FAULTS};
+static const struct sim_setup sound = {.seed = 5, .hours = 0.2, .faults = SIM_ALL_FAULTS};
 
 static struct sim_setup broken(void)
 {
