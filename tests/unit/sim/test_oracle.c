@@ -5,74 +5,7 @@
 
 #include <cmocka.h>
 
-#include "core/core.h"
-#include "page/table_memory.h"
-#include "sim/oracle.h"
-#include <stdlib.h>
-#include <string.h>
-
-#define NOW    ((instant){1750000000000000LL})
-#define TOKENS 3
-
-static struct {
-    struct table_memory memory;
-    struct options options;
-    struct core *core;
-    struct oracle oracle;
-    uint8_t statuses[TOKENS + 1];
-    struct address addresses[REQUEST_ADDRESSES_MAX + 1];
-} world;
-
-static void add_token(uint8_t n)
-{
-    struct address mint = {{n}};
-    token_id id = token_table_add(world.memory.table, &mint);
-    token_write_begin(world.memory.table, id)->created_at = NOW;
-    token_write_end(world.memory.table, id);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    int error;
-    memset(&world, 0, sizeof world);
-    assert_true(table_memory_init(&world.memory, 64, &error));
-    options_init(&world.options);
-    for (uint8_t n = 1; n <= TOKENS; n++)
-        add_token(n);
-    world.core = malloc(core_size());
-    assert_non_null(world.core);
-    core_init(world.core, world.memory.table, &world.options, 0, NOW);
-    core_start_alone(world.core, NULL);
-    world.oracle = (struct oracle){.core = world.core,
-                                   .table = world.memory.table,
-                                   .statuses = world.statuses,
-                                   .statuses_size = TOKENS + 1,
-                                   .data_at = NOW};
-    for (uint8_t i = 0; i <= REQUEST_ADDRESSES_MAX; i++)
-        world.addresses[i].bytes[0] = i;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    free(world.core);
-    table_memory_finish(&world.memory);
-    return 0;
-}
-
-static void expect_content(void)
-{
-    assert_string_equal(world.oracle.verdict, "");
-}
-
-static void expect_complaint(const char *part)
-{
-    if (strstr(world.oracle.verdict, part) == NULL)
-        fail_msg("not \"%s\" but \"%s\"", part, world.oracle.verdict);
-    world.oracle.verdict[0] = '\0';
-}
+#include "oracle_world.h"
 
 static void show_fetch(enum lane_kind lane, size_t count)
 {
@@ -220,37 +153,32 @@ static void a_suspect_with_others(void **state)
     (void)state;
     static struct actions actions;
     static uint8_t suspected[TOKENS + 1], quarantined[TOKENS + 1];
-    instant later = instant_add(NOW, duration_s(50));
-    struct event event = {.kind = EVENT_TIME, .now = later};
+    instant then = instant_add(NOW, duration_s(50));
+    struct event event = {.kind = EVENT_TIME, .now = then};
     core_step(world.core, &event, &actions);
     const struct action *screening = find_screening(&actions);
     assert_int_equal(screening->fetch.count, TOKENS);
     world.oracle.suspected = suspected;
     world.oracle.quarantined = quarantined;
-    oracle_on_action(&world.oracle, screening, later);
+    oracle_on_action(&world.oracle, screening, then);
     expect_content();
     suspected[2] = 1;
-    oracle_on_action(&world.oracle, screening, later);
+    oracle_on_action(&world.oracle, screening, then);
     expect_complaint("token 2 is suspect and sent with 2 others");
     suspected[2] = 0;
     quarantined[3] = 1;
-    oracle_on_action(&world.oracle, screening, later);
+    oracle_on_action(&world.oracle, screening, then);
     expect_complaint("token 3 is sent, but in quarantine");
-    oracle_on_table(&world.oracle, later);
+    oracle_on_table(&world.oracle, then);
     expect_complaint("token 3 is taken for ordinary");
-    oracle_on_ages(&world.oracle, later, duration_s(45));
+    oracle_on_ages(&world.oracle, then, duration_s(45));
     expect_complaint("token 1 is 50.0 s old");
     quarantined[1] = quarantined[2] = 1; /* they have no right to be fresh */
-    oracle_on_ages(&world.oracle, later, duration_s(45));
+    oracle_on_ages(&world.oracle, then, duration_s(45));
     expect_content();
 }
 
 /* ---- processes ---- */
-
-static instant later(double seconds)
-{
-    return instant_add(NOW, duration_s(seconds));
-}
 
 static void two_engines_at_once(void **state)
 {
@@ -344,8 +272,6 @@ static void the_first_complaint_stays(void **state)
     oracle_complain(&world.oracle, NOW, "second");
     assert_string_equal(world.oracle.verdict, "at 1750000000.000 s: first 1");
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
