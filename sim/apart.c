@@ -1,6 +1,7 @@
 /* See apart.h. */
 #include "sim/apart.h"
 
+#include "base/coverage.h"
 #include "sim/parts.h"
 #include <ctype.h>
 #include <errno.h>
@@ -56,6 +57,7 @@ static _Noreturn void run_child(const struct apart *apart, const struct sim_setu
     found->err = sim_run(&own, &found->result);
     memcpy(found->reached, marks_reached, sizeof found->reached);
     atomic_store(&found->is_done, 1);
+    coverage_keep();
     _exit(0);
 }
 

@@ -23,7 +23,8 @@ double checks_achievable_s(const struct sim *sim)
     return fmax(need_s, (cold + hot) / REQUEST_ADDRESSES_MAX / per_s[LANE_SCREEN]);
 }
 
-/* A job that hangs is run again: it is never under way for longer than its deadline. */
+/* A job that hangs is run again: it is never under way for longer than its deadline, while somebody
+ * is awake to see it. */
 static void check_jobs(struct sim *sim)
 {
     const struct core_stats *stats = core_stats(sim->core);
@@ -71,16 +72,6 @@ static void check_pace(struct sim *sim)
         pace_check(&sim->pace, &sim->oracle, &sim->options, sim->now);
 }
 
-/* At the end, and in longer runs as soon as it must be so. */
-static void judge_in_time(struct sim *sim)
-{
-    double calm_s = duration_to_s(instant_diff(sim->now, sim->calm_from));
-    if (sim->is_judged || calm_s < SIM_WELL_WITHIN_S || sim->schedule_count == 0)
-        return;
-    sim->is_judged = true;
-    checks_at_end(sim);
-}
-
 /* People know when the upstream is well again, and do not wait for the hour that it had asked for:
  * a new engine knows nothing of it. */
 static void end_rest(struct sim *sim)
@@ -104,7 +95,7 @@ void checks_on_check(struct sim *sim)
     check_store(sim);
     if (children_engine_works(sim)) {
         end_rest(sim);
-        judge_in_time(sim);
+        checks_ages_in_time(sim);
     }
     agenda_plan(sim, sim_after(sim, SIM_CHECK_S), (struct world_event){.kind = WORLD_CHECK});
 }
@@ -251,17 +242,33 @@ static void check_findings(struct sim *sim)
     }
 }
 
-void checks_at_end(struct sim *sim)
+static void check_ages(struct sim *sim)
 {
-    bool is_planned = sim->setup->down_to_s > 0 || sim->setup->limits[0].per_minute > 0;
-    if (is_planned)
-        return;
     /* While a budget is short, light tokens wait for up to the maximum age. */
     double achievable_s = checks_achievable_s(sim);
     bool is_short =
         achievable_s > fmax(sim->options.hot_interval_sec, sim->options.cold_interval_sec);
     double light_s = is_short ? sim->options.maximum_age_sec + achievable_s : 0;
     oracle_on_ages(&sim->oracle, sim->now, duration_s(fmax(achievable_s * AGE_SLACK, light_s)));
+}
+
+/* At the end, and in longer runs as soon as it must be so. Where the budget is too small for
+ * everybody, whoever is light has had his turn by the end alone. */
+void checks_ages_in_time(struct sim *sim)
+{
+    double calm_s = duration_to_s(instant_diff(sim->now, sim->calm_from));
+    if (sim->is_judged || calm_s < SIM_WELL_WITHIN_S || sim->schedule_count == 0 || is_short(sim))
+        return;
+    sim->is_judged = true;
+    check_ages(sim);
+}
+
+void checks_at_end(struct sim *sim)
+{
+    bool is_planned = sim->setup->down_to_s > 0 || sim->setup->limits[0].per_minute > 0;
+    if (is_planned)
+        return;
+    check_ages(sim);
     if (sim->schedule_count > 0)
         check_findings(sim);
     if (sim->oracle.hangs < sim->oracle.hangs_expected &&

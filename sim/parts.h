@@ -286,6 +286,7 @@ void checks_put_setting(struct sim *sim, unsigned which, double value);
 void checks_setting_is_durable(struct sim *sim, uint64_t tag);
 void checks_settings(struct sim *sim); /* of an engine that begins */
 void checks_power_cut(struct sim *sim);
+void checks_ages_in_time(struct sim *sim); /* once they must be right again after the faults */
 void checks_at_end(struct sim *sim);
 void checks_notice(struct sim *sim); /* once a second, while an engine works */
 

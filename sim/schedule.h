@@ -13,12 +13,13 @@
 #define SIM_CALM_MAX_S 4800.0 /* what is counted over an hour has been forgotten then */
 
 /*
- * Liveness: so long after the last fault everything is well. What takes longest until then is, one
- * after the other: a start after too many deaths (restart_backoff_max_sec, 60 s); what a lane that
- * was refused rests (60 s), or the breaker (2 s); every token once, 5,000 of them at 300 requests
- * of 30 in 17 s; discovery of all pools of those that came in the meantime, one a request, 300 a
- * minute, which the others do not wait for; and findings that follow rates of the last five
- * minutes. That is eight minutes, and as much again for luck. Who has a smaller budget is judged by
+ * Liveness: so long after the last fault everybody is fresh again. What takes longest until then
+ * is, one after the other: a start after too many deaths (restart_backoff_max_sec, 60 s); what a
+ * lane that was refused rests (60 s), or the breaker (2 s); every token once, 5,000 of them at 300
+ * requests of 30 in 17 s; discovery of all pools of those that came in the meantime, one a request,
+ * 300 a minute, which the others do not wait for; and what was put off under load, which comes back
+ * by steps. That is five minutes, and twice as much for luck. What is counted over an hour may be
+ * found for as long, so that findings are judged at the end. Who has a smaller budget is judged by
  * what it could keep (pace.h); runs of less than an hour end before that, and are judged then.
  */
 #define SIM_WELL_WITHIN_S 900.0
