@@ -365,6 +365,7 @@ void children_hang(struct sim *sim, enum hang hang)
     if (row == NULL || row->life != CHILD_RUNNING)
         return;
     row->life = CHILD_HUNG;
+    sim->is_starved = false;
     row->is_undead = hang == HANG_UNDEAD;
     sim->is_hung = true;
     sim->hung_since = sim->now;

@@ -252,9 +252,18 @@ static void end(struct sim *sim, const struct sim_occurrence *occurrence)
         set_limit(sim, SIM_LIMIT);
 }
 
+/* Whose beginning or end the engine is told of: an order that nobody reads would be none. */
+static bool is_order(enum sim_fault fault)
+{
+    return fault == SIM_FAULT_PAUSE || fault == SIM_FAULT_SETTINGS || fault == SIM_FAULT_OPERATOR ||
+           fault == SIM_FAULT_POISON || fault == SIM_FAULT_PLAGUE;
+}
+
 void fault_begins_or_ends(struct sim *sim, const struct world_event *world)
 {
     const struct sim_occurrence *occurrence = &sim->schedule[world->fault.number];
+    if (is_order(occurrence->fault))
+        sim->is_starved = false; /* it has a CPU again */
     if (world->fault.begins)
         begin(sim, occurrence);
     else

@@ -35,11 +35,6 @@ static void tell_durable(struct sim *sim, const struct world_event *world)
     sim_step(sim, &event);
 }
 
-static bool must_be_told(const struct sim *sim, const struct world_event *world)
-{
-    return sim->is_starved && sim->schedule[world->fault.number].fault != SIM_FAULT_STARVED;
-}
-
 static void act(struct sim *sim, struct world_event *world)
 {
     switch (world->kind) {
@@ -78,10 +73,7 @@ static void act(struct sim *sim, struct world_event *world)
         workload_on_token(sim);
         return;
     case WORLD_FAULT:
-        if (must_be_told(sim, world)) /* whose orders lie there until they are read */
-            agenda_plan(sim, sim->starved_until, *world);
-        else
-            fault_begins_or_ends(sim, world);
+        fault_begins_or_ends(sim, world);
         return;
     case WORLD_CHECK:
         checks_on_check(sim);
