@@ -8,6 +8,7 @@
 #define HOUR duration_s(3600)
 
 /* The choices of alert_min_severity stand in the order of severities. */
+_Static_assert(ALERT_ENTRIES_MAX <= ALERTS_MAX, "a message of before finds room");
 _Static_assert(SEVERITY_INFO == 0 && SEVERITY_CRITICAL == 3, "as alert_min_severity has them");
 
 /* ---- names ---- */
@@ -454,8 +455,7 @@ static void restore_entry(struct alerts *alerts, const struct alert_entry *entry
                           instant now)
 {
     struct alert *alert = find(alerts, &entry->finding);
-    if (alert == NULL)
-        return;
+    assert(alert != NULL); /* what was there has just been forgotten, and an entry takes one */
     MARK(ALERT_RESTORED);
     *alert = (struct alert){.state = ALERT_CLEARING,
                             .finding = entry->finding,

@@ -222,7 +222,7 @@ static void add_tally(struct table_check *check, const struct tally *tally)
     int64_t newest = atomic_load(&check->newest_snapshot);
     while (newest < tally->newest_snapshot &&
            !atomic_compare_exchange_weak(&check->newest_snapshot, &newest, tally->newest_snapshot))
-        continue;
+        ;
 }
 
 static void prefetch(const void *from, size_t bytes)

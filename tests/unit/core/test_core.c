@@ -2213,6 +2213,83 @@ static void people_are_told(void **state)
                  "  141.00  alert resolved: resolved paused\n");
 }
 
+/* One message in a step: what is wrong waits for the next second. */
+static void a_test_goes_before_what_is_wrong(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ACTIVE, 14, 1);
+    start();
+    world.show = SHOW_ALERTS;
+    run_until(10);
+    set_paused(true);
+    run_until(11.9);
+    world.now = at(12);
+    step((struct event){.kind = EVENT_ALERT_TEST, .alert_test = {7}});
+    run_until(20);
+    expect_trace("   12.00  alert test: tag 7\n"
+                 "   13.00  alert news: new paused\n");
+    assert_int_equal(core_alerts(world.core)->messages, 1);
+}
+
+/* As in the middle of a step. */
+static void change_status(token_id id, enum lifecycle_change change)
+{
+    world.actions.count = 0;
+    world.core->actions = &world.actions;
+    follow_change_status(world.core, id, change);
+    world.core->actions = NULL;
+}
+
+/* One is archived and under way for its pools; another answer wakes it, so that it stands in the
+ * lane again; then the request for its pools fails. */
+static void who_stands_in_the_lane_again_is_not_put_back(void **state)
+{
+    (void)state;
+    preload('A', TOKEN_ARCHIVED, 100, 20);
+    start();
+    world.outcome = OUTCOME_LOST;
+    world.show = SHOW_FETCH | SHOW_HISTORY | SHOW_REPLY;
+    want('A', 1);
+    run_until(0.01);
+    assert_int_equal(world.pending_count, 1);
+    change_status(1, CHANGE_REACTIVATED);
+    fail_raw(world.pending[0].request, FEED_SERVER_ERROR, 0);
+    assert_true(lanes_holds(&world.core->discover, 1));
+}
+
+/* Without pools, so that hot ones are screened, and no request takes them before 15 s. */
+static token_id preload_plain(unsigned n, enum token_status status, double age_s)
+{
+    if (token_table_is_short(world.memory.table, 1))
+        assert_true(table_memory_grow(&world.memory, 1));
+    token_id id = preload(n, status, age_s, 1);
+    token_write_begin(world.memory.table, id);
+    assert_true(token_draft_set_pools(world.memory.table, NULL, 0));
+    token_write_end(world.memory.table, id);
+    return id;
+}
+
+/* In the middle of more tokens than are looked at for a place: it stays where it is until its next
+ * answer, and counts as what it was. */
+static void a_place_too_far_is_not_looked_for(void **state)
+{
+    (void)state;
+    const unsigned others = 2 * LANE_WALK_MAX + 100;
+    for (unsigned n = 1; n <= others; n++)
+        preload_plain(n, TOKEN_ACTIVE, 1 + 10.0 * n / others);
+    token_id id = preload_plain(others + 1, TOKEN_MONITORING, 6);
+    start();
+    step((struct event){.kind = EVENT_TIME});
+    change_status(id, CHANGE_ACTIVATED);
+    assert_int_equal(lanes_group_of(&world.core->price, id), PRICE_COLD);
+    assert_int_equal(token_column_group(world.memory.table, id), GROUP_COLD);
+    token_id first = preload_plain(others + 2, TOKEN_MONITORING, 11.5); /* near an end */
+    start();
+    step((struct event){.kind = EVENT_TIME});
+    change_status(first, CHANGE_ACTIVATED);
+    assert_int_equal(token_column_group(world.memory.table, first), GROUP_HOT);
+}
+
 static void what_was_told_is_known(void **state)
 {
     (void)state;
@@ -2702,6 +2779,9 @@ int main(void)
         TEST(too_many_suspects_forget_the_oldest),
         TEST(a_start_knows_of_nobody),
         TEST(people_are_told),
+        TEST(a_test_goes_before_what_is_wrong),
+        TEST(who_stands_in_the_lane_again_is_not_put_back),
+        TEST(a_place_too_far_is_not_looked_for),
         TEST(what_was_told_is_known),
         TEST(an_hour_of_outages_is_a_few_messages),
         TEST(a_pause_sends_nothing_new),

@@ -10,6 +10,7 @@
 
 #include "base/prng.h"
 #include "core/forecast.h"
+#include "core/trend.h"
 #include <math.h>
 
 #define EPOCH_S 1.7e9
@@ -223,6 +224,22 @@ static void test_extremes_stay_finite(void **state)
     }
 }
 
+/* What came at two instants alone lies on no parabola; a line goes through it. */
+static void test_two_instants_are_a_line(void **state)
+{
+    (void)state;
+    struct trend trend;
+    trend_init(&trend);
+    for (int i = 0; i < TREND_BLOCKS; i++) {
+        const struct trend_block block = {.mean = i < TREND_BLOCKS / 2 ? 1 : 2};
+        trend_add(&trend, i < TREND_BLOCKS / 2 ? 0 : 100, &block);
+        trend_fit(&trend);
+    }
+    assert_true(trend.is_fitted);
+    assert_true(trend.bend == 0);
+    assert_true(fabs(trend.slope - 0.01) < 1e-6 && fabs(trend.level - 2) < 1e-6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +250,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_threshold_reached_is_certain, begin),
         cmocka_unit_test_setup(test_what_is_no_value_changes_nothing, begin),
         cmocka_unit_test_setup(test_extremes_stay_finite, begin),
+        cmocka_unit_test(test_two_instants_are_a_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -329,11 +329,46 @@ static void test_a_busy_machine_is_worth_knowing(void **state)
     assert_int_equal(finding->severity, SEVERITY_INFO);
 }
 
+/* Five hours in which nothing happens, and then a minute of what never was. */
+static void spike(double t_s)
+{
+    world.sample.of[READING_MEMORY] = (t_s < 5 * HOUR_S ? 0.4 : 0.8) + noise(0.002);
+}
+
+static void test_what_never_was_is_a_finding(void **state)
+{
+    (void)state;
+    run(spike, 5);
+    assert_null(findings_get(&core_stats(world.core)->findings, FINDING_ANOMALY, VITAL_MEMORY));
+    run(spike, 0.01);
+    const struct finding *finding =
+        findings_get(&core_stats(world.core)->findings, FINDING_ANOMALY, VITAL_MEMORY);
+    assert_non_null(finding);
+    assert_int_equal(finding->severity, SEVERITY_INFO);
+    assert_true(finding->limit >= 90);
+}
+
+/* What came sooner after it was foretold stands before what came later. */
+static void test_the_median_lead_is_of_all_hits(void **state)
+{
+    (void)state;
+    struct vital_sign *sign = &world.core->vitals.of[VITAL_MEMORY];
+    sign->leads_s[0] = 1e6F;
+    sign->stats.hits = 1;
+    run(the_leak_of_others, 7);
+    assert_int_equal(sign->stats.hits, 2);
+    assert_true(sign->leads_s[1] < 1e5F);
+    double mean = (1e6 + sign->leads_s[1]) / 2;
+    assert_true(fabs(stats_of(VITAL_MEMORY)->median_lead_s - mean) < 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_what_never_was_is_a_finding),
+        TEST(test_the_median_lead_is_of_all_hits),
         TEST(test_memory_of_ours_is_foretold_and_freed),
         TEST(test_memory_of_others_is_no_reason_to_restart),
         TEST(test_gaps_are_no_zeros),

@@ -107,6 +107,23 @@ static void oldest_first_within_a_class(void **state)
     assert_int_equal(pick(30), 0);
 }
 
+/* Another order than the index: for comparisons of policies (sim/freshness.h). */
+static double youngest_first(const struct lane_head *head)
+{
+    return 1000 - head->age_s;
+}
+
+static void a_policy_of_anothers_decides(void **state)
+{
+    (void)state;
+    put(1, 0, 1, 20);
+    put(2, 0, 0.1, 40); /* of another class each: the heads of three FIFOs */
+    put(3, 1, 1, 60);
+    struct lane_query query = ask(30);
+    query.policy = youngest_first;
+    EXPECT(lanes_select(&lanes, &query, chosen), 1, 2, 3);
+}
+
 static void each_is_told_who_comes_some_turns_later(void **state)
 {
     (void)state;
@@ -842,6 +859,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(oldest_first_within_a_class),
+        TEST(a_policy_of_anothers_decides),
         TEST(each_is_told_who_comes_some_turns_later),
         TEST(largest_weight_times_age_squared_first),
         TEST(those_near_their_target_may_begin_early),

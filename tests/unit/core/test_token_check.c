@@ -308,6 +308,23 @@ static void other_sizes_are_no_tables(void **state)
     assert_int_equal(table_check_constants(memory.base, memory.size), TABLE_SOUND);
 }
 
+/* As another program might lay it out, and sign it. */
+static void other_places_are_another_layout(void **state)
+{
+    (void)state;
+    table->constants.offsets[REGION_COUNT - 1] += 64;
+    table->constants_check = checksum(0, &table->constants, sizeof table->constants);
+    assert_int_equal(table_check_constants(memory.base, memory.size), TABLE_OTHER_LAYOUT);
+}
+
+static void a_slot_that_is_being_written_is_not_whole(void **state)
+{
+    (void)state;
+    assert_true(token_is_whole(table, 43));
+    atomic_fetch_add(&slot_of(table, 43)->sequence, 1);
+    assert_false(token_is_whole(table, 43));
+}
+
 /* ---- slots ---- */
 
 static void flip(void *memory_at, size_t bit)
@@ -825,6 +842,8 @@ int main(void)
         CASE(readers_wait_for_a_writer),
         CASE(a_sound_table_stays_as_it_is),
         CASE(an_empty_table_is_sound),
+        CASE(other_places_are_another_layout),
+        CASE(a_slot_that_is_being_written_is_not_whole),
         CASE(readers_stay_within_a_damaged_index),
         CASE(some_are_checked_before_the_others),
         CASE(every_bit_of_the_header_counts),

@@ -143,6 +143,52 @@ static void pools_come_and_go(void **state)
     assert_true(token_table_bytes_used(table) < 400000);
 }
 
+/* More pools than there is memory for: nothing changes, and when it has grown all is well. */
+static void pools_without_memory_are_refused(void **state)
+{
+    struct table_memory *memory = *state;
+    struct token_table *table = memory->table;
+    static struct pool pools[POOLS_MAX];
+    struct prng prng;
+    prng_seed(&prng, 9);
+    token_id id = TOKEN_NONE;
+    bool is_done = true;
+    while (is_done) {
+        struct address mint = random_address(&prng);
+        id = token_table_add(table, &mint);
+        assert_int_not_equal(id, TOKEN_NONE);
+        token_write_begin(table, id);
+        is_done = token_draft_set_pools(table, pools, POOLS_MAX);
+        token_write_end(table, id);
+    }
+    assert_int_equal(token_slot(table, id)->pool_count, 0);
+    assert_true(token_is_whole(table, id));
+    struct token other = *token_slot(table, id);
+    other.pool_count = POOLS_MAX;
+    assert_false(token_table_replace(table, id, &other, pools));
+    assert_true(token_is_whole(table, id));
+    assert_true(table_memory_grow(memory, 64));
+    assert_true(token_table_replace(table, id, &other, pools));
+    assert_int_equal(token_slot(table, id)->pool_count, POOLS_MAX);
+}
+
+/* The tokens that came took fewer pools than was foreseen for them. */
+static void memory_for_pools_is_never_given_back(void **state)
+{
+    struct table_memory *memory = *state;
+    struct token_table *table = memory->table;
+    struct table_range ranges[TABLE_RANGES];
+    struct prng prng;
+    prng_seed(&prng, 10);
+    for (int i = 0; i < 100; i++) {
+        struct address mint = random_address(&prng);
+        assert_int_not_equal(token_table_add(table, &mint), TOKEN_NONE);
+    }
+    size_t count = token_table_ranges(table, token_table_capacity(table), ranges);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(ranges[i].length, 0);
+}
+
 static void one_pool_changes_in_place(void **state)
 {
     struct token_table *table = ((struct table_memory *)*state)->table;
@@ -347,6 +393,8 @@ int main(void)
         CASE(full_table_refuses),
         CASE(publishes_drafts),
         CASE(pools_come_and_go),
+        CASE(pools_without_memory_are_refused),
+        CASE(memory_for_pools_is_never_given_back),
         CASE(one_pool_changes_in_place),
         CASE(torn_slot_is_noticed),
         CASE(names_are_kept_once),
