@@ -10,8 +10,10 @@
 
 #if WITH_SANITIZER || !defined(__OPTIMIZE__)
 #define SEEDS_OF(all) (((all) + 4) / 5)
+#define IS_SLOW       1
 #else
 #define SEEDS_OF(all) (all)
+#define IS_SLOW       0
 #endif
 
 #endif

@@ -15,7 +15,9 @@
 #include <math.h>
 
 #define LEARNT_WITHIN 5 /* minutes */
-#define HOUR_MINUTES  60
+/* Who runs slowly meets each way to count once, in the one test or the other. */
+#define KINDS_APART  (IS_SLOW ? 2 : 1)
+#define HOUR_MINUTES 60
 
 static struct sim_result result;
 static struct options options;
@@ -85,7 +87,7 @@ static void expect_learnt(const struct sim_setup *setup, int from, int to, doubl
 static void a_limit_that_falls_and_rises(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < LIMITER_KIND_COUNT; kind++)
+    for (int kind = 0; kind < LIMITER_KIND_COUNT; kind += KINDS_APART)
         for (uint64_t seed = 1; seed <= SEEDS_OF(2); seed++) {
             struct sim_setup setup = {.seed = seed,
                                       .hours = 0.75,
@@ -138,7 +140,7 @@ static void a_large_limit(void **state)
 static void a_limit_that_is_as_configured(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < LIMITER_KIND_COUNT; kind++) {
+    for (int kind = KINDS_APART - 1; kind < LIMITER_KIND_COUNT; kind += KINDS_APART) {
         struct sim_setup setup = {.seed = 1,
                                   .hours = 0.5,
                                   .tokens = 400,
