@@ -256,7 +256,7 @@ static void end(struct sim *sim, const struct sim_occurrence *occurrence)
 static bool is_order(enum sim_fault fault)
 {
     return fault == SIM_FAULT_PAUSE || fault == SIM_FAULT_SETTINGS || fault == SIM_FAULT_OPERATOR ||
-           fault == SIM_FAULT_POISON || fault == SIM_FAULT_PLAGUE;
+           fault == SIM_FAULT_POISON || fault == SIM_FAULT_PLAGUE || fault == SIM_FAULT_RESTART;
 }
 
 void fault_begins_or_ends(struct sim *sim, const struct world_event *world)
