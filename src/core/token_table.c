@@ -508,7 +508,8 @@ bool token_draft_set_pools(struct token_table *table, const struct pool *pools, 
         uint32_t first = run_take(table, run_class);
         if (first == UINT32_MAX)
             return false;
-        bool is_staged = draft->pools_first != draft->token.pool_first;
+        bool is_staged = draft->pools_first != draft->token.pool_first ||
+                         draft->pools_class != draft->token.pool_class;
         if (is_staged)
             token_run_give_back(table, draft->pools_first, draft->pools_class);
         draft->pools_class = run_class;

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/prng.h"
+#include "core/token_layout.h"
 #include "page/table_memory.h"
 #include <math.h>
 #include <pthread.h>
@@ -170,6 +171,27 @@ static void pools_without_memory_are_refused(void **state)
     assert_true(table_memory_grow(memory, 64));
     assert_true(token_table_replace(table, id, &other, pools));
     assert_int_equal(token_slot(table, id)->pool_count, POOLS_MAX);
+}
+
+/* A draft may think better of it: the run that it had taken is there for others. */
+static void pools_are_set_twice_in_a_draft(void **state)
+{
+    struct table_memory *memory = *state;
+    struct token_table *table = memory->table;
+    struct pool pools[POOLS_MAX] = {{.liquidity_usd = 1}};
+    const struct address mints[] = {{{1}}, {{2}}};
+    token_id id = token_table_add(table, &mints[0]);
+    token_write_begin(table, id);
+    assert_true(token_draft_set_pools(table, pools, 3));
+    assert_true(token_draft_set_pools(table, pools, POOLS_MAX));
+    token_write_end(table, id);
+    assert_int_equal(token_slot(table, id)->pool_count, POOLS_MAX);
+    uint32_t used = table->pool_used;
+    token_id other = token_table_add(table, &mints[1]);
+    token_write_begin(table, other);
+    assert_true(token_draft_set_pools(table, pools, 3));
+    token_write_end(table, other);
+    assert_int_equal(table->pool_used, used);
 }
 
 /* The tokens that came took fewer pools than was foreseen for them. */
@@ -394,6 +416,7 @@ int main(void)
         CASE(publishes_drafts),
         CASE(pools_come_and_go),
         CASE(pools_without_memory_are_refused),
+        CASE(pools_are_set_twice_in_a_draft),
         CASE(memory_for_pools_is_never_given_back),
         CASE(one_pool_changes_in_place),
         CASE(torn_slot_is_noticed),
