@@ -161,8 +161,6 @@ void perform_action(struct sim *sim, const struct action *action)
         return;
     case ACTION_ADD_TOKEN:
         trace_number(sim, action->add_token.id);
-        /* Perhaps in the place of one that nobody was told of and a start did not find. */
-        sim->poisoned[action->add_token.id] = sim->killed[action->add_token.id] = 0;
         return;
     case ACTION_SAVE:
         trace_number(sim, action->save.id);
@@ -175,8 +173,9 @@ void perform_action(struct sim *sim, const struct action *action)
         trace_number(sim, action->history.id);
         trace_bytes(sim, action->history.reason, strlen(action->history.reason));
         count_loss(sim, action);
+        /* Perhaps in the place of one that nobody was told of and a start did not find. */
         if (strcmp(action->history.event, "added") == 0)
-            sim->killed[action->history.id] = 0; /* who had its id is lost */
+            sim->poisoned[action->history.id] = sim->killed[action->history.id] = 0;
         return;
     case ACTION_REPLY:
         clients_close(sim, action);
