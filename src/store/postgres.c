@@ -5,12 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
-
-/* A process that was killed holds its lock until the server sees its end. */
-#define LOCK_WAIT_MS  2000
-#define LOCK_PAUSE_MS 20
 
 #define SIZE_EVERY duration_s(30)
 
@@ -25,114 +20,6 @@ static void rollback(struct store *store);
 void postgres_table_of_log(int64_t node, int part, char out[64])
 {
     snprintf(out, 64, "refresh_log_%" PRId64 "_%c", node, part == 0 ? 'a' : 'b');
-}
-
-/* Which opening a connection is of; the server shows it among its sessions. */
-static void name_session(const struct postgres_store *s, long process, char out[64])
-{
-    snprintf(out, 64, "moonwatch %s %ld", s->link.node, process);
-}
-
-static enum err fail_with(struct postgres_store *s, enum err err, const char *sentence)
-{
-    s->failure = err;
-    return postgres_link_fail_with(&s->link, err, sentence);
-}
-
-/* ---- the lock ---- */
-
-/* Differs between schemas of one database: locks are the database's. */
-static int64_t lock_key(const struct postgres_store *s)
-{
-    return (s->schema.identity ^ (s->node << 40)) & INT64_MAX;
-}
-
-static enum err try_lock(struct postgres_store *s, bool *is_ours)
-{
-    struct postgres_values values = {0};
-    int64_t taken;
-    postgres_add_integer(&values, lock_key(s));
-    enum err err =
-        postgres_link_ask_integer(&s->link, "SELECT pg_try_advisory_lock($1)", &values, 0, &taken);
-    *is_ours = taken != 0;
-    return err;
-}
-
-struct lock_holder {
-    int64_t backend; /* 0: nobody */
-    char name[64];
-};
-
-static enum err find_holder(struct postgres_store *s, struct lock_holder *out)
-{
-    struct postgres_values values = {0};
-    PGresult *rows = NULL;
-    *out = (struct lock_holder){0};
-    postgres_add_integer(&values, lock_key(s));
-    enum err err = postgres_link_ask(
-        &s->link,
-        "SELECT l.pid::bigint,a.application_name::text FROM pg_locks l LEFT JOIN pg_stat_activity a"
-        " ON a.pid=l.pid WHERE l.locktype='advisory' AND l.granted AND l.objsubid=1 AND"
-        " l.classid::bigint=$1>>32 AND l.objid::bigint=($1&4294967295) AND l.database="
-        "(SELECT oid FROM pg_database WHERE datname=current_database())",
-        &values, "read", &rows);
-    if (err == OK && PQntuples(rows) > 0) {
-        out->backend = postgres_integer(rows, 0, 0);
-        postgres_text(rows, 0, 1, out->name, sizeof out->name);
-    }
-    PQclear(rows);
-    return err;
-}
-
-/* Whether who holds the lock may not: a session of ours that the server has not given up yet, or
- * one of an engine that was killed and does not die. */
-static bool is_left_over(const struct postgres_store *s, const struct lock_holder *holder,
-                         pid_t unawaited)
-{
-    char name[64];
-    name_session(s, (long)unawaited, name);
-    return holder->backend != 0 && ((s->backend != 0 && holder->backend == s->backend) ||
-                                    (unawaited > 0 && strcmp(holder->name, name) == 0));
-}
-
-static enum err end_session(struct postgres_store *s, int64_t backend)
-{
-    struct postgres_values values = {0};
-    int64_t done;
-    postgres_add_integer(&values, backend);
-    return postgres_link_ask_integer(&s->link, "SELECT pg_terminate_backend($1::integer)", &values,
-                                     0, &done);
-}
-
-static enum err refuse_lock(struct postgres_store *s, const struct lock_holder *holder)
-{
-    char sentence[256];
-    snprintf(sentence, sizeof sentence,
-             "is in use by another moonwatch (node %s%s%s); stop that one first, or give this one "
-             "a node of its own (?node=NAME) or another database",
-             s->link.node, *holder->name != '\0' ? ", session " : "", holder->name);
-    return fail_with(s, ERR_BUSY, sentence);
-}
-
-static enum err take_lock(struct postgres_store *s, pid_t unawaited)
-{
-    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
-    struct lock_holder holder = {0};
-    bool is_ours = false;
-    enum err err = try_lock(s, &is_ours);
-    for (int waited = 0; err == OK && !is_ours; waited += LOCK_PAUSE_MS) {
-        err = find_holder(s, &holder);
-        if (err == OK && is_left_over(s, &holder, unawaited))
-            err = end_session(s, holder.backend);
-        if (err == OK && waited >= LOCK_WAIT_MS)
-            return refuse_lock(s, &holder);
-        nanosleep(&pause, NULL);
-        if (err == OK)
-            err = try_lock(s, &is_ours);
-    }
-    if (err == OK)
-        s->backend = PQbackendPID(s->link.conn);
-    return err;
 }
 
 /* ---- connecting ---- */
@@ -210,14 +97,14 @@ static void forget_size(struct postgres_store *s)
 static enum err connect_store(struct postgres_store *s, pid_t unawaited)
 {
     char name[64];
-    name_session(s, (long)getpid(), name);
+    postgres_name_session(s, (long)getpid(), name);
     enum err err = postgres_link_connect(&s->link, name);
     if (err == OK)
         err = postgres_schema_open(&s->link, &s->schema);
     if (err == OK)
         err = postgres_schema_find_node(&s->link, &s->node);
     if (err == OK)
-        err = take_lock(s, unawaited);
+        err = postgres_take_lock(s, unawaited);
     if (err == OK)
         err = look_for_relaxed(s);
     if (err == OK)
@@ -245,7 +132,8 @@ static enum err lock_node(struct postgres_store *s, struct node_row *out)
     if (err == OK && PQntuples(rows) == 1)
         *out = (struct node_row){postgres_integer(rows, 0, 0), postgres_integer(rows, 0, 1)};
     else if (err == OK)
-        err = fail_with(s, ERR_CORRUPT, "lost its list of nodes; restore a backup");
+        err = postgres_link_fail_with(&s->link, ERR_CORRUPT,
+                                      "lost its list of nodes; restore a backup");
     PQclear(rows);
     return err;
 }
@@ -305,8 +193,9 @@ static enum err compare_node(struct postgres_store *s, enum store_file *file)
     if (err != OK)
         return err;
     if (row.generation > (int64_t)s->generation)
-        return fail_with(s, ERR_FENCED,
-                         "was taken over by a newer engine; this one may not write any more");
+        return postgres_link_fail_with(
+            &s->link, ERR_FENCED,
+            "was taken over by a newer engine; this one may not write any more");
     if (row.generation < (int64_t)s->generation) {
         heal_as(s, file, "was emptied or put back to an older state");
         return write_generation(s);
@@ -359,7 +248,6 @@ static enum err reopen(struct store *store, enum store_file *file)
     if (s->is_replay_lost && *file == STORE_SAME_FILE)
         heal_as(s, file, "did not give back its log");
     s->is_replay_lost = false;
-    s->failure = OK;
     snprintf(s->link.message, sizeof s->link.message, "%s", s->healing);
     return OK;
 }
@@ -397,10 +285,11 @@ static enum err explain_fence(struct postgres_store *s)
     if (err != OK)
         return err;
     if (generation > (int64_t)s->generation)
-        return fail_with(s, ERR_FENCED,
-                         "was taken over by a newer engine; this one may not write any more");
-    return fail_with(s, ERR_UNAVAILABLE,
-                     "was put back to an older state by somebody else while in use");
+        return postgres_link_fail_with(
+            &s->link, ERR_FENCED,
+            "was taken over by a newer engine; this one may not write any more");
+    return postgres_link_fail_with(&s->link, ERR_UNAVAILABLE,
+                                   "was put back to an older state by somebody else while in use");
 }
 
 static enum err send_begin(struct postgres_store *s, enum store_durability durability)
@@ -560,9 +449,10 @@ static enum err refuse_unfinished_copy(struct postgres_store *s)
     enum err err = postgres_get_copy(&s->base, &copy);
     if (err != OK || copy.source == 0 || copy.part == STORE_PART_COUNT)
         return err;
-    return fail_with(s, ERR_INVALID,
-                     "is a copy that is not complete; run the same `moonwatch copy` again to "
-                     "complete it, or delete the database");
+    return postgres_link_fail_with(
+        &s->link, ERR_INVALID,
+        "is a copy that is not complete; run the same `moonwatch copy` again to "
+        "complete it, or delete the database");
 }
 
 static enum err open_store(struct postgres_store *s, const char *url, pid_t unawaited)
@@ -621,9 +511,9 @@ static enum err check_source(struct postgres_store *s)
                                         "SELECT count(*) FROM information_schema.tables WHERE"
                                         " table_schema=current_schema() AND table_name='moonwatch'",
                                         NULL, 0, &count);
-    return err == OK && count == 0 ? fail_with(s, ERR_NOT_FOUND,
-                                               "has no tables of moonwatch; "
-                                               "check its name and the schema")
+    return err == OK && count == 0 ? postgres_link_fail_with(&s->link, ERR_NOT_FOUND,
+                                                             "has no tables of moonwatch; "
+                                                             "check its name and the schema")
                                    : err;
 }
 
@@ -635,7 +525,7 @@ static enum err hold_node(struct postgres_store *s, int64_t node, int64_t *posit
     struct node_row row = {0};
     int64_t own = s->node;
     s->node = node;
-    enum err err = node == own ? OK : take_lock(s, 0);
+    enum err err = node == own ? OK : postgres_take_lock(s, 0);
     if (err == OK)
         err = read_positions(s);
     *position += s->log_position;
@@ -696,13 +586,14 @@ static enum err begin_filling(struct postgres_store *s)
 
 static enum err tell_two_names(struct postgres_store *s)
 {
-    struct lock_holder holder;
+    struct postgres_holder holder;
     char name[64];
-    name_session(s, (long)getpid(), name);
-    enum err err = find_holder(s, &holder);
+    postgres_name_session(s, (long)getpid(), name);
+    enum err err = postgres_find_holder(s, &holder);
     if (err == OK && strcmp(holder.name, name) == 0)
-        return fail_with(s, ERR_BUSY, "is both FROM and TO: they are the same database");
-    return err == OK ? refuse_lock(s, &holder) : err;
+        return postgres_link_fail_with(&s->link, ERR_BUSY,
+                                       "is both FROM and TO: they are the same database");
+    return err == OK ? postgres_refuse_lock(s, &holder) : err;
 }
 
 struct store *postgres_store_open_for_copy(const char *url, enum store_role role,

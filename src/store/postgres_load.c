@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/load_checks.h"
+#include "store/log_index.h"
 #include "store/postgres_store.h"
 #include "store/state.h"
 #include <inttypes.h>
@@ -23,23 +24,6 @@
 #define REFUSALS_LOGGED_MAX 20
 
 #define SETTING_SIZE 4097
-
-struct log_entry {
-    token_id id;
-    int64_t node;
-    int64_t seq;
-    size_t at; /* of the record in the arena */
-    uint16_t length, capacity;
-};
-
-/* Newest record of each token and node: open addressing, at most half full. */
-struct log_index {
-    struct log_entry *entries;
-    size_t mask; /* size − 1, a power of two */
-    size_t count;
-    uint8_t *arena;
-    size_t arena_length, arena_capacity;
-};
 
 /* Tokens, and the pools of theirs. */
 struct token_page {
@@ -104,72 +88,6 @@ static const char *read_names(const PGresult *rows, int row, int first, struct t
 
 /* ---- the log ---- */
 
-static struct log_entry *log_slot(const struct log_index *index, token_id id, int64_t node)
-{
-    uint64_t key = (id ^ (uint64_t)node << 32) * UINT64_C(0x9e3779b97f4a7c15);
-    size_t at = (key >> 20) & index->mask;
-    while (index->entries[at].id != TOKEN_NONE &&
-           (index->entries[at].id != id || index->entries[at].node != node))
-        at = (at + 1) & index->mask;
-    return &index->entries[at];
-}
-
-static bool log_grow(struct log_index *index)
-{
-    struct log_entry *old = index->entries;
-    size_t size = old == NULL ? 0 : index->mask + 1;
-    index->mask = old == NULL ? 1023 : index->mask * 2 + 1;
-    index->entries = calloc(index->mask + 1, sizeof *index->entries);
-    if (index->entries == NULL) {
-        index->entries = old;
-        index->mask = size == 0 ? 0 : size - 1;
-        return false;
-    }
-    for (size_t i = 0; i < size; i++)
-        if (old[i].id != TOKEN_NONE)
-            *log_slot(index, old[i].id, old[i].node) = old[i];
-    free(old);
-    return true;
-}
-
-/* A place for the record: the one there is where it fits, else a new one. */
-static bool arena_place(struct log_index *index, struct log_entry *entry, size_t length)
-{
-    if (length <= entry->capacity)
-        return true;
-    if (index->arena_length + LOG_RECORD_MAX > index->arena_capacity) {
-        size_t capacity = (index->arena_capacity + LOG_RECORD_MAX) * 2;
-        uint8_t *larger = realloc(index->arena, capacity);
-        if (larger == NULL)
-            return false;
-        index->arena = larger;
-        index->arena_capacity = capacity;
-    }
-    entry->at = index->arena_length;
-    entry->capacity = (uint16_t)length;
-    index->arena_length += length;
-    return true;
-}
-
-static bool log_keep(struct log_index *index, int64_t node, const struct log_record *record)
-{
-    token_id id = log_record_token(record);
-    if ((index->entries == NULL || index->count * 2 > index->mask) && !log_grow(index))
-        return false;
-    struct log_entry *entry = log_slot(index, id, node);
-    if (entry->id != TOKEN_NONE && entry->seq >= record->position)
-        return true;
-    index->count += entry->id == TOKEN_NONE;
-    entry->id = id;
-    entry->node = node;
-    if (!arena_place(index, entry, record->length))
-        return false;
-    entry->seq = record->position;
-    entry->length = (uint16_t)record->length;
-    memcpy(index->arena + entry->at, record->bytes, record->length);
-    return true;
-}
-
 static bool is_wanted(const struct load *load, token_id id)
 {
     return load->only == NULL ||
@@ -186,7 +104,7 @@ static enum err note_record(struct load *load, int64_t node, const struct log_re
         refuse(load, "refresh_log", record->position, complaint);
         return OK;
     }
-    return log_keep(&load->log, node, record) ? OK : ERR_NO_MEMORY;
+    return log_index_keep(&load->log, node, record) ? OK : ERR_NO_MEMORY;
 }
 
 /* Columns: seq, first, records. */
@@ -271,8 +189,8 @@ static bool note_replayed(struct load *load, token_id id)
 static enum err replay(struct load *load)
 {
     struct store_token *row = &load->token;
-    const struct log_entry *entry =
-        load->log.entries == NULL ? NULL : log_slot(&load->log, row->id, load->log_node);
+    struct log_record record;
+    bool has_record = log_index_find(&load->log, row->id, load->log_node, &record);
     bool is_ours = load->log_node == load->s->node;
     if (load->log_seq < 0 || (is_ours && load->log_seq > load->s->log_position)) {
         /* It claims to know a log that is not there: a damaged number, or a log that was lost. */
@@ -280,10 +198,9 @@ static enum err replay(struct load *load)
         if (!note_replayed(load, row->id))
             return ERR_NO_MEMORY;
     }
-    if (entry == NULL || entry->id == TOKEN_NONE || entry->seq <= load->log_seq)
+    if (!has_record || record.position <= load->log_seq)
         return OK;
     struct store_token newer = {0};
-    struct log_record record = {entry->seq, load->log.arena + entry->at, entry->length};
     if (log_record_decode(&record, &newer) != NULL)
         return OK;
     memcpy(row->token.name, newer.token.name, sizeof row->token.name);
@@ -596,8 +513,7 @@ static enum err load_end(struct load *load, enum err err)
 {
     summarise(load);
     forget_page(&load->page);
-    free(load->log.entries);
-    free(load->log.arena);
+    log_index_finish(&load->log);
     mint_set_finish(&load->mints);
     free(load);
     return err;

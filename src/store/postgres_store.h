@@ -100,6 +100,17 @@ enum postgres_statement {
 
 #define PG_COLUMNS_MAX 14
 
+enum postgres_rows_of {
+    ROWS_TOKENS,
+    ROWS_CHECKPOINTS,
+    ROWS_CLEARED_POOLS,
+    ROWS_POOLS,
+    ROWS_SNAPSHOTS,
+    ROWS_EVENTS,
+    ROWS_LOG,
+    ROWS_COUNT
+};
+
 /* Rows of one statement. Their keys rise: a statement must not meet a row twice. */
 struct postgres_rows {
     struct postgres_column columns[PG_COLUMNS_MAX];
@@ -134,12 +145,11 @@ struct postgres_store {
     bool in_transaction;
     bool has_relaxed;    /* the server knows synchronous_commit */
     bool is_replay_lost; /* the log could not be read: everything is to be written again */
-    enum err failure;    /* of the transaction under way */
     int64_t day;         /* for which partitions were made */
     int64_t size_known;  /* of the database … */
     int64_t size_sent;   /* … and what was sent since */
     instant size_at;
-    struct postgres_rows tokens, checkpoints, pools, cleared_pools, snapshots, events, log;
+    struct postgres_rows rows[ROWS_COUNT];
     struct postgres_kept kept;
     /* The row of the log that is being filled. */
     int64_t log_first;
@@ -171,6 +181,20 @@ static inline int64_t postgres_first_id(int64_t node)
 }
 
 void postgres_table_of_log(int64_t node, int part, char out[64]);
+
+/* postgres_lock.c */
+struct postgres_holder {
+    int64_t backend; /* process of the server's; 0: nobody */
+    char name[64];   /* of the session */
+};
+enum err postgres_find_holder(struct postgres_store *s, struct postgres_holder *out);
+/* ERR_BUSY, with the sentence for who comes second. */
+enum err postgres_refuse_lock(struct postgres_store *s, const struct postgres_holder *holder);
+/* Which opening a connection is of; the server shows it among its sessions. */
+void postgres_name_session(const struct postgres_store *s, long process, char out[64]);
+/* ERR_BUSY when another session has it; one that is left over from us, or is that of the process
+ * `unawaited`, is ended. */
+enum err postgres_take_lock(struct postgres_store *s, pid_t unawaited);
 
 /* postgres_write.c */
 enum err postgres_put_token(struct store *store, const struct store_token *token);

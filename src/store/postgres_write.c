@@ -54,33 +54,33 @@ static enum err send_values(struct postgres_store *s, enum postgres_statement st
 
 static enum err send_tokens(struct postgres_store *s)
 {
-    return send_rows(s, PG_PUT_TOKENS, &s->tokens, 14, &s->node);
+    return send_rows(s, PG_PUT_TOKENS, &s->rows[ROWS_TOKENS], 14, &s->node);
 }
 
 static enum err send_checkpoints(struct postgres_store *s)
 {
-    return send_rows(s, PG_CHECKPOINT, &s->checkpoints, 11, &s->node);
+    return send_rows(s, PG_CHECKPOINT, &s->rows[ROWS_CHECKPOINTS], 11, &s->node);
 }
 
 static enum err send_pools(struct postgres_store *s)
 {
-    enum err err = send_rows(s, PG_DELETE_POOLS, &s->cleared_pools, 1, NULL);
-    return err == OK ? send_rows(s, PG_PUT_POOLS, &s->pools, 7, NULL) : err;
+    enum err err = send_rows(s, PG_DELETE_POOLS, &s->rows[ROWS_CLEARED_POOLS], 1, NULL);
+    return err == OK ? send_rows(s, PG_PUT_POOLS, &s->rows[ROWS_POOLS], 7, NULL) : err;
 }
 
 static enum err send_snapshots(struct postgres_store *s)
 {
-    return send_rows(s, PG_PUT_SNAPSHOTS, &s->snapshots, 8, NULL);
+    return send_rows(s, PG_PUT_SNAPSHOTS, &s->rows[ROWS_SNAPSHOTS], 8, NULL);
 }
 
 static enum err send_events(struct postgres_store *s)
 {
-    return send_rows(s, PG_PUT_EVENTS, &s->events, 5, NULL);
+    return send_rows(s, PG_PUT_EVENTS, &s->rows[ROWS_EVENTS], 5, NULL);
 }
 
 static enum err send_log(struct postgres_store *s)
 {
-    return send_rows(s, s->log_part == 0 ? PG_APPEND_A : PG_APPEND_B, &s->log, 3, NULL);
+    return send_rows(s, s->log_part == 0 ? PG_APPEND_A : PG_APPEND_B, &s->rows[ROWS_LOG], 3, NULL);
 }
 
 /* ---- tokens ---- */
@@ -132,10 +132,10 @@ enum err postgres_put_token(struct store *store, const struct store_token *token
         POSTGRES_BYTES_ARRAY,  POSTGRES_INT8_ARRAY,   POSTGRES_INT8_ARRAY, POSTGRES_FLOAT8_ARRAY,
         POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_NO_TYPE};
     struct postgres_store *s = postgres_of(store);
-    struct postgres_rows *rows = &s->tokens;
+    struct postgres_rows *rows = &s->rows[ROWS_TOKENS];
     struct postgres_column *columns = rows->columns;
     enum err err = OK;
-    if (s->checkpoints.count > 0) /* they go out after it, and might be older */
+    if (s->rows[ROWS_CHECKPOINTS].count > 0) /* they go out after it, and might be older */
         err = postgres_settle_rows(s);
     if (err == OK && (token->id <= rows->last || rows->count == POSTGRES_ROWS_MAX))
         err = send_tokens(s);
@@ -193,7 +193,7 @@ enum err postgres_checkpoint_token(struct store *store, const struct store_token
         POSTGRES_INT8_ARRAY,   POSTGRES_BYTES_ARRAY,  POSTGRES_INT8_ARRAY,   POSTGRES_INT8_ARRAY,
         POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_NO_TYPE};
     struct postgres_store *s = postgres_of(store);
-    struct postgres_rows *rows = &s->checkpoints;
+    struct postgres_rows *rows = &s->rows[ROWS_CHECKPOINTS];
     struct postgres_column *columns = rows->columns;
     enum err err = OK;
     if (token->id <= rows->last || rows->count == POSTGRES_ROWS_MAX)
@@ -237,19 +237,20 @@ enum err postgres_put_pools(struct store *store, const struct store_token *token
     static const enum postgres_type CLEARED_TYPES[] = {POSTGRES_INT8_ARRAY, POSTGRES_NO_TYPE};
     struct postgres_store *s = postgres_of(store);
     enum err err = OK;
-    if (token->id <= s->cleared_pools.last || s->pools.count >= POSTGRES_ROWS_MAX)
+    if (token->id <= s->rows[ROWS_CLEARED_POOLS].last ||
+        s->rows[ROWS_POOLS].count >= POSTGRES_ROWS_MAX)
         err = send_pools(s);
     if (err != OK)
         return err;
-    if (s->cleared_pools.count == 0) {
-        begin_rows(&s->cleared_pools, CLEARED_TYPES);
-        begin_rows(&s->pools, TYPES);
+    if (s->rows[ROWS_CLEARED_POOLS].count == 0) {
+        begin_rows(&s->rows[ROWS_CLEARED_POOLS], CLEARED_TYPES);
+        begin_rows(&s->rows[ROWS_POOLS], TYPES);
     }
-    s->cleared_pools.count++;
-    s->cleared_pools.last = token->id;
-    postgres_column_integer(&s->cleared_pools.columns[0], token->id);
+    s->rows[ROWS_CLEARED_POOLS].count++;
+    s->rows[ROWS_CLEARED_POOLS].last = token->id;
+    postgres_column_integer(&s->rows[ROWS_CLEARED_POOLS].columns[0], token->id);
     for (int n = 0; n < token->token.pool_count && n < POOLS_MAX; n++)
-        add_pool(&s->pools, token->id, n, &token->pools[n]);
+        add_pool(&s->rows[ROWS_POOLS], token->id, n, &token->pools[n]);
     return OK;
 }
 
@@ -259,7 +260,7 @@ static void end_log_row(struct postgres_store *s)
 {
     static const enum postgres_type TYPES[] = {POSTGRES_INT8_ARRAY, POSTGRES_INT8_ARRAY,
                                                POSTGRES_BYTES_ARRAY, POSTGRES_NO_TYPE};
-    struct postgres_rows *rows = &s->log;
+    struct postgres_rows *rows = &s->rows[ROWS_LOG];
     if (s->log_length == 0)
         return;
     if (rows->count == 0)
@@ -281,7 +282,7 @@ enum err postgres_append_refresh(struct store *store, const struct store_token *
     enum err err = OK;
     if (s->log_length + LOG_RECORD_MAX > POSTGRES_LOG_ROW_MAX)
         end_log_row(s);
-    if (s->log.count > 0 && s->log.columns[2].length >= POSTGRES_BYTES_MAX)
+    if (s->rows[ROWS_LOG].count > 0 && s->rows[ROWS_LOG].columns[2].length >= POSTGRES_BYTES_MAX)
         err = send_log(s);
     if (err != OK)
         return err;
@@ -326,7 +327,7 @@ enum err postgres_put_snapshot(struct store *store, const struct store_snapshot 
         POSTGRES_INT8_ARRAY,   POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY,
         POSTGRES_FLOAT8_ARRAY, POSTGRES_BYTES_ARRAY,  0};
     struct postgres_store *s = postgres_of(store);
-    struct postgres_rows *rows = &s->snapshots;
+    struct postgres_rows *rows = &s->rows[ROWS_SNAPSHOTS];
     struct postgres_column *columns = rows->columns;
     enum err err = rows->count == POSTGRES_ROWS_MAX ? send_snapshots(s) : OK;
     if (err != OK)
@@ -353,7 +354,7 @@ enum err postgres_put_event(struct store *store, const struct store_event *event
                                                POSTGRES_INT8_ARRAY, POSTGRES_TEXT_ARRAY,
                                                POSTGRES_TEXT_ARRAY, POSTGRES_NO_TYPE};
     struct postgres_store *s = postgres_of(store);
-    struct postgres_rows *rows = &s->events;
+    struct postgres_rows *rows = &s->rows[ROWS_EVENTS];
     enum err err = rows->count == POSTGRES_ROWS_MAX ? send_events(s) : OK;
     if (err != OK)
         return err;
@@ -487,19 +488,11 @@ enum err postgres_settle_rows(struct postgres_store *s)
     return err;
 }
 
-static struct postgres_rows *rows_of(struct postgres_store *s, size_t n)
-{
-    struct postgres_rows *const ALL[] = {
-        &s->tokens,    &s->checkpoints, &s->pools, &s->cleared_pools,
-        &s->snapshots, &s->events,      &s->log};
-    return n < sizeof ALL / sizeof *ALL ? ALL[n] : NULL;
-}
-
 void postgres_forget_rows(struct postgres_store *s)
 {
-    for (size_t i = 0; rows_of(s, i) != NULL; i++) {
-        rows_of(s, i)->count = 0;
-        rows_of(s, i)->last = 0;
+    for (int i = 0; i < ROWS_COUNT; i++) {
+        s->rows[i].count = 0;
+        s->rows[i].last = 0;
     }
     s->kept.length = s->kept.count = 0;
     s->log_length = 0;
@@ -507,9 +500,9 @@ void postgres_forget_rows(struct postgres_store *s)
 
 void postgres_finish_rows(struct postgres_store *s)
 {
-    for (size_t i = 0; rows_of(s, i) != NULL; i++)
+    for (int i = 0; i < ROWS_COUNT; i++)
         for (size_t n = 0; n < PG_COLUMNS_MAX; n++)
-            postgres_column_finish(&rows_of(s, i)->columns[n]);
+            postgres_column_finish(&s->rows[i].columns[n]);
     free(s->kept.bytes);
     free(s->kept.found);
 }

@@ -272,6 +272,26 @@ static void a_session_that_the_server_ended(void **state)
     assert_written_once(2);
 }
 
+/* The session that hangs has the lock; it must be gone before the next one writes. */
+static void a_server_that_hangs_is_given_up(void **state)
+{
+    enum store_file file;
+    (void)state;
+    struct store *store = open_by_proxy();
+    assert_int_equal(put_one(store, 1, 9), OK);
+    atomic_store(&proxy.cut, PROXY_SILENT);
+    instant began = clock_now();
+    assert_int_equal(put_one(store, 2, 9), ERR_UNAVAILABLE);
+    assert_non_null(strstr(store_message(store), "no answer within"));
+    assert_true(duration_to_s(instant_diff(clock_now(), began)) < POSTGRES_ANSWER_S + 10);
+    atomic_store(&proxy.cut, PROXY_WHOLE);
+    UNTIL(store_reopen(store, &file) == OK);
+    assert_int_equal(file, STORE_SAME_FILE);
+    assert_int_equal(put_one(store, 2, 9), OK);
+    store_close(store);
+    assert_written_once(2);
+}
+
 static void an_answer_that_does_not_come_is_not_waited_for(void **state)
 {
     struct postgres_link link;
@@ -427,6 +447,28 @@ static void history_goes_by_the_day(void **state)
     store_close(store);
 }
 
+/* As on a server that knows none: the name of one is taken. */
+static void history_without_partitions_goes_by_the_row(void **state)
+{
+    bool more = false;
+    (void)state;
+    execute("CREATE VIEW snapshot_default AS SELECT 1 AS x");
+    struct store *store = open_loaded(engine.place.url);
+    assert_int_equal(query("SELECT count(*) FROM moonwatch WHERE name='partitioned'"), 0);
+    assert_int_equal(store_begin(store, STORE_RELAXED), OK);
+    for (int64_t id = 1; id <= 30; id++) {
+        struct store_snapshot snapshot = {.id = id, .token = 1, .at = {id}};
+        assert_int_equal(store_put_snapshot(store, &snapshot), OK);
+    }
+    assert_int_equal(store_delete_history(store, (instant){25}, (instant){0}, 20, &more), OK);
+    assert_true(more);
+    assert_int_equal(store_delete_history(store, (instant){25}, (instant){0}, 20, &more), OK);
+    assert_false(more);
+    assert_int_equal(store_commit(store), OK);
+    assert_int_equal(query("SELECT count(*) FROM snapshot"), 6);
+    store_close(store);
+}
+
 /* ---- a server that dies ---- */
 
 static void refresh_everybody(uint32_t n)
@@ -483,6 +525,7 @@ int main(void)
         ROW(a_connection_lost_before_the_commit),
         ROW(a_connection_lost_after_the_commit),
         ROW(a_session_that_the_server_ended),
+        ROW(a_server_that_hangs_is_given_up),
         ROW(an_answer_that_does_not_come_is_not_waited_for),
         ROW(a_lock_in_the_way_is_waited_out),
         ROW(a_server_that_takes_no_writes),
@@ -492,6 +535,7 @@ int main(void)
         ROW(an_emptied_database_is_written_again),
         ROW(transactions_that_a_server_lost_are_noticed),
         ROW(history_goes_by_the_day),
+        ROW(history_without_partitions_goes_by_the_row),
         ROW(a_server_killed_under_load_loses_nothing),
     };
     return cmocka_run_group_tests_name("postgres", tests, start_server, stop_server);

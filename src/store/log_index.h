@@ -1,0 +1,35 @@
+/*
+ * Of a refresh log that was read from its beginning to its end: the newest record of each token, by
+ * the node in whose log it stands. Records are copied: some 400 bytes a token.
+ */
+#ifndef MOONWATCH_STORE_LOG_INDEX_H
+#define MOONWATCH_STORE_LOG_INDEX_H
+
+#include "store/log_record.h"
+
+struct log_entry {
+    token_id id; /* TOKEN_NONE: free */
+    int64_t node;
+    int64_t seq;
+    size_t at; /* of the record in the arena */
+    uint16_t length, capacity;
+};
+
+/* Open addressing, at most half full. All zero at first. */
+struct log_index {
+    struct log_entry *entries;
+    size_t mask; /* size − 1, a power of two */
+    size_t count;
+    uint8_t *arena;
+    size_t arena_length, arena_capacity;
+};
+
+/* False: no memory. */
+bool log_index_keep(struct log_index *index, int64_t node,
+                    const struct log_record *record) MUST_CHECK;
+/* False: there is none. What `out` points to lasts until the next one is kept. */
+bool log_index_find(const struct log_index *index, token_id id, int64_t node,
+                    struct log_record *out) MUST_CHECK;
+void log_index_finish(struct log_index *index);
+
+#endif
