@@ -190,6 +190,13 @@ enum err postgres_link_init(struct postgres_link *link, const char *url)
         return postgres_link_fail_with(
             link, ERR_INVALID,
             "cannot be opened: node= in its URL takes at most 32 letters, digits, '-', '_', '.'");
+    /* Everything that shows a URL hides what stands before its host, and nothing else. */
+    const char *parameters = strchr(link->url, '?');
+    if (parameters != NULL && strstr(parameters, "password=") != NULL)
+        return postgres_link_fail_with(link, ERR_INVALID,
+                                       "cannot be opened: its URL has a password among its "
+                                       "parameters, where all can read it; write it before the "
+                                       "host, or into ~/.pgpass");
     /* libpq's own words may repeat the URL, password and all. */
     PQconninfoOption *options = PQconninfoParse(link->url, &why);
     PQfreemem(why);

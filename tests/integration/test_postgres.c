@@ -179,6 +179,37 @@ static void a_server_that_was_away_is_caught_up_with(void)
     assert_false(process_has_said(daemon, PASSWORD));
 }
 
+struct addition {
+    const struct process *daemon;
+    const char *mint;
+};
+
+static bool can_add(void *context)
+{
+    const struct addition *addition = context;
+    int status = post_token(addition->daemon, addition->mint, 2);
+    return status == 201 || status == 200;
+}
+
+static void an_engine_that_starts_without_a_server_waits_for_it(void)
+{
+    char mints[10][MINT_SIZE];
+    struct prng prng;
+    struct process *market, *daemon = start_all(&market);
+    prng_seed(&prng, harness_seed());
+    add_tokens(daemon, &prng, mints, 9);
+    random_mint(&prng, mints[9]);
+    server_kill(&server, SIGKILL);
+    assert_int_equal(kill(child_of(daemon, "engine"), SIGKILL), 0);
+    expect_soon(has_said, (&(struct words){daemon, "can't connect to the database"}));
+    expect_tokens(daemon, mints, 9); /* the api has the table */
+    assert_true(server_start(&server));
+    expect_soon(can_add, (&(struct addition){daemon, mints[9]}));
+    expect_tokens(daemon, mints, 10);
+    process_stop(daemon);
+    assert_int_equal(server_ask(&server, schema, "SELECT generation FROM node") >= 2, true);
+}
+
 static void the_api_shows_history_and_has_no_password(void)
 {
     struct process *market, *daemon = start_all(&market);
@@ -200,6 +231,8 @@ int main(int argc, char *argv[])
     static const struct integration_case cases[] = {
         {"tokens_outlive_every_process", tokens_outlive_every_process},
         {"a_server_that_was_away_is_caught_up_with", a_server_that_was_away_is_caught_up_with},
+        {"an_engine_that_starts_without_a_server_waits_for_it",
+         an_engine_that_starts_without_a_server_waits_for_it},
         {"the_api_shows_history_and_has_no_password", the_api_shows_history_and_has_no_password},
     };
     if (!server_init(&server))
