@@ -1,7 +1,8 @@
 /*
  * How long a start takes with its database, cold and warm, stage by stage: bench-restore TOKENS
- * [FOLDER]. The database is made in FOLDER (default /tmp), of tokens with 3.4 pools on average and
- * a log of a tenth as many rows, and left as kill -9 leaves it. Each start is a new process.
+ * [FOLDER or URL]. The database is made in FOLDER (default /tmp), or behind the URL, where none may
+ * be, of tokens with 3.4 pools on average and a log of a tenth as many rows, and left as kill -9
+ * leaves it. Each start is a new process.
  * Medians, in milliseconds.
  */
 #include "engine/restore.h"
@@ -219,9 +220,13 @@ int main(int argc, char **argv)
     int status;
     uint32_t tokens = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 10000;
     log_setup(LOG_ERROR, LOG_FORMAT_LOGFMT);
-    snprintf(folder, sizeof folder, "%s/bench-restore-XXXXXX", argc > 2 ? argv[2] : "/tmp");
+    bool is_server = argc > 2 && strstr(argv[2], "://") != NULL;
+    snprintf(folder, sizeof folder, "%s/bench-restore-XXXXXX",
+             argc > 2 && !is_server ? argv[2] : "/tmp");
     require(mkdtemp(folder) != NULL, "no folder");
     snprintf(url, sizeof url, "sqlite:%s/bench.db", folder);
+    if (is_server)
+        snprintf(url, sizeof url, "%s", argv[2]);
     pid_t child = fork();
     if (child == 0)
         make_database(tokens);
