@@ -11,7 +11,7 @@ static const struct habit {
 } habits[] = {
     {"hot_interval_sec", 5, 60},
     {"cold_interval_sec", 20, 300},
-    {"maximum_age_sec", 60, 900},
+    {"maximum_age_sec", 60, 300}, /* more than once within the calm end of an hour */
     {"archive_below_hours", 0.1, 12},
     {"monitoring_timeout_hours", 0.2, 12},
     {"archiver_interval_sec", 60, 3600},
