@@ -6,9 +6,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define WINDOW_START 64
 #define SCAN_BLOCK   512
+#define WRITER_NAPS  20 /* milliseconds */
 
 /* What a token is ordered by, in one number, smaller first: the rank of its score, or of what else
  * is asked for, above, the id below. */
@@ -345,11 +347,30 @@ struct pick *pick_tokens(const struct token_table *table, const struct pick_quer
     return pick;
 }
 
+static void nap(void)
+{
+    struct timespec span = {.tv_nsec = 1000000};
+    nanosleep(&span, NULL);
+}
+
+token_id token_seek(const struct token_table *table, const struct address *mint)
+{
+    token_id id;
+    int naps = 0;
+    while ((id = token_table_find_shared(table, mint)) == TOKEN_NONE && naps++ < WRITER_NAPS &&
+           token_index_is_changing(table))
+        nap();
+    return id;
+}
+
 bool token_look(const struct token_table *table, token_id id, struct token *out,
                 struct pool pools[POOLS_MAX])
 {
-    if (!token_read(table, id, out, pools))
-        return false;
+    for (int naps = 0; !token_read(table, id, out, pools); naps++) {
+        if (naps == WRITER_NAPS || !token_is_changing(table, id))
+            return false;
+        nap();
+    }
     out->name[sizeof out->name - 1] = '\0';
     out->symbol[sizeof out->symbol - 1] = '\0';
     if (out->pool_count > POOLS_MAX)

@@ -57,8 +57,10 @@ struct pick {
 struct pick *pick_tokens(const struct token_table *table, const struct pick_query *query);
 
 /* A consistent copy of a token, safe to use whoever wrote it: names end, enums are in range, counts
- * within bounds. False: not there, or being written by a process that died. */
+ * within bounds. False: not there, or being written by a process that died. Both wait, some
+ * milliseconds, for a writer that lost its processor in the middle. */
 bool token_look(const struct token_table *table, token_id id, struct token *out,
                 struct pool pools[POOLS_MAX]);
+token_id token_seek(const struct token_table *table, const struct address *mint);
 
 #endif

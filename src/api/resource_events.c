@@ -6,6 +6,7 @@
 #include "api/answer.h"
 #include "api/events.h"
 #include "api/handlers.h"
+#include "api/pick.h"
 #include "api/query.h"
 #include <string.h>
 
@@ -51,7 +52,7 @@ static bool add_mint(struct request *request, const char *text, size_t length,
         refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "more than %d mints", EVENT_MINTS_MAX);
         return false;
     }
-    filter->ids[filter->mint_count] = token_table_find_shared(request->api->world.table, &mint);
+    filter->ids[filter->mint_count] = token_seek(request->api->world.table, &mint);
     filter->mints[filter->mint_count++] = event_mint(&mint);
     return true;
 }

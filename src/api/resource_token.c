@@ -68,7 +68,7 @@ void handle_token(struct request *request)
     }
     query->base = (struct history_query){
         .read = history_read_snapshots,
-        .token = token_table_find_shared(request->api->world.table, &token.mint),
+        .token = token_seek(request->api->world.table, &token.mint),
         .newest_id = token.state.snapshot_id,
     };
     query->limit = (int)limit;

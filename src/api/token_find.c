@@ -13,7 +13,7 @@ token_id token_find(struct request *request, struct token *token, struct pool po
     bool is_loading = page_get(request->api->world.page, GAUGE_LOADING) == 1; /* before the look */
     token_id id = TOKEN_NONE;
     if (address_parse(request->argument, strlen(request->argument), &mint))
-        id = token_table_find_shared(table, &mint);
+        id = token_seek(table, &mint);
     if (id != TOKEN_NONE && token_look(table, id, token, pools))
         return id;
     if (is_loading)

@@ -15,8 +15,7 @@
 #define POOLS_RESERVED     8 /* pool entries of address space a token; 3.4 are used on average */
 #define POOLS_BACKED_AHEAD 8 /* backed for a token that has not come yet */
 #define POOLS_SPARE        1024
-#define READ_ATTEMPTS      1000 /* a publication takes well under a microsecond; */
-#define READ_NAPS_MS       20   /* but its thread can be off the processor in the middle */
+#define READ_ATTEMPTS      1000 /* a publication takes well under a microsecond */
 #define REGION_ALIGNMENT   TABLE_HUGE_PAGE
 #define PAGE_MOST          65536 /* bytes of the largest ordinary page */
 #define RUN_CLASSES        15

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <time.h>
 
 static const size_t element_sizes[REGION_COUNT] = {
     [REGION_SLOTS] = sizeof(struct slot),
@@ -259,23 +258,12 @@ token_id token_table_find(const struct token_table *table, const struct address 
     return chain_search(table, id, mint);
 }
 
-/* What a reader does before it looks again at what is being written. False: the writer has had
- * time enough; it is dead. */
-static bool await_writer(int attempt)
-{
-    if (attempt < READ_ATTEMPTS)
-        return true;
-    struct timespec nap = {.tv_nsec = 1000000};
-    nanosleep(&nap, NULL);
-    return attempt < READ_ATTEMPTS + READ_NAPS_MS;
-}
-
 /* Who is found is the right one, whatever moves meanwhile: its mint matches. Only that nobody is
  * there must be looked at again while a bucket is split. A writer that died over a split thus hides
  * the tokens of one bucket at most. */
 token_id token_table_find_shared(const struct token_table *table, const struct address *mint)
 {
-    for (int i = 0; await_writer(i); i++) {
+    for (int i = 0; i < READ_ATTEMPTS; i++) {
         uint32_t before = atomic_load_explicit(&table->index_sequence, memory_order_acquire);
         token_id id = token_table_find(table, mint);
         if (id != TOKEN_NONE)
@@ -652,7 +640,7 @@ bool token_read_publication(const struct token_table *table, token_id id, struct
     if (!id_is_valid(table, id) || id > token_table_capacity(table))
         return false;
     const struct slot *slot = slot_of(table, id);
-    for (int i = 0; await_writer(i); i++) {
+    for (int i = 0; i < READ_ATTEMPTS; i++) {
         uint32_t before = atomic_load_explicit(&slot->sequence, memory_order_acquire);
         words_load(out, &slot->token, sizeof *out);
         bool in_range = pools_are_in_range(table, out);
@@ -665,6 +653,16 @@ bool token_read_publication(const struct token_table *table, token_id id, struct
             return before != 0 && !(out->flags & TOKEN_HOLE);
     }
     return false;
+}
+
+bool token_is_changing(const struct token_table *table, token_id id)
+{
+    return id_is_valid(table, id) && atomic_load(&slot_of(table, id)->sequence) % 2 == 1;
+}
+
+bool token_index_is_changing(const struct token_table *table)
+{
+    return atomic_load(&table->index_sequence) % 2 == 1;
 }
 
 /* ---- what is stored ---- */

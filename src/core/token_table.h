@@ -296,6 +296,11 @@ uint64_t token_table_version(const struct token_table *table);
 /* A reader must look tokens up by mint without the writer's help; safe while it grows. */
 token_id token_table_find_shared(const struct token_table *table, const struct address *mint);
 
+/* Whether the writer is in the middle of it just now: it may have lost its processor there, for
+ * milliseconds, which both looks above do not wait for; or have died there. */
+bool token_is_changing(const struct token_table *table, token_id id);
+bool token_index_is_changing(const struct token_table *table);
+
 /* ---- the store's thread's side: what of a token is in the store ---- */
 
 /* The store that the table was read from or is written to, and whether that must be written anew

@@ -3,13 +3,29 @@
 #include "store/writer_impl.h"
 #include <stdlib.h>
 
+/* A publication takes under a microsecond, but its thread can be off the processor in the middle.
+ */
+#define READ_PATIENCE_MS 20
+
 #define PREFETCH_AHEAD 2 /* as many lines as a core waits for at once */
+
+static bool read_patiently(struct writer *writer, token_id id)
+{
+    for (int i = 0; i < READ_PATIENCE_MS; i++) {
+        if (token_read_publication(writer->table, id, &writer->row.token, writer->row_pools,
+                                   &writer->publication))
+            return true;
+        uv_sleep(1);
+    }
+    return false;
+}
 
 bool writer_read_token(struct writer *writer, token_id id)
 {
     struct store_token *row = &writer->row;
     if (!token_read_publication(writer->table, id, &row->token, writer->row_pools,
-                                &writer->publication))
+                                &writer->publication) &&
+        !read_patiently(writer, id))
         return false;
     row->id = id;
     strncpy(row->primary_dex,

@@ -3,9 +3,13 @@
 #include "api/pick.h"
 #include "base/prng.h"
 #include "core/load.h"
+#include "core/token_layout.h"
 #include "world.h"
 
 #include <math.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -246,6 +250,57 @@ static void test_ages(void **state)
     freshness_destroy(freshness);
 }
 
+struct look {
+    _Atomic bool has_begun;
+    bool slot_found, index_found;
+};
+
+static void *look(void *argument)
+{
+    struct look *look = argument;
+    struct token token;
+    struct address mint = token_slot(world.memory.table, 44)->mint;
+    atomic_store(&look->has_begun, true);
+    look->slot_found = token_look(world.memory.table, 43, &token, NULL);
+    look->index_found = token_seek(world.memory.table, &mint) == 44;
+    return NULL;
+}
+
+/* A writer that loses its processor in the middle of a change is waited for; one that died is not
+ * waited for long. */
+static void test_being_written(void **state)
+{
+    (void)state;
+    struct token_table *table = world.memory.table;
+    struct look looks[2] = {0};
+    struct address mint = token_slot(world.memory.table, 44)->mint;
+    uint32_t buckets = atomic_load(&table->bucket_count);
+    _Atomic token_id *bucket =
+        bucket_at(table, bucket_for(token_mint_hash(table, &mint), bucket_mask(buckets), buckets));
+    token_id first = atomic_load(bucket);
+    for (int i = 0; i < 2; i++) {
+        bool dies = i == 1;
+        atomic_fetch_add(&slot_of(table, 43)->sequence, 1);
+        atomic_fetch_add(&table->index_sequence, 1);
+        atomic_store(bucket, TOKEN_NONE);
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, look, &looks[i]), 0);
+        while (!atomic_load(&looks[i].has_begun))
+            sched_yield();
+        if (dies)
+            pthread_join(thread, NULL);
+        else
+            poll(NULL, 0, 2);
+        atomic_store(bucket, first);
+        atomic_fetch_add(&table->index_sequence, 1);
+        atomic_fetch_add(&slot_of(table, 43)->sequence, 1);
+        if (!dies)
+            pthread_join(thread, NULL);
+        assert_int_equal(looks[i].slot_found, !dies);
+        assert_int_equal(looks[i].index_found, !dies);
+    }
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -263,10 +318,11 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_filters), cmocka_unit_test(test_pages),
-        cmocka_unit_test(test_search),  cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_sorts),   cmocka_unit_test(test_against_sorting),
-        cmocka_unit_test(test_ages),
+        cmocka_unit_test(test_being_written),   cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_pages),           cmocka_unit_test(test_search),
+        cmocka_unit_test(test_groups),          cmocka_unit_test(test_sorts),
+        cmocka_unit_test(test_against_sorting), cmocka_unit_test(test_ages),
+        cmocka_unit_test(test_being_written),
     };
     return cmocka_run_group_tests_name("pick", tests, start, stop);
 }

@@ -13,9 +13,6 @@
 #include "core/token_layout.h"
 #include "page/table_memory.h"
 #include <math.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -321,8 +318,14 @@ static void a_slot_that_is_being_written_is_not_whole(void **state)
 {
     (void)state;
     assert_true(token_is_whole(table, 43));
+    assert_false(token_is_changing(table, 43));
+    assert_false(token_is_changing(table, TOKEN_NONE));
+    assert_false(token_index_is_changing(table));
     atomic_fetch_add(&slot_of(table, 43)->sequence, 1);
+    atomic_fetch_add(&table->index_sequence, 1);
     assert_false(token_is_whole(table, 43));
+    assert_true(token_is_changing(table, 43));
+    assert_true(token_index_is_changing(table));
 }
 
 /* ---- slots ---- */
@@ -609,58 +612,6 @@ static void a_bad_slot_becomes_a_hole(void **state)
     assert_token_right(45);
 }
 
-/* ---- readers of what is being written ---- */
-
-struct look {
-    _Atomic bool has_begun;
-    bool slot_found, index_found;
-};
-
-static void *look(void *argument)
-{
-    struct look *look = argument;
-    struct token token;
-    struct address mint = address_of(1000000 + 44);
-    atomic_store(&look->has_begun, true);
-    look->slot_found = token_read(table, 43, &token, NULL);
-    look->index_found = token_table_find_shared(table, &mint) == 44;
-    return NULL;
-}
-
-/* A writer that loses its processor in the middle of a change is waited for; one that died is not
- * waited for long. */
-static void readers_wait_for_a_writer(void **state)
-{
-    (void)state;
-    struct look looks[2] = {0};
-    struct address mint = address_of(1000000 + 44);
-    uint32_t buckets = atomic_load(&table->bucket_count);
-    _Atomic token_id *bucket =
-        bucket_at(table, bucket_for(token_mint_hash(table, &mint), bucket_mask(buckets), buckets));
-    token_id first = atomic_load(bucket);
-    for (int i = 0; i < 2; i++) {
-        bool dies = i == 1;
-        atomic_fetch_add(&slot_of(table, 43)->sequence, 1);
-        atomic_fetch_add(&table->index_sequence, 1);
-        atomic_store(bucket, TOKEN_NONE);
-        pthread_t thread;
-        assert_int_equal(pthread_create(&thread, NULL, look, &looks[i]), 0);
-        while (!atomic_load(&looks[i].has_begun))
-            sched_yield();
-        if (dies)
-            pthread_join(thread, NULL);
-        else
-            poll(NULL, 0, 2);
-        atomic_store(bucket, first);
-        atomic_fetch_add(&table->index_sequence, 1);
-        atomic_fetch_add(&slot_of(table, 43)->sequence, 1);
-        if (!dies)
-            pthread_join(thread, NULL);
-        assert_int_equal(looks[i].slot_found, !dies);
-        assert_int_equal(looks[i].index_found, !dies);
-    }
-}
-
 /* ---- the index ---- */
 
 static token_id *bucket_of(token_id id)
@@ -839,7 +790,6 @@ static void readers_stay_within_a_damaged_index(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(readers_wait_for_a_writer),
         CASE(a_sound_table_stays_as_it_is),
         CASE(an_empty_table_is_sound),
         CASE(other_places_are_another_layout),
