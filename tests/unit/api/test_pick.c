@@ -318,11 +318,10 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_being_written),   cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_pages),           cmocka_unit_test(test_search),
-        cmocka_unit_test(test_groups),          cmocka_unit_test(test_sorts),
-        cmocka_unit_test(test_against_sorting), cmocka_unit_test(test_ages),
-        cmocka_unit_test(test_being_written),
+        cmocka_unit_test(test_filters), cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_search),  cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_sorts),   cmocka_unit_test(test_against_sorting),
+        cmocka_unit_test(test_ages),    cmocka_unit_test(test_being_written),
     };
     return cmocka_run_group_tests_name("pick", tests, start, stop);
 }
