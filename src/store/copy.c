@@ -247,6 +247,34 @@ static bool refuse_database(struct copy *copy)
                         "there yet");
 }
 
+/* Of the first row of a part, which is its oldest unless a clock went back. */
+static bool note_oldest(struct copy *copy, enum store_part part, instant *oldest)
+{
+    const struct store_row *row = &copy->row;
+    struct store_scan *scan;
+    bool has_row = false;
+    enum err err = store_scan_open(copy->from, part, 0, &scan);
+    if (err == OK)
+        err = store_scan_next(scan, &copy->row, &has_row);
+    store_scan_close(scan);
+    if (err != OK)
+        return fail(copy, copy->from);
+    instant at = part == STORE_EVENTS ? row->of.event.at : row->of.snapshot.at;
+    if (has_row && instant_before(at, *oldest))
+        *oldest = at;
+    return true;
+}
+
+static bool expect_history(struct copy *copy)
+{
+    const instant none = {INT64_MAX};
+    instant oldest = none;
+    if (!note_oldest(copy, STORE_SNAPSHOTS, &oldest) || !note_oldest(copy, STORE_EVENTS, &oldest))
+        return false;
+    return oldest.us == none.us || store_expect_history(copy->to, oldest) == OK ||
+           fail(copy, copy->to);
+}
+
 static bool begin_anew(struct copy *copy, uint64_t source)
 {
     bool empty;
@@ -254,6 +282,8 @@ static bool begin_anew(struct copy *copy, uint64_t source)
         return false;
     if (!empty)
         return refuse_database(copy);
+    if (!expect_history(copy))
+        return false;
     copy->note = (struct store_copy){.source = source};
     return commit_note(copy, STORE_DURABLE);
 }

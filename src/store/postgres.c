@@ -410,6 +410,22 @@ static int64_t size_bytes(const struct store *store)
     return s->size_known + s->size_sent;
 }
 
+/* Days that get a partition each: more than events are kept unless somebody wants it. What is older
+ * goes to the default one. */
+#define COPIED_DAYS_MAX 100
+
+static enum err expect_history(struct store *store, instant oldest)
+{
+    struct postgres_store *s = postgres_of(store);
+    const duration day = duration_s(24 * 3600), step = {PARTITION_DAYS * day.us};
+    instant now = clock_now(), since = {now.us - COPIED_DAYS_MAX * day.us};
+    enum err err = OK;
+    for (instant at = instant_before(oldest, since) ? since : oldest;
+         err == OK && instant_before(at, now); at = instant_add(at, step))
+        err = postgres_schema_add_days(&s->link, &s->schema, at);
+    return err;
+}
+
 static const struct store_methods METHODS = {
     .load = postgres_load,
     .resume = postgres_resume,
@@ -437,6 +453,7 @@ static const struct store_methods METHODS = {
     .size_bytes = size_bytes,
     .scan_open = postgres_scan_open,
     .extent = postgres_extent,
+    .expect_history = expect_history,
     .get_copy = postgres_get_copy,
     .put_copy = postgres_put_copy,
     .end_copy = postgres_end_copy,

@@ -219,6 +219,12 @@ enum err store_extent(struct store *store, enum store_part part, struct store_ex
     return store->methods->extent(store, part, out);
 }
 
+enum err store_expect_history(struct store *store, instant oldest)
+{
+    return store->methods->expect_history == NULL ? OK
+                                                  : store->methods->expect_history(store, oldest);
+}
+
 enum err store_get_copy(struct store *store, struct store_copy *out)
 {
     return store->methods->get_copy(store, out);

@@ -225,6 +225,9 @@ struct store_extent {
 enum err store_extent(struct store *store, enum store_part part,
                       struct store_extent *out) MUST_CHECK;
 
+/* History from this time on is going to be written: what must be made for it beforehand is. */
+enum err store_expect_history(struct store *store, instant oldest) MUST_CHECK;
+
 /* How far a copy into this store has come; its rows and its note go in one transaction. */
 struct store_copy {
     uint64_t source;      /* a mark of what is copied, by which it is known again; 0: no copy */

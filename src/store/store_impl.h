@@ -40,6 +40,7 @@ struct store_methods {
     bool (*disk)(const struct store *, struct store_disk *); /* NULL: cannot be known */
     enum err (*scan_open)(struct store *, enum store_part, int64_t after, struct store_scan **);
     enum err (*extent)(struct store *, enum store_part, struct store_extent *);
+    enum err (*expect_history)(struct store *, instant oldest); /* NULL: nothing to be made */
     enum err (*get_copy)(struct store *, struct store_copy *);
     enum err (*put_copy)(struct store *, const struct store_copy *);
     enum err (*end_copy)(struct store *, uint64_t source, uint64_t generation);

@@ -276,6 +276,29 @@ static void what_is_no_source_is_said(void **state)
                      0);
 }
 
+/* Old days are dropped by the day, also of what was copied. */
+static void each_day_of_history_gets_its_partition(void **state)
+{
+    struct world *world = *state;
+    struct copy_report report;
+    struct store *store = open_or_fail(world->from.url);
+    assert_int_equal(store_begin(store, STORE_DURABLE), OK);
+    for (int64_t id = 1; id <= 6; id++) {
+        instant at = {clock_now().us - (6 - id) * 86400000000};
+        struct store_snapshot snapshot = {.id = id, .token = 1, .at = at};
+        struct store_event event = {.at = at, .kind = "x"};
+        assert_int_equal(store_put_snapshot(store, &snapshot), OK);
+        assert_int_equal(store_put_event(store, &event), OK);
+    }
+    assert_int_equal(store_commit(store), OK);
+    store_close(store);
+    copy_or_fail(world, &report);
+    assert_int_equal(report.rows, 12);
+    assert_int_equal(server_ask(&server, to_schema, "SELECT count(*) FROM snapshot_default"), 0);
+    assert_int_equal(server_ask(&server, to_schema, "SELECT count(*) FROM event_default"), 0);
+    assert_int_equal(server_ask(&server, to_schema, "SELECT count(*) FROM snapshot"), 6);
+}
+
 /* A daemon of any node writes to it. */
 static void a_source_of_several_nodes_is_one(void **state)
 {
@@ -322,6 +345,7 @@ int main(void)
         EACH_WAY(a_complete_copy_is_checked_again),
         EACH_WAY(two_sources_are_not_mixed),
         EACH_WAY(what_is_in_use_is_refused),
+        ROW(each_day_of_history_gets_its_partition, to_a_server),
         ROW(one_database_is_not_copied_into_itself, between_schemas),
         ROW(what_is_no_source_is_said, between_schemas),
         ROW(a_source_of_several_nodes_is_one, between_schemas),
