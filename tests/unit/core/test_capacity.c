@@ -338,8 +338,8 @@ static void what_a_token_costs_is_measured(void **state)
     /* What screening needs, and all that nobody else does. */
     double screened = COLD / 5.0 / 30 + (tokens_a_second - need) / 30;
     assert_true(fabs(lane(LANE_SCREEN)->capacities[LIMIT_CPU] / screened - 1) < 0.2);
-    /* With CPUs for half of what is needed, each lane has its share of them. */
-    world.sample.of[READING_CORES] = cost_s * need / 2 / 0.9;
+    /* With CPUs for a tenth of what is needed, each lane has its share of them. */
+    world.sample.of[READING_CORES] = cost_s * need / 10;
     seconds(1);
     assert_true(lane(LANE_SCREEN)->capacities[LIMIT_CPU] < 0.9 * COLD / 5.0 / 30);
     assert_true(lane(LANE_SCREEN)->capacities[LIMIT_CPU] > 0);
