@@ -130,13 +130,14 @@ static int by_time(const void *a, const void *b)
     return (int)x->fault - (int)y->fault;
 }
 
-/* A real database's writer cannot be made to forget, so with one nobody dies. */
+/* A real database's writer cannot be made to forget, so with one nobody dies; and nobody restarts
+ * an engine that was asked to rest for hours. */
 #define OF_PROCESSES                                                                               \
     (SIM_FAULT_BIT(SIM_FAULT_RESTART) | SIM_FAULT_BIT(SIM_FAULT_POWER) |                           \
      SIM_FAULT_BIT(SIM_FAULT_CRASH) | SIM_FAULT_BIT(SIM_FAULT_HANG) |                              \
      SIM_FAULT_BIT(SIM_FAULT_ZOMBIE) | SIM_FAULT_BIT(SIM_FAULT_POISON) |                           \
      SIM_FAULT_BIT(SIM_FAULT_PLAGUE) | SIM_FAULT_BIT(SIM_FAULT_STARVED) |                          \
-     SIM_FAULT_BIT(SIM_FAULT_STEP))
+     SIM_FAULT_BIT(SIM_FAULT_STEP) | SIM_FAULT_BIT(SIM_FAULT_REST))
 
 struct sim_occurrence *sim_schedule(const struct sim_setup *setup, size_t *count)
 {
