@@ -503,7 +503,8 @@ bool token_draft_set_pools(struct token_table *table, const struct pool *pools, 
         draft->pools_class = run_class;
         draft->pools_first = first;
     }
-    memmove(draft->pools, pools, count * sizeof *pools);
+    if (count > 0) /* then there may be no list */
+        memmove(draft->pools, pools, count * sizeof *pools);
     draft->token.pool_count = (uint8_t)count;
     return true;
 }
