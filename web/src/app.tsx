@@ -25,7 +25,8 @@ effect(() => {
 
 function isTyping(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement;
-  return target.closest("input, textarea, select, dialog") !== null;
+  // One that was just closed keeps the focus until the next frame.
+  return target.closest("input, textarea, select, dialog[open]") !== null;
 }
 
 function onKey(event: KeyboardEvent): void {
