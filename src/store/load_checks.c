@@ -1,6 +1,7 @@
 /* See load_checks.h. */
 #include "store/load_checks.h"
 
+#include "base/log.h"
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -101,4 +102,13 @@ void load_forget_state(struct store_token *row)
 {
     row->token.state = (struct token_state){.status_since = row->token.created_at};
     row->primary_dex[0] = '\0';
+}
+
+void load_summarise(const struct store_load_report *report)
+{
+    if (report->rows_refused > 0 || report->times_clamped > 0)
+        log_warning("store", "not all that was stored could be believed",
+                    LOG_INT("rows_refused", report->rows_refused), LOG_INT("holes", report->holes),
+                    LOG_INT("states_refused", report->states_refused),
+                    LOG_INT("times_clamped", report->times_clamped));
 }

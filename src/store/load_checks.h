@@ -35,4 +35,7 @@ const char *load_add_pool(struct store_token *row, const struct store_pool *pool
 /* Of a token whose state is damaged: as one that has never been fetched. */
 void load_forget_state(struct store_token *row);
 
+/* Logs once, at the end, what could not be believed. */
+void load_summarise(const struct store_load_report *report);
+
 #endif

@@ -483,16 +483,6 @@ static enum err find_last_snapshot(struct load *load)
                                      &values, first, &load->report->last_snapshot_id);
 }
 
-static void summarise(const struct load *load)
-{
-    const struct store_load_report *report = load->report;
-    if (report->rows_refused > 0 || report->times_clamped > 0)
-        log_warning("store", "not all that was stored could be believed",
-                    LOG_INT("rows_refused", report->rows_refused), LOG_INT("holes", report->holes),
-                    LOG_INT("states_refused", report->states_refused),
-                    LOG_INT("times_clamped", report->times_clamped));
-}
-
 static struct load *load_create(struct store *store, const struct store_loader *loader,
                                 struct store_load_report *report)
 {
@@ -511,7 +501,7 @@ static struct load *load_create(struct store *store, const struct store_loader *
 
 static enum err load_end(struct load *load, enum err err)
 {
-    summarise(load);
+    load_summarise(load->report);
     forget_page(&load->page);
     log_index_finish(&load->log);
     mint_set_finish(&load->mints);

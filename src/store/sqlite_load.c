@@ -597,16 +597,6 @@ static void find_last_snapshot(struct load *load)
     sqlite3_finalize(statement);
 }
 
-static void summarise(const struct load *load)
-{
-    const struct store_load_report *report = load->report;
-    if (report->rows_refused > 0 || report->times_clamped > 0)
-        log_warning("store", "not all that was stored could be believed",
-                    LOG_INT("rows_refused", report->rows_refused), LOG_INT("holes", report->holes),
-                    LOG_INT("states_refused", report->states_refused),
-                    LOG_INT("times_clamped", report->times_clamped));
-}
-
 static struct load *load_create(struct store *store, const struct store_loader *loader,
                                 struct store_load_report *report)
 {
@@ -627,7 +617,7 @@ static enum err load_end(struct load *load, enum err err)
 {
     if (err == OK && load->is_damaged)
         err = ERR_CORRUPT;
-    summarise(load);
+    load_summarise(load->report);
     free(load->log.entries);
     mint_set_finish(&load->mints);
     free(load);

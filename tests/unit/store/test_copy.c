@@ -239,28 +239,7 @@ static void what_is_there_already_is_left_alone(void **state)
 
 static void a_source_in_use_is_refused(void **state)
 {
-    struct world *world = *state;
-    struct copy_report report;
-    struct store *store = open_or_fail(world->from.url);
-    int ready[2], status;
-    char byte;
-    assert_int_equal(pipe(ready), 0);
-    store_close(store);
-    pid_t child = fork();
-    if (child == 0) {
-        char why[512];
-        _exit(store_open(world->from.url, why) != NULL && write(ready[1], "x", 1) == 1 &&
-                      pause() == -1
-                  ? 1
-                  : 2);
-    }
-    close(ready[1]);
-    assert_int_equal(read(ready[0], &byte, 1), 1);
-    close(ready[0]);
-    assert_refused(world->from.url, world->to.url, "in use by another moonwatch");
-    assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    copy_or_fail(world, &report);
+    assert_in_use_is_refused(*state);
 }
 
 static void one_database_is_not_copied_into_itself(void **state)

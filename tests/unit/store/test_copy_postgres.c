@@ -231,27 +231,7 @@ static void two_sources_are_not_mixed(void **state)
 
 static void what_is_in_use_is_refused(void **state)
 {
-    struct world *world = *state;
-    struct copy_report report;
-    int ready[2], status;
-    char byte;
-    store_close(open_or_fail(world->from.url));
-    assert_int_equal(pipe(ready), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        char why[512];
-        _exit(store_open(world->from.url, why) != NULL && write(ready[1], "x", 1) == 1 &&
-                      pause() == -1
-                  ? 1
-                  : 2);
-    }
-    close(ready[1]);
-    assert_int_equal(read(ready[0], &byte, 1), 1);
-    close(ready[0]);
-    assert_refused(world->from.url, world->to.url, "in use by another moonwatch");
-    assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    copy_or_fail(world, &report);
+    assert_in_use_is_refused(*state);
 }
 
 /* ---- of the server alone ---- */
