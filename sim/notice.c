@@ -17,14 +17,10 @@ static uint64_t count_late(const struct core_stats *stats)
     return stats->late_answers;
 }
 
-static uint64_t count_not_asked(const struct core_stats *stats)
+/* Of an answer that is wrong in two ways, one is counted. */
+static uint64_t count_refused_pairs(const struct core_stats *stats)
 {
-    return stats->issues[PAIR_NOT_ASKED];
-}
-
-static uint64_t count_quotes(const struct core_stats *stats)
-{
-    return stats->issues[PAIR_QUOTE_SIDE];
+    return stats->issues[PAIR_NOT_ASKED] + stats->issues[PAIR_QUOTE_SIDE];
 }
 
 static uint64_t count_over_limit(const struct core_stats *stats)
@@ -61,8 +57,8 @@ static const struct row {
     [SIM_FAULT_REST] = {UPSTREAM, NULL, 30, NOTICE_WITHIN_S},
     [SIM_FAULT_LOST] = {UPSTREAM, NULL, 30, NOTICE_WITHIN_S},
     [SIM_FAULT_LATE] = {UPSTREAM, NULL, 30, NOTICE_WITHIN_S},
-    [SIM_FAULT_WRONG] = {UPSTREAM, count_not_asked, 10, 0},
-    [SIM_FAULT_QUOTE] = {UPSTREAM, count_quotes, 10, 0},
+    [SIM_FAULT_WRONG] = {UPSTREAM, count_refused_pairs, 10, 0},
+    [SIM_FAULT_QUOTE] = {UPSTREAM, count_refused_pairs, 10, 0},
     [SIM_FAULT_CROWD] = {UPSTREAM, count_over_limit, 10, 0},
     [SIM_FAULT_TWICE] = {UPSTREAM, count_late, 10, NOTICE_WITHIN_S},
     [SIM_FAULT_STORE] = {STORE, NULL, 30, NOTICE_WITHIN_S},

@@ -108,10 +108,11 @@ static void perform_fetch(struct sim *sim, const struct action *action)
     decide_end(sim, sent);
     double latency_s = draw_latency_s(sim);
     sent->latency = duration_s(latency_s);
-    if (!fault_hits(sim, SIM_FAULT_LOST))
-        plan_answer(sim, sent, number, latency_s);
-    if (fault_hits(sim, SIM_FAULT_TWICE))
+    bool is_twice = fault_hits(sim, SIM_FAULT_TWICE);
+    if (is_twice) /* neither is lost: with the other one nobody would miss it */
         plan_answer(sim, sent, number, latency_s + TWICE_AFTER_S);
+    if (is_twice || !fault_hits(sim, SIM_FAULT_LOST))
+        plan_answer(sim, sent, number, latency_s);
     if (sent->copies == 0)
         agenda_forget(sim, number);
 }

@@ -86,6 +86,19 @@ static void what_is_counted_is_noticed(void **state)
     expect_content();
 }
 
+/* A pair whose token was changed before it was turned round has it on neither side. */
+static void a_pair_that_is_wrong_in_two_ways_is_counted_once(void **state)
+{
+    const uint64_t both = SIM_FAULT_BIT(SIM_FAULT_QUOTE) | SIM_FAULT_BIT(SIM_FAULT_WRONG);
+    (void)state;
+    look(both, 0);
+    hits[SIM_FAULT_QUOTE] += 10;
+    hits[SIM_FAULT_WRONG] += 10;
+    stats.issues[PAIR_NOT_ASKED] += 10;
+    look(both, 1);
+    expect_content();
+}
+
 static void each_is_noticed_anew(void **state)
 {
     (void)state;
@@ -117,6 +130,7 @@ int main(void)
         NOTICE_TEST(another_finding_does_not_do),
         NOTICE_TEST(what_hardly_hits_need_not_be_found),
         NOTICE_TEST(what_is_counted_is_noticed),
+        NOTICE_TEST(a_pair_that_is_wrong_in_two_ways_is_counted_once),
         NOTICE_TEST(each_is_noticed_anew),
         NOTICE_TEST(a_pause_excuses),
     };
