@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define FIGURES_MAX 128
+#define FIGURES_MAX 512
 
 /* What a bar is set to. */
 enum bar_kind {
