@@ -20,6 +20,7 @@
 #include "core/finding.h"
 #include "page/alert_board.h"
 #include "page/changes.h"
+#include "page/cluster_page.h"
 #include "page/crash.h"
 #include "page/flight.h"
 #include "page/suspects.h"
@@ -28,7 +29,7 @@
 #include <stdint.h>
 
 #define STATUS_PAGE_MAGIC  0x4d4f4f4e57415443ULL /* "MOONWATC" */
-#define STATUS_PAGE_LAYOUT 13
+#define STATUS_PAGE_LAYOUT 14
 
 /* X(code, name) */
 #define PROCESS_LIST(X)                                                                            \
@@ -264,6 +265,7 @@ struct status_page {
     struct page_load load;
     struct page_vital vitals[PAGE_VITALS];
     struct page_health health;
+    struct page_cluster_turns cluster;
     struct page_sink sinks[ALERT_SINK_COUNT];
     _Atomic uint64_t pair_issues[PAGE_PAIR_ISSUES];
     _Atomic uint64_t source_counts[PAGE_SOURCE_COUNT];

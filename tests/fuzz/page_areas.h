@@ -46,6 +46,7 @@ static const struct area page_area_list[] = {
     AREA(source_counts),
     AREA(newest_snapshot),
     AREA(incident),
+    AREA(cluster),
 };
 
 static const struct areas page_areas = {page_area_list,

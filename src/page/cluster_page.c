@@ -1,0 +1,89 @@
+/* See cluster_page.h. */
+#include "page/cluster_page.h"
+
+#include "page/status_page.h"
+#include <math.h>
+#include <sched.h>
+#include <string.h>
+
+#define READ_ATTEMPTS_MAX 100
+
+static const char *const state_names[] = {
+#define X(code, name) [code] = name,
+    NODE_STATE_LIST(X)
+#undef X
+};
+
+const char *node_state_name(enum node_state state)
+{
+    return (unsigned)state < NODE_STATE_COUNT ? state_names[state] : "unknown";
+}
+
+/* Word by word and atomically: readers copy what is overwritten only after another turn. */
+static void copy_words(void *to, const void *from)
+{
+    _Static_assert(sizeof(struct page_cluster) % sizeof(uint64_t) == 0, "whole words");
+    uint64_t *target = to;
+    const uint64_t *source = from;
+    for (size_t i = 0; i < sizeof(struct page_cluster) / sizeof(uint64_t); i++)
+        __atomic_store_n(target + i, __atomic_load_n(source + i, __ATOMIC_RELAXED),
+                         __ATOMIC_RELAXED);
+}
+
+void cluster_publish(struct status_page *page, const struct page_cluster *cluster)
+{
+    struct page_cluster_turns *turns = &page->cluster;
+    uint64_t turn = page_word(&turns->turn);
+    atomic_thread_fence(memory_order_release); /* the turn before is seen before this one's words */
+    copy_words(&turns->of[(turn + 1) % 2], cluster);
+    atomic_store_explicit(&turns->turn, turn + 1, memory_order_release);
+}
+
+/* ---- reading ---- */
+
+static void set_alone(struct page_cluster *out)
+{
+    memset(out, 0, sizeof *out);
+    out->state = NODE_ALONE;
+    out->source = PAGE_SLOT_FREE;
+    out->behind_s = out->lease_s = NAN;
+    memset(out->owners, PAGE_SLOT_FREE, sizeof out->owners);
+}
+
+/* The page of a dead writer may hold anything. */
+static void take_sound(struct page_cluster *cluster)
+{
+    if (cluster->state >= NODE_STATE_COUNT)
+        cluster->state = NODE_JOINING; /* nothing is known of it */
+    if (cluster->count > PAGE_NODES)
+        cluster->count = PAGE_NODES;
+    if (cluster->source >= cluster->count)
+        cluster->source = PAGE_SLOT_FREE;
+    cluster->name[PAGE_NODE_NAME_SIZE - 1] = '\0';
+    cluster->message[PAGE_NODE_MESSAGE_SIZE - 1] = '\0';
+    for (uint32_t i = 0; i < PAGE_NODES; i++)
+        cluster->members[i].name[PAGE_NODE_NAME_SIZE - 1] = '\0';
+    for (unsigned slot = 0; slot < MINT_SLOTS; slot++)
+        if (cluster->owners[slot] >= cluster->count)
+            cluster->owners[slot] = PAGE_SLOT_FREE;
+}
+
+bool cluster_read(const struct status_page *page, struct page_cluster *out)
+{
+    const struct page_cluster_turns *turns = &page->cluster;
+    for (int attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
+        uint64_t turn = atomic_load_explicit(&turns->turn, memory_order_acquire);
+        if (turn == 0) {
+            set_alone(out);
+            return true;
+        }
+        copy_words(out, &turns->of[turn % 2]);
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(&turns->turn, memory_order_relaxed) == turn) {
+            take_sound(out);
+            return true;
+        }
+        sched_yield();
+    }
+    return false;
+}
