@@ -289,6 +289,8 @@ bool finding_is_unready(enum finding_cause cause)
     case FINDING_GROUP_SILENT:
     case FINDING_GROUP_OVERDUE:
     case FINDING_STORE_DOWN:
+    case FINDING_NODE_OUTSIDE:
+    case FINDING_NODE_RESTS:
     case FINDING_ENGINE_DOWN:
         return true;
     default:

@@ -57,7 +57,8 @@ enum health {
     X(COMPONENT_SOURCE, "source")                                                                  \
     X(COMPONENT_PROCESSES, "processes")                                                            \
     X(COMPONENT_RESOURCES, "resources")                                                            \
-    X(COMPONENT_FORECAST, "forecast")
+    X(COMPONENT_FORECAST, "forecast")                                                              \
+    X(COMPONENT_CLUSTER, "cluster")
 
 enum component {
 #define X(code, name) code,
@@ -214,6 +215,37 @@ enum finding_unit {
     X(FINDING_SOURCE_SILENT, "source_silent", COMPONENT_SOURCE, SUBJECT_NONE, UNIT_SECONDS,        \
       "the source is connected and named no token for {value}, over {limit}",                      \
       "Compare with the source's own page: it may have no news, or have changed what it sends.")   \
+    /* cluster: of a daemon that is one of several nodes */                                        \
+    X(FINDING_NODE_OUTSIDE, "node_outside", COMPONENT_CLUSTER, SUBJECT_NONE, UNIT_SECONDS,         \
+      "this node has not been let in among the nodes for {value}, over {limit}: it fetches "       \
+      "nothing",                                                                                   \
+      "GET /health/cluster says what the database answered: it is out of reach, a daemon is "      \
+      "alone on it, or it has 64 nodes.")                                                          \
+    X(FINDING_NODE_RESTS, "node_rests", COMPONENT_CLUSTER, SUBJECT_NONE, UNIT_SECONDS,             \
+      "this node's lease time was over {value} ago: it fetches nothing, and other nodes may have " \
+      "its slots",                                                                                 \
+      "It goes on when the database answers it: look at network and database; GET "                \
+      "/health/cluster says how the newest exchange failed.")                                      \
+    X(FINDING_NODE_UNHEARD, "node_unheard", COMPONENT_CLUSTER, SUBJECT_NONE, UNIT_SECONDS,         \
+      "the database has not answered this node's exchanges for {value}, over {limit}",             \
+      "As for node_rests: the node rests when its lease time is over.")                            \
+    X(FINDING_FOLLOWS_LATE, "follows_late", COMPONENT_CLUSTER, SUBJECT_NONE, UNIT_SECONDS,         \
+      "what other nodes wrote is followed {value} late, over {limit}: their tokens look older "    \
+      "here than they are",                                                                        \
+      "The database or the way to it is slow, or this node is busy: see the findings of the "      \
+      "store and of resources.")                                                                   \
+    X(FINDING_SLOTS_UNOWNED, "slots_unowned", COMPONENT_CLUSTER, SUBJECT_NONE, UNIT_COUNT,         \
+      "{value} slots have been nobody's for longer than the lease time: their tokens are not "     \
+      "refreshed",                                                                                 \
+      "No node can take them: see GET /health/cluster for nodes whose capacity is 0, and there "   \
+      "the findings of the feeds; start another node.")                                            \
+    X(FINDING_SOURCE_UNOWNED, "source_unowned", COMPONENT_CLUSTER, SUBJECT_NONE, UNIT_SECONDS,     \
+      "no node has listened to the source of new tokens for {value}, over {limit}",                \
+      "As for slots_unowned. POST /tokens takes what was missed.")                                 \
+    X(FINDING_CLOCK_OFF, "clock_off", COMPONENT_CLUSTER, SUBJECT_NONE, UNIT_SECONDS,               \
+      "the clocks of two nodes differ by {value}, over {limit}",                                   \
+      "Let NTP set them; GET /health/cluster says whose clock it is. Ages are put right by the "   \
+      "difference, no sooner than it is known.")                                                   \
     /* processes */                                                                                \
     X(FINDING_ENGINE_DOWN, "engine_down", COMPONENT_PROCESSES, SUBJECT_NONE, UNIT_NONE,            \
       "there is no engine that works: nothing is fetched",                                         \
@@ -288,7 +320,13 @@ enum finding_cause {
     X(FINDING_STORE_ERRORS, FINDING_STORE_DOWN, 3600)                                              \
     X(FINDING_STORE_DROPPED, FINDING_STORE_DOWN, 3600)                                             \
     X(FINDING_STORE_DROPPED, FINDING_STORE_BEHIND, 3600)                                           \
-    X(FINDING_STORE_DOWN, FINDING_DISK_SHORT, 60)
+    X(FINDING_STORE_DOWN, FINDING_DISK_SHORT, 60)                                                  \
+    X(FINDING_GROUP_LATE, FINDING_NODE_RESTS, 60)                                                  \
+    X(FINDING_GROUP_UNPUNCTUAL, FINDING_NODE_RESTS, 330)                                           \
+    X(FINDING_NODE_RESTS, FINDING_NODE_UNHEARD, 60)                                                \
+    X(FINDING_FOLLOWS_LATE, FINDING_NODE_UNHEARD, 60)                                              \
+    X(FINDING_SLOTS_UNOWNED, FINDING_BREAKER_OPEN, 60)                                             \
+    X(FINDING_SOURCE_UNOWNED, FINDING_SLOTS_UNOWNED, 60)
 
 struct finding {
     enum finding_cause cause;

@@ -23,7 +23,13 @@
 #define SOURCE_DOWN_S       30 /* it is reconnected after fractions of a second, as a rule */
 #define SOURCE_DOWN_ALERT_S 600
 #define SOURCE_SILENT_S     1800 /* 50 tokens an hour come: none in half an hour is no chance */
-#define UNKNOWN_LOOKS       3    /* rates are unknown at the first look */
+#define OUTSIDE_S           15 /* a dead node's session is ended after 10 s, if it is in the way */
+#define FOLLOWS_LATE_S      5  /* as often */
+#define FOLLOWS_ALERT_S     60
+#define SOURCE_UNOWNED_S    15 /* with a margin over the lease time, as slots */
+#define SOURCE_ALERT_S      120
+#define CLOCK_OFF_S         1
+#define UNKNOWN_LOOKS       3 /* rates are unknown at the first look */
 #define LOOK_OLD            duration_s(5)
 
 void health_find(struct core *core, struct finding finding)
@@ -232,6 +238,52 @@ static void look_at_source(struct core *core)
                                            .limit = SOURCE_SILENT_S});
 }
 
+/* ---- the cluster ---- */
+
+struct limit_rule {
+    enum finding_cause cause;
+    double limit, alert_s; /* above it, and worse above this */
+    enum severity usual, worse;
+};
+
+static void find_above(struct core *core, const struct limit_rule *rule, double value)
+{
+    if (value > rule->limit) /* NaN is not */
+        health_find(core, (struct finding){.cause = rule->cause,
+                                           .severity = health_severity(value > rule->alert_s,
+                                                                       rule->usual, rule->worse),
+                                           .value = value,
+                                           .limit = rule->limit});
+}
+
+static void look_at_cluster(struct core *core)
+{
+    static const struct limit_rule outside = {FINDING_NODE_OUTSIDE, OUTSIDE_S, OUTSIDE_S,
+                                              SEVERITY_CRITICAL, SEVERITY_CRITICAL},
+                                   rests = {FINDING_NODE_RESTS, 0, 0, SEVERITY_CRITICAL,
+                                            SEVERITY_CRITICAL},
+                                   unheard = {FINDING_NODE_UNHEARD, NODE_UNHEARD_S, NODE_UNHEARD_S,
+                                              SEVERITY_ERROR, SEVERITY_ERROR},
+                                   late = {FINDING_FOLLOWS_LATE, FOLLOWS_LATE_S, FOLLOWS_ALERT_S,
+                                           SEVERITY_WARNING, SEVERITY_ERROR},
+                                   source = {FINDING_SOURCE_UNOWNED, SOURCE_UNOWNED_S,
+                                             SOURCE_ALERT_S, SEVERITY_WARNING, SEVERITY_ERROR},
+                                   clock = {FINDING_CLOCK_OFF, CLOCK_OFF_S, INFINITY,
+                                            SEVERITY_WARNING, SEVERITY_WARNING};
+    const struct surroundings *around = &core->health.around;
+    find_above(core, &outside, around->outside_s);
+    find_above(core, &rests, around->rests_s);
+    find_above(core, &unheard, around->unheard_s);
+    find_above(core, &late, around->behind_s);
+    if (around->slots_unowned > 0)
+        health_find(core, (struct finding){.cause = FINDING_SLOTS_UNOWNED,
+                                           .severity = SEVERITY_CRITICAL,
+                                           .value = around->slots_unowned,
+                                           .limit = NAN});
+    find_above(core, &source, around->source_unowned_s);
+    find_above(core, &clock, around->clock_off_s);
+}
+
 /* ---- processes ---- */
 
 static void look_at_process(struct core *core, enum watched_process process)
@@ -295,6 +347,7 @@ void health_apply_rules(struct core *core)
     if (has_looked(core)) {
         look_at_store(core);
         look_at_source(core);
+        look_at_cluster(core);
         look_at_resources(core);
     }
     look_at_processes(core);

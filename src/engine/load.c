@@ -109,6 +109,15 @@ static void look_at_source(const struct engine *engine, instant now, struct surr
             fmin(lasts_s, duration_to_s(instant_diff(now, stats.last_token_at)));
 }
 
+/* What is on the page: cluster.c writes it before. */
+static void look_at_cluster(const struct engine *engine, instant now, struct surroundings *around)
+{
+    struct page_cluster cluster;
+    if (!cluster_read(engine->page, &cluster))
+        cluster.state = NODE_ALONE; /* nobody else writes it: cannot be */
+    cluster_surround(&cluster, now, around);
+}
+
 static struct surroundings look_around(const struct engine *engine, instant now)
 {
     struct surroundings around;
@@ -119,6 +128,7 @@ static struct surroundings look_around(const struct engine *engine, instant now)
     around.store_dropped = (double)(writer.snapshots_dropped + writer.events_dropped);
     around.store_waiting = writer.queue_depth + (double)writer.dirty_tokens;
     look_at_source(engine, now, &around);
+    look_at_cluster(engine, now, &around);
     for (int i = 0; i < WATCHED_PROCESS_COUNT; i++)
         around.deaths_last_hour[i] =
             (double)page_word(&engine->page->processes[i].deaths_last_hour);

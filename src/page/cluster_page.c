@@ -1,6 +1,7 @@
 /* See cluster_page.h. */
 #include "page/cluster_page.h"
 
+#include "core/surroundings.h"
 #include "page/status_page.h"
 #include <math.h>
 #include <sched.h>
@@ -86,4 +87,51 @@ bool cluster_read(const struct status_page *page, struct page_cluster *out)
         sched_yield();
     }
     return false;
+}
+
+/* ---- what it says of health ---- */
+
+double cluster_share(const struct page_cluster *cluster, uint32_t member)
+{
+    double all = 0;
+    for (uint32_t i = 0; i < cluster->count; i++)
+        all += cluster->members[i].capacity;
+    return all > 0 ? cluster->members[member].capacity / all : NAN;
+}
+
+double cluster_clock_off_s(const struct page_cluster *cluster)
+{
+    double off_s = NAN;
+    for (uint32_t i = 0; i < cluster->count; i++)
+        if (cluster->members[i].is_self == 0)
+            off_s = fmax(off_s, fabs(cluster->members[i].clock_offset_s));
+    return off_s;
+}
+
+static double seconds_since(instant then, instant now)
+{
+    return duration_to_s(instant_diff(now, then));
+}
+
+static void surround_member(const struct page_cluster *cluster, instant now,
+                            struct surroundings *around)
+{
+    around->rests_s = cluster->state == NODE_RESTING ? seconds_since(cluster->since, now) : 0;
+    around->unheard_s = seconds_since(cluster->answered_at, now);
+    around->behind_s = cluster->behind_s;
+    if (around->unheard_s > NODE_UNHEARD_S)
+        return;
+    around->slots_unowned = cluster->unowned;
+    around->source_unowned_s = cluster->source_free_s;
+    around->clock_off_s = cluster_clock_off_s(cluster);
+}
+
+void cluster_surround(const struct page_cluster *cluster, instant now, struct surroundings *around)
+{
+    around->outside_s = around->rests_s = around->unheard_s = around->behind_s = NAN;
+    around->slots_unowned = around->source_unowned_s = around->clock_off_s = NAN;
+    if (cluster->state == NODE_JOINING)
+        around->outside_s = seconds_since(cluster->since, now);
+    else if (cluster->state != NODE_ALONE)
+        surround_member(cluster, now, around);
 }

@@ -27,7 +27,7 @@ struct status_page;
 /* X(code, name) */
 #define NODE_STATE_LIST(X)                                                                         \
     X(NODE_ALONE, "alone")     /* no node: alone on its database */                                \
-    X(NODE_JOINING, "joining") /* has no session yet, or follows before its first slot */          \
+    X(NODE_JOINING, "joining") /* has not had a session yet */                                     \
     X(NODE_WORKING, "working")                                                                     \
     X(NODE_RESTING, "resting") /* its lease time is over: nothing may be sent */                   \
     X(NODE_LEAVING, "leaving") /* hands its slots back, and ends */
@@ -78,9 +78,10 @@ struct page_cluster {
     uint64_t ordered;     /* orders of others, done here */
     uint64_t tokens, own; /* in the table; of these, in slots that this node works on */
 
-    /* slots: their sum is MINT_SLOTS */
+    /* slots: the sum of the six is MINT_SLOTS */
     uint32_t mine, catching_up, draining, releasing;
     uint32_t others, free;
+    uint32_t unowned;     /* of the free ones: for longer than the lease time */
     double free_s;        /* for how long the one that was free the longest is; 0: none is */
     double source_free_s; /* for how long nobody has held the source; 0: somebody does */
 
@@ -102,6 +103,16 @@ void cluster_publish(struct status_page *page, const struct page_cluster *cluste
 /* The newest; of a daemon that is no node all zero, but for what is unknown. False: it changes
  * faster than it can be read. */
 bool cluster_read(const struct status_page *page, struct page_cluster *out) MUST_CHECK;
+
+/* What health is told of it (core/surroundings.h). What a node saw last says nothing of slots and
+ * clocks while it does not hear of the others. */
+struct surroundings;
+void cluster_surround(const struct page_cluster *cluster, instant now, struct surroundings *around);
+
+/* Of all members' capacity this one's part, 0 to 1; NaN: nobody has any. */
+double cluster_share(const struct page_cluster *cluster, uint32_t member);
+/* The most that another member's clock differs from ours, either way; NaN: unknown. */
+double cluster_clock_off_s(const struct page_cluster *cluster);
 
 const char *node_state_name(enum node_state state);
 

@@ -444,6 +444,29 @@ static const struct look_case look_cases[] = {
     {"source down for a moment", AROUND(source_down_s), 29, 2, FINDING_CAUSE_COUNT, 0, 0},
     {"no source", AROUND(source_down_s), NAN, 2, FINDING_CAUSE_COUNT, 0, 0},
     {"source silent", AROUND(source_silent_s), 1801, 2, FINDING_SOURCE_SILENT, 0, SEVERITY_WARNING},
+    {"a node that is not let in", AROUND(outside_s), 16, 2, FINDING_NODE_OUTSIDE, 0,
+     SEVERITY_CRITICAL},
+    {"a node that has just come", AROUND(outside_s), 14, 2, FINDING_CAUSE_COUNT, 0, 0},
+    {"a lease time that is over", AROUND(rests_s), 0.1, 2, FINDING_NODE_RESTS, 0,
+     SEVERITY_CRITICAL},
+    {"a database that says nothing", AROUND(unheard_s), 3.5, 2, FINDING_NODE_UNHEARD, 0,
+     SEVERITY_ERROR},
+    {"a database that is slow", AROUND(unheard_s), 2.5, 2, FINDING_CAUSE_COUNT, 0, 0},
+    {"others are followed late", AROUND(behind_s), 5.5, 2, FINDING_FOLLOWS_LATE, 0,
+     SEVERITY_WARNING},
+    {"others are followed very late", AROUND(behind_s), 61, 2, FINDING_FOLLOWS_LATE, 0,
+     SEVERITY_ERROR},
+    {"others are followed", AROUND(behind_s), 1, 2, FINDING_CAUSE_COUNT, 0, 0},
+    {"slots that nobody takes", AROUND(slots_unowned), 1, 2, FINDING_SLOTS_UNOWNED, 0,
+     SEVERITY_CRITICAL},
+    {"a source that nobody takes", AROUND(source_unowned_s), 16, 2, FINDING_SOURCE_UNOWNED, 0,
+     SEVERITY_WARNING},
+    {"a source that nobody takes for long", AROUND(source_unowned_s), 121, 2,
+     FINDING_SOURCE_UNOWNED, 0, SEVERITY_ERROR},
+    {"a source that changes hands", AROUND(source_unowned_s), 11, 2, FINDING_CAUSE_COUNT, 0, 0},
+    {"a clock that is off", AROUND(clock_off_s), 1.5, 2, FINDING_CLOCK_OFF, 0, SEVERITY_WARNING},
+    {"a clock that is right", AROUND(clock_off_s), 0.2, 2, FINDING_CAUSE_COUNT, 0, 0},
+    {"a clock that nobody knows", AROUND(clock_off_s), NAN, 2, FINDING_CAUSE_COUNT, 0, 0},
     {"engine died", AROUND(deaths_last_hour[WATCHED_ENGINE]), 1, 2, FINDING_RESTARTED,
      WATCHED_ENGINE, SEVERITY_WARNING},
     {"api dies again and again", AROUND(deaths_last_hour[WATCHED_API]), 6, 2, FINDING_CRASH_LOOP,
@@ -509,6 +532,25 @@ static void test_looks(void **state)
     set_up(state);
 }
 
+/* A database that is gone: first nobody answers, then the lease time is over. */
+static void test_a_node_without_its_database(void **state)
+{
+    (void)state;
+    run_until(20);
+    expect_trace("");
+    world.around.unheard_s = 4;
+    run_until(25);
+    world.around.unheard_s = 10;
+    world.around.rests_s = 1;
+    run_until(30);
+    world.around.unheard_s = world.around.rests_s = 0;
+    run_until(35);
+    expect_trace("  21 + node_unheard, error\n"
+                 "  26 + node_rests, critical, because of node_unheard\n"
+                 "  31 - node_rests\n"
+                 "  31 - node_unheard\n");
+}
+
 /* Then what was seen is not known any more, and nothing is said of it. */
 static void test_nobody_looks(void **state)
 {
@@ -535,6 +577,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_slow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_looks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_node_without_its_database, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_looks, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* What a reader of the page is told of the nodes. */
+#include "core/surroundings.h"
 #include "page/status_page.h"
 
 #include <math.h>
@@ -85,6 +86,55 @@ static void test_a_damaged_page(void **state)
     assert_int_equal(seen.owners[0], PAGE_SLOT_FREE);
 }
 
+#define NOW ((instant){1750000000000000LL})
+
+static struct surroundings surround(const struct page_cluster *cluster, double s)
+{
+    struct surroundings around;
+    memset(&around, 0, sizeof around);
+    cluster_surround(cluster, instant_add(NOW, duration_s(s)), &around);
+    return around;
+}
+
+static void test_what_health_is_told(void **state)
+{
+    (void)state;
+    struct page_cluster cluster = two_nodes();
+    cluster.since = cluster.answered_at = NOW;
+    cluster.unowned = 5;
+    cluster.source_free_s = 6;
+    cluster.behind_s = 0.5;
+    cluster.members[0].clock_offset_s = -1.5;
+    cluster.members[1].clock_offset_s = 7; /* its own: it is nobody else's */
+    struct surroundings around = surround(&cluster, 2);
+    assert_true(around.unheard_s == 2 && around.rests_s == 0 && around.behind_s == 0.5);
+    assert_true(around.slots_unowned == 5 && around.source_unowned_s == 6);
+    assert_true(around.clock_off_s == 1.5 && isnan(around.outside_s));
+    /* It does not hear of the others any more. */
+    cluster.state = NODE_RESTING;
+    around = surround(&cluster, 11);
+    assert_true(around.unheard_s == 11 && around.rests_s == 11);
+    assert_true(isnan(around.slots_unowned) && isnan(around.source_unowned_s));
+    assert_true(isnan(around.clock_off_s));
+    cluster.state = NODE_JOINING;
+    around = surround(&cluster, 4);
+    assert_true(around.outside_s == 4 && isnan(around.unheard_s) && isnan(around.behind_s));
+    cluster.state = NODE_ALONE;
+    around = surround(&cluster, 4);
+    assert_true(isnan(around.outside_s) && isnan(around.rests_s) && isnan(around.slots_unowned));
+}
+
+static void test_shares(void **state)
+{
+    (void)state;
+    struct page_cluster cluster = two_nodes();
+    assert_true(isnan(cluster_share(&cluster, 0)));
+    cluster.members[0].capacity = 100;
+    cluster.members[1].capacity = 300;
+    assert_true(cluster_share(&cluster, 1) == 0.75);
+    assert_true(isnan(cluster_clock_off_s(&cluster)));
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -131,6 +181,8 @@ int main(void)
         cmocka_unit_test_setup(test_alone, fresh),
         cmocka_unit_test_setup(test_the_newest_is_read, fresh),
         cmocka_unit_test_setup(test_a_damaged_page, fresh),
+        cmocka_unit_test(test_what_health_is_told),
+        cmocka_unit_test(test_shares),
         cmocka_unit_test(test_names),
         cmocka_unit_test_setup(test_a_reader_sees_one_look, fresh),
     };
