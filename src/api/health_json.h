@@ -32,6 +32,7 @@ void json_performance(const struct health_page *look); /* resource_performance.c
 void json_resources(const struct health_page *look);   /* resource_load.c */
 void json_feeds(const struct health_page *look);       /* resource_feeds.c */
 void json_store(const struct health_page *look);       /* resource_store.c */
+void json_cluster(const struct health_page *look);     /* resource_cluster.c */
 
 struct request;
 

@@ -22,6 +22,12 @@ static const char *const frame_names[] = {
 #undef X
 };
 
+#define X(code, name, member) name,
+static const char *const slot_state_names[] = {SLOT_STATE_LIST(X)};
+static const char *const lease_move_names[] = {LEASE_MOVE_LIST(X)};
+static const char *const order_end_names[] = {ORDER_END_LIST(X)};
+#undef X
+
 #define X(code, label, count, name)                                                                \
     static const char *name_##code(unsigned i)                                                     \
     {                                                                                              \
@@ -120,6 +126,43 @@ static double of_process(const struct metric_view *view, unsigned process, doubl
     return page_word(&view->page->processes[process].starts) == 0 ? NAN : value;
 }
 
+/* Of a daemon that is alone nothing of nodes is known. */
+static double of_node(const struct metric_view *view, double value)
+{
+    return view->cluster->state == NODE_ALONE ? NAN : value;
+}
+
+static double lease_left_s(const struct metric_view *view)
+{
+    double left_s = duration_to_s(instant_diff(view->cluster->valid_until, view->now));
+    return instant_is_never(view->cluster->valid_until) ? 0 : fmax(0, left_s);
+}
+
+static double own_capacity(const struct page_cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->count; i++)
+        if (cluster->members[i].is_self != 0)
+            return cluster->members[i].capacity;
+    return NAN;
+}
+
+#define X(code, name, member) (double)cluster->member,
+static double slots_of(const struct page_cluster *cluster, unsigned i)
+{
+    return (const double[]){SLOT_STATE_LIST(X)}[i];
+}
+
+static double moves_of(const struct page_cluster *cluster, unsigned i)
+{
+    return (const double[]){LEASE_MOVE_LIST(X)}[i];
+}
+
+static double orders_of(const struct page_cluster *cluster, unsigned i)
+{
+    return (const double[]){ORDER_END_LIST(X)}[i];
+}
+#undef X
+
 VALUE(counter, number(&view->page->counters[i]))
 VALUE(gauge, page_get(view->page, (enum gauge)i))
 VALUE(reading, page_bits(&view->page->load.readings_bits[i]))
@@ -199,3 +242,23 @@ VALUE(process_up,
 VALUE(process_starts, of_process(view, i, number(&view->page->processes[i].starts)))
 VALUE(process_resident, of_process(view, i, known(&view->page->processes[i].resident_bytes)))
 VALUE(heartbeat_age, not_negative(page_beat_age_s(view->page, (enum beat)i, view->now)))
+
+/* Nodes. */
+VALUE(node_state, of_node(view, view->cluster->state == i + 1))
+VALUE(node_members, of_node(view, view->cluster->count))
+VALUE(node_slots, of_node(view, slots_of(view->cluster, i)))
+VALUE(node_unowned, of_node(view, view->cluster->unowned))
+VALUE(node_tokens, of_node(view, (double)view->cluster->own))
+VALUE(node_capacity, of_node(view, own_capacity(view->cluster)))
+VALUE(node_source, of_node(view, view->cluster->holds_source))
+VALUE(node_lease_left, of_node(view, lease_left_s(view)))
+VALUE(node_exchanges, of_node(view, (double)view->cluster->exchanges))
+VALUE(node_failures, of_node(view, (double)view->cluster->failures))
+VALUE(node_lapses, of_node(view, (double)view->cluster->lapses))
+VALUE(node_moves, of_node(view, moves_of(view->cluster, i)))
+VALUE(node_behind, of_node(view, view->cluster->behind_s))
+VALUE(node_followed, of_node(view, (double)view->cluster->followed))
+VALUE(node_ignored, of_node(view, (double)view->cluster->ignored))
+VALUE(node_fenced, of_node(view, (double)view->cluster->fenced))
+VALUE(node_orders, of_node(view, orders_of(view->cluster, i)))
+VALUE(node_clock, of_node(view, cluster_clock_off_s(view->cluster)))

@@ -11,6 +11,28 @@
 
 enum statistic { STATISTIC_MEDIAN, STATISTIC_P95, STATISTIC_P99, STATISTIC_MAX, STATISTIC_COUNT };
 
+/* Of a node's slots, leases and orders. X(code, name, member of struct page_cluster) */
+#define SLOT_STATE_LIST(X)                                                                         \
+    X(SLOTS_MINE, "mine", mine)                                                                    \
+    X(SLOTS_CATCHING_UP, "catching_up", catching_up)                                               \
+    X(SLOTS_DRAINING, "draining", draining)                                                        \
+    X(SLOTS_RELEASING, "releasing", releasing)                                                     \
+    X(SLOTS_OTHERS, "others", others)                                                              \
+    X(SLOTS_FREE, "free", free)
+#define LEASE_MOVE_LIST(X)                                                                         \
+    X(LEASES_CLAIMED, "claimed", claimed)                                                          \
+    X(LEASES_RELEASED, "released", released)                                                       \
+    X(LEASES_LOST, "lost", lost)
+#define ORDER_END_LIST(X)                                                                          \
+    X(ORDERS_FORWARDED, "forwarded", forwarded)                                                    \
+    X(ORDERS_DONE, "done", ordered)
+
+#define X(code, name, member) code,
+enum slot_state { SLOT_STATE_LIST(X) SLOT_STATE_COUNT };
+enum lease_move { LEASE_MOVE_LIST(X) LEASE_MOVE_COUNT };
+enum order_end { ORDER_END_LIST(X) ORDER_END_COUNT };
+#undef X
+
 /* X(code, label, how many, the name of the i-th) */
 #define DIMENSION_LIST(X)                                                                          \
     X(BY_GROUP, "group", GROUP_COUNT, token_group_name((enum token_group)i))                       \
@@ -28,6 +50,10 @@ enum statistic { STATISTIC_MEDIAN, STATISTIC_P95, STATISTIC_P99, STATISTIC_MAX, 
     X(BY_JOB, "job_name", JOB_COUNT, job_name((enum job)i))                                        \
     X(BY_COMPONENT, "component", COMPONENT_COUNT, component_name((enum component)i))               \
     X(BY_CAUSE, "cause", FINDING_CAUSE_COUNT, finding_name((enum finding_cause)i))                 \
+    X(BY_NODE_STATE, "state", NODE_STATE_COUNT - 1, node_state_name((enum node_state)(i + 1)))     \
+    X(BY_SLOTS, "state", SLOT_STATE_COUNT, slot_state_names[i])                                    \
+    X(BY_MOVE, "move", LEASE_MOVE_COUNT, lease_move_names[i])                                      \
+    X(BY_ORDER, "order", ORDER_END_COUNT, order_end_names[i])                                      \
     X(BY_PROCESS, "process", PROCESS_COUNT, process_name((enum page_process_id)i))                 \
     X(BY_THREAD, "thread", BEAT_COUNT, beat_name((enum beat)i))                                    \
     X(BY_VERSION, "version", 1, version_names[i])

@@ -16,6 +16,7 @@ struct metric_view {
     const struct status_page *page;
     const struct freshness_scan *scan;
     const struct health_view *health;
+    const struct page_cluster *cluster;
     instant now;
 };
 

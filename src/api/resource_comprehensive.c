@@ -27,6 +27,7 @@ static void json_detailed(const struct health_page *look)
     json_part(look, "resources", json_resources);
     json_part(look, "feeds", json_feeds);
     json_part(look, "store", json_store);
+    json_part(look, "cluster", json_cluster);
 }
 
 void handle_comprehensive(struct request *request)

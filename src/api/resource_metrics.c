@@ -12,7 +12,9 @@ static void show_metrics(struct request *request)
 {
     struct api *api = request->api;
     struct health_view health;
-    struct metric_view view = {.page = api->world.page, .health = &health, .now = clock_now()};
+    struct page_cluster cluster;
+    struct metric_view view = {
+        .page = api->world.page, .health = &health, .cluster = &cluster, .now = clock_now()};
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
@@ -22,6 +24,8 @@ static void show_metrics(struct request *request)
     }
     view.scan = freshness_look(api->freshness, api->world.table, view.page, view.now);
     health_look(view.page, view.now, &health);
+    if (!cluster_read(view.page, &cluster))
+        cluster.state = NODE_ALONE; /* unknown: left out */
     metrics_write(out, &view);
     if (fclose(out) == 0)
         answer_text(request, MHD_HTTP_OK, CONTENT_METRICS, text, length);

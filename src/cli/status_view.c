@@ -156,6 +156,76 @@ static void print_message(FILE *out, const char *title, const char *text)
     fprintf(out, "%s\n", style.end);
 }
 
+/* ---- nodes ---- */
+
+static void print_name(FILE *out, const char *name)
+{
+    size_t used = terminal_columns(name);
+    fputs("  ", out);
+    terminal_write(out, name);
+    for (; used < NAME_WIDTH - 2; used++)
+        fputc(' ', out);
+}
+
+static void print_member(FILE *out, const struct page_cluster *cluster, uint32_t i)
+{
+    const struct page_node *member = &cluster->members[i];
+    struct terminal_style style = terminal_style(out);
+    char text[32];
+    print_name(out, member->name[0] != '\0' ? member->name : "?");
+    snprintf(text, sizeof text, "%u", member->slots);
+    print_cell(out, text, 10);
+    snprintf(text, sizeof text, "%u", member->capacity);
+    print_cell(out, text, 10);
+    print_cell(out, figure_percent(cluster_share(cluster, i), text), 10);
+    print_cell(out, figure_span(member->silent_s, text), 10);
+    snprintf(text, sizeof text, "%+.3f s", member->clock_offset_s);
+    print_cell(out, isnan(member->clock_offset_s) ? "–" : text, 10);
+    fprintf(out, "%s%s%s%s%s\n", style.dim, member->is_self != 0 ? "this one " : "",
+            cluster->source == i ? "has the source " : "", member->is_leaving != 0 ? "leaves " : "",
+            style.end);
+}
+
+static void print_lease(FILE *out, const struct page_cluster *cluster, instant now)
+{
+    struct terminal_style style = terminal_style(out);
+    enum node_state state = (enum node_state)cluster->state;
+    double left_s = duration_to_s(instant_diff(cluster->valid_until, now));
+    char text[32];
+    print_name(out, "");
+    fprintf(out, "%s%s%s, %u slots, lease time %s of %g s; ",
+            state == NODE_WORKING ? style.green : style.yellow, node_state_name(state), style.end,
+            cluster->mine, left_s > 0 ? figure_span(left_s, text) : "over", cluster->lease_s);
+    fprintf(out, "follows %s behind; ", figure_span(cluster->behind_s, text));
+    fprintf(out, "%llu of %llu exchanges failed\n", (unsigned long long)cluster->failures,
+            (unsigned long long)cluster->exchanges);
+    if (cluster->free > 0 && cluster->state != NODE_JOINING) {
+        print_name(out, "");
+        fprintf(out, "%s%u slots are nobody's, the longest for %s%s\n", style.yellow, cluster->free,
+                figure_span(cluster->free_s, text), style.end);
+    }
+}
+
+static void print_nodes(FILE *out, const struct page_cluster *cluster, instant now)
+{
+    static const char *const columns[] = {"slots", "tokens/s", "share", "renewed", "clock", NULL};
+    print_heading(out, "Nodes", columns, 10);
+    for (uint32_t i = 0; i < cluster->count; i++)
+        print_member(out, cluster, i);
+    print_lease(out, cluster, now);
+    print_message(out, "database", cluster->message);
+}
+
+/* Of a daemon that is alone there is nothing to say. */
+static void print_cluster(FILE *out, const struct status_page *page, instant now)
+{
+    static struct page_cluster cluster;
+    if (cluster_read(page, &cluster) && cluster.state != NODE_ALONE)
+        print_nodes(out, &cluster, now);
+}
+
+/* ---- the rest ---- */
+
 static void print_suspects(FILE *out, const struct status_page *page, instant now)
 {
     for (size_t i = 0; i < SUSPECTS_MAX; i++) {
@@ -230,6 +300,7 @@ void status_print(FILE *out, const struct status_page *page, instant now)
     print_groups(out, page, now);
     print_lanes(out, page, now);
     print_load(out, page, now);
+    print_cluster(out, page, now);
     print_notes(out, page, now);
     uint64_t incident = page_word(&page->incident);
     if (incident != 0)
@@ -385,6 +456,52 @@ static void json_health_of(struct json *json, const struct status_page *page, in
     json_object_close(json);
 }
 
+static void json_member(struct json *json, const struct page_cluster *cluster, uint32_t i)
+{
+    const struct page_node *member = &cluster->members[i];
+    json_object_open(json, NULL);
+    json_put_string(json, "name", member->name);
+    json_put_int(json, "session", (int64_t)member->session);
+    json_put_bool(json, "is_self", member->is_self != 0);
+    json_put_bool(json, "is_leaving", member->is_leaving != 0);
+    json_put_bool(json, "holds_source", cluster->source == i);
+    json_put_int(json, "capacity_per_second", member->capacity);
+    json_put_int(json, "slots", member->slots);
+    json_put_double(json, "renewed_s", member->silent_s);
+    json_put_double(json, "clock_offset_s", member->clock_offset_s);
+    json_object_close(json);
+}
+
+static void json_node_of(struct json *json, const struct page_cluster *cluster, instant now)
+{
+    json_object_open(json, "node");
+    json_put_string(json, "name", cluster->name);
+    json_put_string(json, "state", node_state_name((enum node_state)cluster->state));
+    json_put_int(json, "slots", cluster->mine);
+    json_put_int(json, "slots_free", cluster->free);
+    json_put_double(json, "lease_left_s",
+                    fmax(0, duration_to_s(instant_diff(cluster->valid_until, now))));
+    json_put_double(json, "behind_s", cluster->behind_s);
+    json_put_int(json, "exchanges", (int64_t)cluster->exchanges);
+    json_put_int(json, "exchanges_failed", (int64_t)cluster->failures);
+    json_put_string(json, "failure", cluster->message);
+    json_array_open(json, "members");
+    for (uint32_t i = 0; i < cluster->count; i++)
+        json_member(json, cluster, i);
+    json_array_close(json);
+    json_object_close(json);
+}
+
+/* "node": null of a daemon that is alone. */
+static void json_cluster_of(struct json *json, const struct status_page *page, instant now)
+{
+    static struct page_cluster cluster;
+    if (cluster_read(page, &cluster) && cluster.state != NODE_ALONE)
+        json_node_of(json, &cluster, now);
+    else
+        json_put_null(json, "node");
+}
+
 void status_json(struct json *json, const struct status_page *page, instant now)
 {
     json_object_open(json, NULL);
@@ -393,6 +510,7 @@ void status_json(struct json *json, const struct status_page *page, instant now)
     json_groups_of(json, page);
     json_budgets_of(json, page);
     json_numbers(json, page, now);
+    json_cluster_of(json, page, now);
     json_put_bool(json, "paused", page_word(&page->is_paused) != 0);
     json_put_int(json, "incidents", (int64_t)page_word(&page->incident));
     json_suspects(json, page);

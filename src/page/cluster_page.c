@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <string.h>
 
-#define READ_ATTEMPTS_MAX 100
+#define READ_ATTEMPTS_MAX 1000 /* a copy takes microseconds */
 
 static const char *const state_names[] = {
 #define X(code, name) [code] = name,

@@ -10,7 +10,9 @@
 #include "base/address.h"
 #include "base/options.h"
 #include "core/pair.h"
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define COMMAND_LIST(X)                                                                            \
     X(COMMAND_ADD_TOKEN, "add_token")     /* answered when durable */                              \
@@ -58,6 +60,7 @@ enum command_result {
     RESULT_NOT_FOUND,   /* no such token or setting */
     RESULT_INVALID,     /* `message` says why */
     RESULT_UNAVAILABLE, /* upstream, store or memory; `message` says which */
+    RESULT_ELSEWHERE,   /* another node is to do it, and has not said in time that it did */
 };
 
 struct reply {
@@ -68,5 +71,17 @@ struct reply {
     double score;        /* refresh: smoothed; NaN none */
     char message[OPTION_MESSAGE_SIZE];
 };
+
+/* RESULT_ELSEWHERE in words; `node` is the name of who is to do it, "" if nobody is known. */
+static inline void reply_elsewhere(struct reply *reply, const char *node)
+{
+    bool is_known = node[0] != '\0';
+    reply->result = RESULT_ELSEWHERE;
+    snprintf(
+        reply->message, sizeof reply->message,
+        "%s%s is to do this and has not said in time that it did; it may still do it: look, or "
+        "ask again",
+        is_known ? "node " : "another node", node);
+}
 
 #endif

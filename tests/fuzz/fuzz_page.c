@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/status_view.h"
 #include "cli/top.h"
+#include "core/surroundings.h"
 #include "page/engine_state.h"
 #include "page/load_view.h"
 #include "supervisor/incident.h"
@@ -132,8 +133,14 @@ static void read_states(const struct status_page *seen, instant now)
     for (int i = 0; i < BEAT_COUNT; i++)
         page_beat_age_s(seen, (enum beat)i, now);
     struct freshness_scan scan = {0};
-    metrics_write(nowhere,
-                  &(struct metric_view){.page = seen, .scan = &scan, .health = &view, .now = now});
+    struct page_cluster cluster;
+    struct surroundings around;
+    assert(cluster_read(seen, &cluster));
+    cluster_surround(&cluster, now, &around);
+    metrics_write(
+        nowhere,
+        &(struct metric_view){
+            .page = seen, .scan = &scan, .health = &view, .cluster = &cluster, .now = now});
     status_print(nowhere, seen, now);
     struct json json = {0};
     status_json(&json, seen, now);

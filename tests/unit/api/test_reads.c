@@ -768,6 +768,161 @@ static void test_alerts(void **state)
     "signal what unit hurts state since value threshold level slope_per_second anomaly_score "     \
     "seconds_to_threshold confidence hits false missed median_lead_seconds"
 
+/* ---- nodes ---- */
+
+#define CLUSTER_KEYS                                                                               \
+    "status alerts alone how_to_join node exchanges following slots source members last_check"
+
+/* How it becomes a node, and nothing that it cannot know. */
+static void test_a_lone_daemon(void **state)
+{
+    (void)state;
+    static const char *const nothing[] = {"node", "exchanges", "following", "slots", "source"};
+    begin_load();
+    json_t *json = get("/health/cluster");
+    assert_keys(json, CLUSTER_KEYS);
+    assert_string_equal(string(json, "status"), "healthy");
+    assert_true(json_is_true(json_object_get(json, "alone")));
+    assert_non_null(strstr(string(json, "how_to_join"), "?node="));
+    for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++)
+        assert_null_member(json, nothing[i]);
+    assert_int_equal(json_array_size(json_object_get(json, "members")), 0);
+    json_decref(json);
+    json = get("/health/detailed");
+    assert_true(json_is_true(at_path(json, "cluster", "alone")));
+    json_decref(json);
+}
+
+static void assert_run(const json_t *runs, size_t i, int owner, int length)
+{
+    const json_t *run = json_array_get(runs, i);
+    const json_t *first = json_array_get(run, 0);
+    assert_int_equal(json_array_size(run), 2);
+    if (owner < 0)
+        assert_true(json_is_null(first));
+    else
+        assert_int_equal(json_integer_value(first), owner);
+    assert_int_equal(json_integer_value(json_array_get(run, 1)), length);
+}
+
+#define MEMBER_KEYS                                                                                \
+    "name session is_self is_leaving holds_source capacity_per_second share slots "                \
+    "renewed_seconds_ago clock_offset_seconds"
+
+static void test_a_node(void **state)
+{
+    (void)state;
+    struct page_cluster cluster;
+    begin_load();
+    world_fill_cluster(&world, &cluster);
+    json_t *json = get("/health/cluster/");
+    assert_keys(json, CLUSTER_KEYS);
+    assert_true(json_is_false(json_object_get(json, "alone")));
+    assert_null_member(json, "how_to_join");
+    const json_t *node = json_object_get(json, "node");
+    assert_keys(node, "name session state since looked_at holds_source lease_seconds "
+                      "lease_left_seconds tokens own_tokens");
+    assert_string_equal(string(node, "name"), "paris");
+    assert_string_equal(string(node, "state"), "working");
+    assert_time(node, "since");
+    assert_true(number(node, "lease_left_seconds") > 30 &&
+                number(node, "lease_left_seconds") <= 60);
+    assert_int_equal(number(node, "own_tokens"), 301);
+    const json_t *exchanges = json_object_get(json, "exchanges");
+    assert_keys(exchanges, "total failed answered_seconds_ago failed_at failure lapses sessions "
+                           "sessions_ended claimed released lost");
+    assert_string_equal(string(exchanges, "failure"), "the server closed the connection");
+    assert_true(number(exchanges, "answered_seconds_ago") >= 0.2);
+    assert_keys(json_object_get(json, "following"),
+                "rounds behind_seconds followed ignored writes_refused orders_forwarded "
+                "orders_done");
+    const json_t *slots = json_object_get(json, "slots");
+    assert_int_equal(number(slots, "mine") + number(slots, "draining") + number(slots, "others") +
+                         number(slots, "free"),
+                     number(slots, "total"));
+    const json_t *runs = json_object_get(slots, "owners");
+    assert_int_equal(json_array_size(runs), 4);
+    assert_run(runs, 0, 0, 512);
+    assert_run(runs, 1, 1, 308);
+    assert_run(runs, 2, 2, 200);
+    assert_run(runs, 3, -1, 4);
+    assert_int_equal(json_integer_value(at_path(json, "source", "member")), 1);
+    const json_t *members = json_object_get(json, "members");
+    assert_int_equal(json_array_size(members), 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_keys(json_array_get(members, i), MEMBER_KEYS);
+    assert_true(number(json_array_get(members, 0), "share") == 0.5);
+    assert_null_member(json_array_get(members, 1), "clock_offset_seconds");
+    assert_true(json_is_true(json_object_get(json_array_get(members, 1), "is_self")));
+    assert_true(json_is_true(json_object_get(json_array_get(members, 2), "is_leaving")));
+    json_decref(json);
+    atomic_store(&world.page->cluster.turn, 0);
+}
+
+/* Its lease time is over, it knows of nobody, and its name came from a stranger. */
+static void test_a_node_that_rests(void **state)
+{
+    (void)state;
+    struct page_cluster cluster;
+    begin_load();
+    world_fill_cluster(&world, &cluster);
+    cluster.state = NODE_RESTING;
+    cluster.valid_until = INSTANT_NEVER;
+    cluster.behind_s = NAN;
+    cluster.count = 0;
+    cluster.source = 0;
+    strcpy(cluster.name, "\x01\xff\"<b>");
+    cluster_publish(world.page, &cluster);
+    find(&(struct finding){.cause = FINDING_NODE_RESTS, .severity = SEVERITY_CRITICAL, .value = 4});
+    json_t *json = get("/health/cluster");
+    assert_string_equal(string(json, "status"), "critical");
+    assert_int_equal(json_array_size(json_object_get(json, "alerts")), 1);
+    assert_string_equal(string(json_object_get(json, "node"), "state"), "resting");
+    assert_true(number(json_object_get(json, "node"), "lease_left_seconds") == 0);
+    assert_true(json_is_null(at_path(json, "following", "behind_seconds")));
+    assert_true(json_is_null(at_path(json, "source", "member")));
+    const json_t *runs = json_object_get(json_object_get(json, "slots"), "owners");
+    assert_int_equal(json_array_size(runs), 1);
+    assert_run(runs, 0, -1, 1024);
+    json_decref(json);
+    json = get_as("/ready", 503);
+    assert_non_null(strstr(json_string_value(json_array_get(json_object_get(json, "reasons"), 0)),
+                           "lease time"));
+    json_decref(json);
+    find(NULL);
+    atomic_store(&world.page->cluster.turn, 0);
+}
+
+static void test_metrics_of_a_node(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "\nmoonwatch_node_state{state=\"working\"} 1\n",
+        "\nmoonwatch_node_state{state=\"resting\"} 0\n",
+        "\nmoonwatch_node_members 3\n",
+        "\nmoonwatch_node_slots{state=\"mine\"} 304\n",
+        "\nmoonwatch_node_slots{state=\"free\"} 4\n",
+        "\nmoonwatch_node_capacity_per_second 300\n",
+        "\nmoonwatch_node_source_held 1\n",
+        "\nmoonwatch_node_exchanges_failed_total 3\n",
+        "\nmoonwatch_node_leases_total{move=\"claimed\"} 320\n",
+        "\nmoonwatch_node_follow_delay_seconds 0.4\n",
+        "\nmoonwatch_node_orders_total{order=\"done\"} 9\n",
+        "\nmoonwatch_node_clock_difference_seconds 1.75\n",
+    };
+    struct page_cluster cluster;
+    struct answer_read answer = http_ask(&world, "GET", "/metrics", NULL, NULL);
+    assert_null(strstr(answer.body, "moonwatch_node_")); /* alone */
+    http_free(&answer);
+    world_fill_cluster(&world, &cluster);
+    answer = http_ask(&world, "GET", "/metrics", NULL, NULL);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (strstr(answer.body, lines[i]) == NULL)
+            fail_msg("no%s", lines[i]);
+    http_free(&answer);
+    atomic_store(&world.page->cluster.turn, 0);
+}
+
 static void test_forecasts(void **state)
 {
     (void)state;
@@ -1296,6 +1451,10 @@ int main(void)
         cmocka_unit_test(test_priority),
         cmocka_unit_test(test_unknown_readings_are_left_out),
         cmocka_unit_test(test_alerts),
+        cmocka_unit_test(test_a_lone_daemon),
+        cmocka_unit_test(test_a_node),
+        cmocka_unit_test(test_a_node_that_rests),
+        cmocka_unit_test(test_metrics_of_a_node),
         cmocka_unit_test(test_forecasts),
         cmocka_unit_test(test_scheduler_health),
         cmocka_unit_test(test_health_of_a_dead_engine),

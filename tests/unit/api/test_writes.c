@@ -103,6 +103,13 @@ static void test_refresh(void **state)
     assert_answer("POST", target, NULL, 200, "{\"updated_snapshot_id\":77,\"score\":0.625}");
     engine_says(RESULT_UNAVAILABLE, "the upstream rests for 20 s");
     assert_answer("POST", target, "ignored", 503, "the upstream rests for 20 s");
+    struct reply reply;
+    reply_elsewhere(&reply, "oslo");
+    engine_says(reply.result, reply.message);
+    assert_answer("POST", target, NULL, 503, "node oslo is to do this and has not said in time");
+    reply_elsewhere(&reply, "");
+    engine_says(reply.result, reply.message);
+    assert_answer("POST", target, NULL, 503, "another node is to do this");
     engine_says(RESULT_DONE, "");
     world_mint_text(999, mint);
     snprintf(target, sizeof target, "/tokens/%s/refresh", mint);

@@ -160,6 +160,66 @@ void world_fill_page(struct world *world)
     }
 }
 
+void world_fill_cluster(struct world *world, struct page_cluster *out)
+{
+    static const struct page_node members[] = {{.session = 3,
+                                                .name = "berlin",
+                                                .silent_s = 1.5,
+                                                .clock_offset_s = 0.004,
+                                                .capacity = 500,
+                                                .slots = 512},
+                                               {.session = 4,
+                                                .name = "paris",
+                                                .clock_offset_s = NAN,
+                                                .capacity = 300,
+                                                .slots = 308,
+                                                .is_self = 1},
+                                               {.session = 7,
+                                                .name = "oslo",
+                                                .silent_s = 2.25,
+                                                .clock_offset_s = -1.75,
+                                                .capacity = 200,
+                                                .slots = 200,
+                                                .is_leaving = 1}};
+    instant now = clock_now();
+    *out = (struct page_cluster){.looked_at = now,
+                                 .state = NODE_WORKING,
+                                 .holds_source = 1,
+                                 .name = "paris",
+                                 .session = 4,
+                                 .lease_s = 10,
+                                 .valid_until = instant_add(now, duration_s(60)),
+                                 .since = instant_add(now, duration_s(-3600)),
+                                 .answered_at = instant_add(now, duration_s(-0.2)),
+                                 .exchanges = 7210,
+                                 .failures = 3,
+                                 .sessions = 1,
+                                 .claimed = 320,
+                                 .released = 12,
+                                 .failed_at = instant_add(now, duration_s(-600)),
+                                 .message = "the server closed the connection",
+                                 .rounds = 7200,
+                                 .behind_s = 0.4,
+                                 .followed = 91234,
+                                 .fenced = 2,
+                                 .forwarded = 5,
+                                 .ordered = 9,
+                                 .tokens = 1000,
+                                 .own = 301,
+                                 .mine = 304,
+                                 .draining = 4,
+                                 .others = 712,
+                                 .free = 4,
+                                 .free_s = 0.5,
+                                 .count = 3,
+                                 .source = 1};
+    memcpy(out->members, members, sizeof members);
+    memset(out->owners + 512, 1, 308);
+    memset(out->owners + 820, 2, 200);
+    memset(out->owners + 1020, PAGE_SLOT_FREE, 4);
+    cluster_publish(world->page, out);
+}
+
 static void engine_start(struct world *world, int fds[2])
 {
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)

@@ -49,6 +49,12 @@ void world_stop(struct world *world);
 /* Puts the default options and a healthy engine on the page. */
 void world_fill_page(struct world *world);
 
+/* Makes it one of three nodes of which the page tells: "berlin" (512 slots), this one, "paris"
+ * (308, 4 of them draining), which has the source, and "oslo" (200), which leaves; 4 slots are
+ * nobody's.
+ */
+void world_fill_cluster(struct world *world, struct page_cluster *out);
+
 /* A mint made of a number. */
 struct address world_mint(uint32_t number);
 void world_mint_text(uint32_t number, char out[ADDRESS_TEXT_MAX + 1]);
