@@ -6,6 +6,7 @@
 // E2E_SCREENSHOTS=FOLDER makes pictures of all pages, CHROMIUM is another browser.
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { clusterOf, serveCluster } from "./nodes.mjs";
 import {
   call,
   expect,
@@ -438,6 +439,103 @@ test("it fits a phone", async () => {
   expectNoWrongs(page);
 });
 
+// ---- nodes ----
+
+const THREE = [
+  { name: "berlin", slots: 512, capacity: 500, renewed: 1.5, clock: 0.004 },
+  { name: "<img src=x onerror=alert(1)>", slots: 308, capacity: 300, isSelf: true, source: true },
+  { name: null, slots: 200, capacity: 0, renewed: 8.5, clock: -1.75, isLeaving: true },
+];
+const TWENTY = Array.from({ length: 20 }, (_, i) => ({
+  name: `node-${i}.of-a-rather-long-domain.example`,
+  slots: i < 4 ? 52 : 51,
+  capacity: 1200,
+  isSelf: i === 7,
+  source: i === 0,
+  renewed: i / 10,
+}));
+
+async function openNodes(cluster, options) {
+  const page = await openPage(options);
+  await serveCluster(page, cluster);
+  await visitPage(page, "health");
+  await page.locator(".nodes tbody tr").first().waitFor();
+  return page;
+}
+
+test("a daemon that is alone shows no nodes", async () => {
+  expectEqual((await get(daemon, "/health/cluster")).alone, true, "alone");
+  const page = await openPage();
+  const answered = page.waitForResponse(/health\/cluster$/);
+  await visitPage(page, "health");
+  await (await answered).finished();
+  await page.locator(".lamps", { hasText: "Nodes" }).waitFor();
+  expectEqual(await page.locator(".nodes").count(), 0, "panels of nodes");
+  expectNoWrongs(page);
+});
+
+test("several nodes: who works on what, and what is wrong with it", async () => {
+  const page = await openNodes(clusterOf(THREE));
+  const panel = page.locator(".nodes");
+  const rows = panel.locator("tbody tr");
+  expectEqual(await rows.count(), 3, "rows");
+  const texts = await rows.allTextContents();
+  expect(texts[0].includes("berlin") && texts[0].includes("512"), texts[0]);
+  expect(texts[0].includes("50.0 %") && texts[0].includes("+4 ms"), texts[0]);
+  expect(texts[1].includes("<img") && texts[1].includes("this node"), texts[1]);
+  expect(texts[1].includes("source"), texts[1]);
+  expect(texts[2].includes("session 13") && texts[2].includes("leaves"), texts[2]);
+  expectEqual(await rows.nth(2).locator('td[data-level="warn"]').count(), 3, "warnings");
+  const drawn = await panel.locator("svg rect").evaluateAll((all) =>
+    all.reduce((sums, one) => {
+      const { owner } = one.dataset;
+      return { ...sums, [owner]: (sums[owner] ?? 0) + Number(one.getAttribute("width")) };
+    }, {}),
+  );
+  expectEqual(JSON.stringify(drawn), '{"other":712,"self":308,"nobody":4}', "slots drawn");
+  const said = await panel.getByRole("img").getAttribute("aria-label");
+  expect(said.includes("berlin 512") && said.includes("4 slots are nobody's"), said);
+  await panel.getByText("This node is at work").waitFor();
+  await panel.getByText("4 slots are nobody's, the longest for 2.5 s").waitFor();
+  await panel.getByText("the server closed the connection").waitFor();
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    await page.locator(`html[data-theme="${colorScheme}"]`).waitFor();
+    await expectAccessible(page, `nodes, ${colorScheme}`);
+  }
+  expectNoWrongs(page);
+});
+
+test("a node that dies, and one that rests, are seen without a reload", async () => {
+  const cluster = clusterOf(THREE);
+  const page = await openNodes(cluster);
+  Object.assign(cluster, clusterOf(THREE.slice(0, 2), { state: "resting" }));
+  await page.getByText("This node rests: its lease time is over").waitFor();
+  await page.locator(".nodes dd", { hasText: "over" }).waitFor();
+  expectEqual(await page.locator(".nodes tbody tr").count(), 2, "rows");
+  Object.assign(cluster, clusterOf([], { state: "joining" }));
+  await page.getByText("This node waits to be let in").waitFor();
+  await page.getByText("1,024 slots are nobody's").first().waitFor();
+  await page.getByText("No node listens to the source").waitFor();
+  expectNoWrongs(page);
+});
+
+test("twenty nodes fit a small phone", async () => {
+  const page = await openNodes(clusterOf(TWENTY), { ...PHONE, width: 360, height: 740 });
+  const [wide, height] = await page.evaluate(() => {
+    const { scrollWidth } = document.documentElement;
+    return [scrollWidth - innerWidth, document.querySelector(".nodes svg").clientHeight];
+  });
+  expect(wide <= 0, `${wide} px too wide`);
+  expect(height >= 100, `the map is ${height} px high`);
+  const hues = await page
+    .locator(".nodes .swatch")
+    .evaluateAll((all) => all.map((one) => getComputedStyle(one).backgroundColor));
+  expectEqual(new Set(hues).size, 20, "colours");
+  await expectAccessible(page, "nodes on a phone");
+  expectNoWrongs(page);
+});
+
 const SCROLL_S = 1.5;
 
 /** Scrolls so many pixels a frame: frames a second, and what one takes of the page's own time. */
@@ -532,6 +630,16 @@ async function pictures(folder) {
   for (const name of [...PAGES, "token"]) await picture(folder, name, name);
   await picture(folder, "tokens-light", "tokens", { colorScheme: "light", locale: "ru" });
   await picture(folder, "token-light", "token", { colorScheme: "light" });
+  for (const [name, of] of Object.entries({ three: THREE, twenty: TWENTY }))
+    for (const colorScheme of ["dark", "light"])
+      for (const width of [1280, 360]) {
+        const page = await openNodes(clusterOf(of), { width, height: 900, colorScheme });
+        await page.waitForTimeout(500);
+        await page
+          .locator(".nodes")
+          .screenshot({ path: path.join(folder, `nodes-${name}-${colorScheme}-${width}.png`) });
+        await page.context().close();
+      }
   await picture(folder, "phone-tokens", "tokens", PHONE);
   await picture(folder, "phone-token", "token", { ...PHONE, colorScheme: "light", locale: "ru" });
 }

@@ -248,6 +248,57 @@ export interface Comprehensive {
   components: Record<string, Level>;
 }
 
+export interface Member {
+  name: string | null;
+  session: number;
+  is_self: boolean;
+  is_leaving: boolean;
+  holds_source: boolean;
+  capacity_per_second: number;
+  share: number | null;
+  slots: number;
+  renewed_seconds_ago: number | null;
+  clock_offset_seconds: number | null;
+}
+
+/** Of a daemon that is alone, what follows `alone` is null, and there are no members. */
+export interface Cluster {
+  status: Level;
+  alone: boolean | null;
+  node: {
+    name: string | null;
+    state: string;
+    since: string | null;
+    holds_source: boolean;
+    lease_seconds: number;
+    lease_left_seconds: number;
+    tokens: number;
+    own_tokens: number;
+  } | null;
+  exchanges: {
+    total: number;
+    failed: number;
+    answered_seconds_ago: number | null;
+    failed_at: string | null;
+    failure: string | null;
+    lapses: number;
+  } | null;
+  following: { behind_seconds: number | null; writes_refused: number } | null;
+  slots: {
+    total: number;
+    mine: number;
+    catching_up: number;
+    draining: number;
+    releasing: number;
+    free: number;
+    free_seconds: number;
+    /** Runs: which member (null: nobody), and how many. */
+    owners: [number | null, number][];
+  } | null;
+  source: { member: number | null } | null;
+  members: Member[];
+}
+
 export interface Signal {
   signal: string;
   what: string;

@@ -1,7 +1,7 @@
 /*
  * A server with a made-up population that moves, for looking at the dashboard:
  *
- *     api_demo [PORT] [TOKENS]
+ *     api_demo [PORT] [TOKENS] [NODES]
  *
  * Nothing of it is installed.
  */
@@ -107,6 +107,35 @@ static void beat(struct world *world)
         atomic_store(&page->groups[i].tokens, groups[i]);
 }
 
+/* Nodes that take slots from each other; this one is the second. */
+static void move_nodes(struct world *world, struct prng *prng, struct page_cluster *cluster)
+{
+    uint64_t slot = prng_below(prng, MINT_SLOTS);
+    for (uint32_t i = 0; i < cluster->count; i++) {
+        struct page_node *member = &cluster->members[i];
+        member->silent_s = fmod(member->silent_s + 0.1, 3.4);
+        member->slots = 0;
+    }
+    cluster->owners[slot] = (uint8_t)prng_below(prng, cluster->count);
+    for (slot = 0; slot < MINT_SLOTS; slot++)
+        if (cluster->owners[slot] != PAGE_SLOT_FREE)
+            cluster->members[cluster->owners[slot]].slots++;
+    cluster->valid_until = instant_add(clock_now(), duration_s(9 - cluster->members[1].silent_s));
+    cluster->answered_at = clock_now();
+    cluster_publish(world->page, cluster);
+}
+
+static void make_nodes(struct world *world, uint32_t count, struct page_cluster *cluster)
+{
+    world_fill_cluster(world, cluster);
+    for (uint32_t i = cluster->count; i < count && i < PAGE_NODES; i++) {
+        struct page_node *member = &cluster->members[cluster->count++];
+        *member =
+            (struct page_node){.session = 7 + i, .capacity = 100 + 10 * i, .silent_s = i / 3.0};
+        snprintf(member->name, sizeof member->name, "node-%u", i);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct world world;
@@ -124,10 +153,15 @@ int main(int argc, char **argv)
         move_token(&world, &prng, id, &walks[id]);
     printf("http://127.0.0.1:%u with %u tokens\n", world.port, count);
     fflush(stdout);
-    uint32_t hot = 0, cold = 0;
+    static struct page_cluster cluster;
+    uint32_t hot = 0, cold = 0, nodes = argc > 3 ? (uint32_t)atoi(argv[3]) : 0;
+    if (nodes > 0)
+        make_nodes(&world, nodes, &cluster);
     while (true) {
         usleep(100000);
         beat(&world);
+        if (nodes > 0)
+            move_nodes(&world, &prng, &cluster);
         for (uint32_t i = 0; i < count / 128 + 1; i++) {
             hot = hot % count + 1;
             if (token_column_group(world.memory.table, hot) == GROUP_HOT)

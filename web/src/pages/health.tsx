@@ -7,6 +7,7 @@ import { Show } from "../parts/states";
 import { useLoaded } from "../resource";
 import { t } from "../text";
 import type { Alert, Alerts, Comprehensive, Finding, Forecast, Signal, Supervisor } from "../types";
+import { Nodes } from "./nodes";
 
 const HISTORY_MAX = 300;
 const AHEAD_SHARE = 0.35; // of the width of a plot is the future
@@ -309,6 +310,7 @@ export function Health() {
         <h1>{t.value.pages.health}</h1>
       </div>
       <Show of={overall}>{(data) => <Overall of={data} />}</Show>
+      <Nodes />
       <Show of={forecast}>{(data) => <Signals forecast={data} tracks={tracks} />}</Show>
       <div class="columns">
         <Show of={alerts}>{(data) => <AlertsPanel of={data} />}</Show>
