@@ -217,27 +217,33 @@ function Facts(props: { of: Cluster }) {
   );
 }
 
-function Troubles(props: { of: Cluster }) {
-  const { exchanges, slots, source } = props.of;
+/** What nobody has, as far as this node has seen the others. */
+function Unowned(props: { of: Cluster }) {
+  const { slots, source } = props.of;
   const text = t.value.nodes;
   return (
     <>
       {slots && slots.free > 0 && (
-        <p class="hint" data-level="bad">
+        <p class="trouble" data-level="bad">
           {text.free(slots.free)}, {text.longest(duration(slots.free_seconds, 1))}
         </p>
       )}
       {source?.member === null && (
-        <p class="hint" data-level="bad">
+        <p class="trouble" data-level="bad">
           {text.noSource}
         </p>
       )}
-      {exchanges?.failure && (
-        <p class="quiet failure">
-          {text.failure}, {moment(exchanges.failed_at)}: {exchanges.failure}
-        </p>
-      )}
     </>
+  );
+}
+
+function Failure(props: { of: Cluster }) {
+  const { exchanges } = props.of;
+  if (!exchanges?.failure) return null;
+  return (
+    <p class="quiet trouble">
+      {t.value.nodes.failure}, {moment(exchanges.failed_at)}: {exchanges.failure}
+    </p>
   );
 }
 
@@ -256,11 +262,16 @@ export function Nodes() {
           {text.states[node.state] ?? node.state}
         </span>
       </header>
-      <p class="hint">{text.hint}</p>
-      <SlotMap slots={slots} members={members} />
-      <Members of={data} />
+      {members.length > 0 && (
+        <>
+          <p class="hint">{text.hint}</p>
+          <SlotMap slots={slots} members={members} />
+          <Unowned of={data} />
+          <Members of={data} />
+        </>
+      )}
       <Facts of={data} />
-      <Troubles of={data} />
+      <Failure of={data} />
     </section>
   );
 }
