@@ -486,12 +486,12 @@ test("several nodes: who works on what, and what is wrong with it", async () => 
   expect(texts[1].includes("source"), texts[1]);
   expect(texts[2].includes("session 13") && texts[2].includes("leaves"), texts[2]);
   expectEqual(await rows.nth(2).locator('td[data-level="warn"]').count(), 3, "warnings");
-  const drawn = await panel.locator("svg rect").evaluateAll((all) =>
-    all.reduce((sums, one) => {
-      const { owner } = one.dataset;
-      return { ...sums, [owner]: (sums[owner] ?? 0) + Number(one.getAttribute("width")) };
-    }, {}),
-  );
+  const drawn = await panel.locator("svg rect").evaluateAll((all) => {
+    const sums = {};
+    for (const one of all)
+      sums[one.dataset.owner] = (sums[one.dataset.owner] ?? 0) + Number(one.getAttribute("width"));
+    return sums;
+  });
   expectEqual(JSON.stringify(drawn), '{"other":712,"self":308,"nobody":4}', "slots drawn");
   const said = await panel.getByRole("img").getAttribute("aria-label");
   expect(said.includes("berlin 512") && said.includes("4 slots are nobody's"), said);

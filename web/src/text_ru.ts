@@ -342,8 +342,7 @@ export const ru: Text = {
     clock: "Часы",
     ago: (time) => `${time} назад`,
     slotsOf: (name, count) => `${name} ${n(count)}`,
-    free: (count) =>
-      `${n(count)} ${plural(count, "ячейка ничья", "ячейки ничьи", "ячеек ничьи")}`,
+    free: (count) => `${n(count)} ${plural(count, "ячейка ничья", "ячейки ничьи", "ячеек ничьи")}`,
     longest: (time) => `дольше всего ${time}`,
     noSource: "Источник новых токенов не слушает ни один узел.",
     lease: "Срок аренды",

@@ -17,11 +17,11 @@ struct fake_engine {
     pthread_mutex_t lock;
     pthread_cond_t heard;
     struct world *world;
-    bool is_mute;      /* takes commands and answers nothing */
-    bool is_deaf;      /* does not even read */
-    uint32_t result;   /* what it answers; RESULT_CREATED by default */
-    char message[128]; /* with it */
-    uint64_t commands; /* heard so far */
+    bool is_mute;                      /* takes commands and answers nothing */
+    bool is_deaf;                      /* does not even read */
+    uint32_t result;                   /* what it answers; RESULT_CREATED by default */
+    char message[OPTION_MESSAGE_SIZE]; /* with it */
+    uint64_t commands;                 /* heard so far */
     struct command last;
 };
 

@@ -84,7 +84,8 @@ function Row(props: { of: Member; index: number; cluster: Cluster }) {
   const text = t.value.nodes;
   const total = cluster.slots?.total ?? 1;
   const lease = cluster.node?.lease_seconds ?? 0;
-  const isSilent = of.renewed_seconds_ago !== null && of.renewed_seconds_ago > (2 * lease) / RENEWALS;
+  const isSilent =
+    of.renewed_seconds_ago !== null && of.renewed_seconds_ago > (2 * lease) / RENEWALS;
   const isOff = Math.abs(of.clock_offset_seconds ?? 0) > CLOCK_OFF_S;
   return (
     <tr data-owner={of.is_self ? "self" : "other"}>
