@@ -88,15 +88,10 @@ function Row(props: { of: Member; index: number; cluster: Cluster }) {
     of.renewed_seconds_ago !== null && of.renewed_seconds_ago > (2 * lease) / RENEWALS;
   const isOff = Math.abs(of.clock_offset_seconds ?? 0) > CLOCK_OFF_S;
   return (
-    <tr data-owner={of.is_self ? "self" : "other"}>
+    <tr data-owner={of.is_self ? "self" : "other"} style={{ "--hue": hueOf(index) }}>
       <th scope="row">
         <span class="who">
-          <i
-            class="swatch"
-            aria-hidden="true"
-            data-owner={of.is_self ? "self" : "other"}
-            style={{ "--hue": hueOf(index) }}
-          />
+          <i class="swatch" aria-hidden="true" />
           <bdi title={nameOf(of)}>{nameOf(of)}</bdi>
           {of.is_self && <span class="tag">{text.self}</span>}
           {of.holds_source && (
@@ -150,7 +145,8 @@ function Members(props: { of: Cluster }) {
             <th scope="col" class="n">
               {text.slots}
             </th>
-            <th scope="col" colSpan={2} class="n">
+            <td class="meter" />
+            <th scope="col" class="n">
               {text.share}
             </th>
             <th scope="col" class="n">
