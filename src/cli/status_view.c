@@ -193,9 +193,13 @@ static void print_lease(FILE *out, const struct page_cluster *cluster, instant n
     double left_s = duration_to_s(instant_diff(cluster->valid_until, now));
     char text[32];
     print_name(out, "");
-    fprintf(out, "%s%s%s, %u slots, lease time %s of %g s; ",
+    fprintf(out, "%s%s%s, %u slots, lease time ",
             state == NODE_WORKING ? style.green : style.yellow, node_state_name(state), style.end,
-            cluster->mine, left_s > 0 ? figure_span(left_s, text) : "over", cluster->lease_s);
+            cluster->mine);
+    if (left_s > 0)
+        fprintf(out, "%s of %g s; ", figure_span(left_s, text), cluster->lease_s);
+    else
+        fputs("over; ", out);
     fprintf(out, "follows %s behind; ", figure_span(cluster->behind_s, text));
     fprintf(out, "%llu of %llu exchanges failed\n", (unsigned long long)cluster->failures,
             (unsigned long long)cluster->exchanges);
