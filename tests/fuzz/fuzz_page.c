@@ -4,6 +4,7 @@
  */
 #include "page_areas.h"
 
+#include "api/health_json.h"
 #include "api/metrics.h"
 #include "base/log.h"
 #include "cli/status_view.h"
@@ -56,6 +57,27 @@ static void remove_folder(void)
         return;
 }
 
+/* One of two nodes, with half of the slots each. */
+static void make_node(void)
+{
+    static struct page_cluster cluster;
+    cluster = (struct page_cluster){.state = NODE_WORKING,
+                                    .name = "a",
+                                    .session = 1,
+                                    .lease_s = 10,
+                                    .valid_until = instant_add(begun, duration_s(9)),
+                                    .since = begun,
+                                    .answered_at = begun,
+                                    .mine = 512,
+                                    .others = 512,
+                                    .count = 2};
+    cluster.members[0] =
+        (struct page_node){.session = 1, .name = "a", .capacity = 9, .slots = 512, .is_self = 1};
+    cluster.members[1] = (struct page_node){.session = 2, .name = "b", .capacity = 9, .slots = 512};
+    memset(cluster.owners, 1, MINT_SLOTS / 2);
+    cluster_publish(page, &cluster);
+}
+
 void fuzz_begin(void)
 {
     log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_JSON);
@@ -77,6 +99,7 @@ void fuzz_begin(void)
                                                    {.cause = FINDING_GROUP_LATE,
                                                     .severity = SEVERITY_WARNING,
                                                     .because = FINDING_BREAKER_OPEN}}});
+    make_node();
     flight_record(&page->flight, begun, &(struct flight_note){.kind = FLIGHT_PROCESS});
     flight_record(&page->flight, begun, &(struct flight_note){.kind = FLIGHT_LIFE});
     log_ring_put(&page->log,
@@ -122,6 +145,22 @@ static void read_rings(const struct status_page *seen)
     assert(count <= 64);
 }
 
+/* As the engine's health is told of it, and GET /health/cluster. */
+static void read_cluster(const struct status_page *seen, const struct health_view *view,
+                         instant now)
+{
+    struct page_cluster cluster;
+    struct surroundings around;
+    struct json json = {0};
+    assert(cluster_read(seen, &cluster));
+    cluster_surround(&cluster, now, &around);
+    json_object_open(&json, NULL);
+    json_cluster(&(struct health_page){.json = &json, .page = seen, .now = now, .health = *view});
+    json_object_close(&json);
+    assert(!json.failed && json.text[json.length - 1] == '}');
+    json_finish(&json);
+}
+
 static void read_states(const struct status_page *seen, instant now)
 {
     struct health_view view;
@@ -134,9 +173,7 @@ static void read_states(const struct status_page *seen, instant now)
         page_beat_age_s(seen, (enum beat)i, now);
     struct freshness_scan scan = {0};
     struct page_cluster cluster;
-    struct surroundings around;
     assert(cluster_read(seen, &cluster));
-    cluster_surround(&cluster, now, &around);
     metrics_write(
         nowhere,
         &(struct metric_view){
@@ -145,6 +182,7 @@ static void read_states(const struct status_page *seen, instant now)
     struct json json = {0};
     status_json(&json, seen, now);
     json_finish(&json);
+    read_cluster(seen, &view, now);
     assert(suspects_format(&seen->suspects, text, sizeof text) < sizeof text);
     fflush(nowhere);
 }
