@@ -244,42 +244,43 @@ struct limit_rule {
     enum finding_cause cause;
     double limit, alert_s; /* above it, and worse above this */
     enum severity usual, worse;
+    bool is_of_all; /* every node finds it, and one of them is enough to tell people */
 };
 
 static void find_above(struct core *core, const struct limit_rule *rule, double value)
 {
+    bool is_told = rule->is_of_all && core->health.around.others_tell > 0;
+    enum severity severity = health_severity(value > rule->alert_s, rule->usual, rule->worse);
     if (value > rule->limit) /* NaN is not */
         health_find(core, (struct finding){.cause = rule->cause,
-                                           .severity = health_severity(value > rule->alert_s,
-                                                                       rule->usual, rule->worse),
+                                           .severity = is_told ? SEVERITY_INFO : severity,
                                            .value = value,
-                                           .limit = rule->limit});
+                                           .limit = rule->limit > 0 ? rule->limit : NAN});
 }
 
 static void look_at_cluster(struct core *core)
 {
-    static const struct limit_rule outside = {FINDING_NODE_OUTSIDE, OUTSIDE_S, OUTSIDE_S,
-                                              SEVERITY_CRITICAL, SEVERITY_CRITICAL},
-                                   rests = {FINDING_NODE_RESTS, 0, 0, SEVERITY_CRITICAL,
-                                            SEVERITY_CRITICAL},
-                                   unheard = {FINDING_NODE_UNHEARD, NODE_UNHEARD_S, NODE_UNHEARD_S,
-                                              SEVERITY_ERROR, SEVERITY_ERROR},
+    static const struct limit_rule outside = {FINDING_NODE_OUTSIDE, OUTSIDE_S,         INFINITY,
+                                              SEVERITY_CRITICAL,    SEVERITY_CRITICAL, false},
+                                   rests = {FINDING_NODE_RESTS, 0,    INFINITY, SEVERITY_CRITICAL,
+                                            SEVERITY_CRITICAL,  false},
+                                   unheard = {FINDING_NODE_UNHEARD, NODE_UNHEARD_S, INFINITY,
+                                              SEVERITY_ERROR,       SEVERITY_ERROR, false},
                                    late = {FINDING_FOLLOWS_LATE, FOLLOWS_LATE_S, FOLLOWS_ALERT_S,
-                                           SEVERITY_WARNING, SEVERITY_ERROR},
+                                           SEVERITY_WARNING,     SEVERITY_ERROR, false},
+                                   slots = {FINDING_SLOTS_UNOWNED, 0,   INFINITY, SEVERITY_CRITICAL,
+                                            SEVERITY_CRITICAL,     true},
                                    source = {FINDING_SOURCE_UNOWNED, SOURCE_UNOWNED_S,
-                                             SOURCE_ALERT_S, SEVERITY_WARNING, SEVERITY_ERROR},
-                                   clock = {FINDING_CLOCK_OFF, CLOCK_OFF_S, INFINITY,
-                                            SEVERITY_WARNING, SEVERITY_WARNING};
+                                             SOURCE_ALERT_S,         SEVERITY_WARNING,
+                                             SEVERITY_ERROR,         true},
+                                   clock = {FINDING_CLOCK_OFF, CLOCK_OFF_S,      INFINITY,
+                                            SEVERITY_WARNING,  SEVERITY_WARNING, true};
     const struct surroundings *around = &core->health.around;
     find_above(core, &outside, around->outside_s);
     find_above(core, &rests, around->rests_s);
     find_above(core, &unheard, around->unheard_s);
     find_above(core, &late, around->behind_s);
-    if (around->slots_unowned > 0)
-        health_find(core, (struct finding){.cause = FINDING_SLOTS_UNOWNED,
-                                           .severity = SEVERITY_CRITICAL,
-                                           .value = around->slots_unowned,
-                                           .limit = NAN});
+    find_above(core, &slots, around->slots_unowned);
     find_above(core, &source, around->source_unowned_s);
     find_above(core, &clock, around->clock_off_s);
 }

@@ -20,6 +20,7 @@ struct surroundings {
     double rests_s;          /* for how long its lease time is over */
     double unheard_s;        /* since the database answered an exchange */
     double behind_s;         /* what others wrote is in the table but for so long */
+    double others_tell;      /* 1: the next three are an older node's to tell people of */
     double slots_unowned;    /* how many were nobody's for longer than the lease time */
     double source_unowned_s; /* for how long nobody holds the source */
     double clock_off_s;      /* the most that another node's clock differs from ours, either way */

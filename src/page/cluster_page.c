@@ -108,6 +108,15 @@ double cluster_clock_off_s(const struct page_cluster *cluster)
     return off_s;
 }
 
+/* The oldest of those that stay. */
+static bool is_oldest(const struct page_cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->count; i++)
+        if (cluster->members[i].is_leaving == 0)
+            return cluster->members[i].is_self != 0;
+    return true;
+}
+
 static double seconds_since(instant then, instant now)
 {
     return duration_to_s(instant_diff(now, then));
@@ -121,6 +130,7 @@ static void surround_member(const struct page_cluster *cluster, instant now,
     around->behind_s = cluster->behind_s;
     if (around->unheard_s > NODE_UNHEARD_S)
         return;
+    around->others_tell = !is_oldest(cluster);
     around->slots_unowned = cluster->unowned;
     around->source_unowned_s = cluster->source_free_s;
     around->clock_off_s = cluster_clock_off_s(cluster);
@@ -130,6 +140,7 @@ void cluster_surround(const struct page_cluster *cluster, instant now, struct su
 {
     around->outside_s = around->rests_s = around->unheard_s = around->behind_s = NAN;
     around->slots_unowned = around->source_unowned_s = around->clock_off_s = NAN;
+    around->others_tell = 0;
     if (cluster->state == NODE_JOINING)
         around->outside_s = seconds_since(cluster->since, now);
     else if (cluster->state != NODE_ALONE)

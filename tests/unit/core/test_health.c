@@ -551,6 +551,29 @@ static void test_a_node_without_its_database(void **state)
                  "  31 - node_unheard\n");
 }
 
+/* One of several nodes that see it is enough: the others find it, too, and nothing of theirs is
+ * wrong. */
+static void test_what_an_older_node_tells(void **state)
+{
+    (void)state;
+    run_until(20);
+    world.around.others_tell = 1;
+    world.around.slots_unowned = 4;
+    world.around.source_unowned_s = 130;
+    world.around.clock_off_s = 2;
+    world.around.behind_s = 6; /* but this is its own */
+    run_until(22);
+    world.around.others_tell = 0; /* now it is the oldest */
+    run_until(24);
+    expect_trace("  21 + follows_late, warning\n"
+                 "  21 + slots_unowned, info\n"
+                 "  21 + source_unowned, info, because of slots_unowned\n"
+                 "  21 + clock_off, info\n"
+                 "  23 ~ slots_unowned, critical\n"
+                 "  23 ~ source_unowned, error, because of slots_unowned\n"
+                 "  23 ~ clock_off, warning\n");
+}
+
 /* Then what was seen is not known any more, and nothing is said of it. */
 static void test_nobody_looks(void **state)
 {
@@ -578,6 +601,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_looks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_node_without_its_database, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_an_older_node_tells, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_looks, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,9 @@ static void test_what_health_is_told(void **state)
     assert_true(around.unheard_s == 2 && around.rests_s == 0 && around.behind_s == 0.5);
     assert_true(around.slots_unowned == 5 && around.source_unowned_s == 6);
     assert_true(around.clock_off_s == 1.5 && isnan(around.outside_s));
+    assert_true(around.others_tell == 1); /* the first member is another */
+    cluster.members[0].is_leaving = 1;
+    assert_true(surround(&cluster, 2).others_tell == 0);
     /* It does not hear of the others any more. */
     cluster.state = NODE_RESTING;
     around = surround(&cluster, 11);
