@@ -57,7 +57,8 @@ static void say_reply(struct sim *sim, const struct action *action)
                                           [REPLY_KNOWN] = "known",
                                           [REPLY_DONE] = "done",
                                           [REPLY_NOT_FOUND] = "not found",
-                                          [REPLY_UNAVAILABLE] = "unavailable"};
+                                          [REPLY_UNAVAILABLE] = "unavailable",
+                                          [REPLY_ELSEWHERE] = "elsewhere"};
     trace_line(sim, "replies to %llu: %s", (unsigned long long)action->reply.tag,
                results[action->reply.result]);
 }

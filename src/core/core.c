@@ -26,6 +26,7 @@ struct core *core_init(void *memory, struct token_table *table, const struct opt
     core->now = now;
     core->restart_asked_at = INSTANT_NEVER;
     core->last_snapshot_id = last_snapshot_id;
+    share_init(core);
     for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         core->requests[i].generation = (uint32_t)(now.us >> GENERATION_SHIFT);
         core->free_requests[core->free_count++] = (uint16_t)(REQUESTS_MAX - 1 - i);
@@ -83,6 +84,7 @@ void core_start(struct core *core, int64_t newest_snapshot)
 {
     if (core->last_snapshot_id < newest_snapshot)
         core->last_snapshot_id = newest_snapshot;
+    share_count(core);
     schedule_look_ahead(core);
     jobs_init(core);
     health_excuse(core);
@@ -217,6 +219,11 @@ static void on_refresh_wanted(struct core *core, const struct address *mint, uin
         core_reply(core, tag, REPLY_NOT_FOUND, TOKEN_NONE, "token not found");
         return;
     }
+    if (!share_works_on(core, id)) {
+        MARK(WANT_ELSEWHERE);
+        core_reply(core, tag, REPLY_ELSEWHERE, TOKEN_NONE, NULL);
+        return;
+    }
     const char *why_not = why_not_refreshed(core, id);
     if (why_not != NULL) {
         MARK(WANT_REFUSED);
@@ -237,25 +244,12 @@ static void on_options(struct core *core, const struct options *options)
     jobs_want(core, JOB_ACTIVATION);
 }
 
-static bool is_in_flight(const struct core *core, token_id id, bool discover)
-{
-    for (int i = 0; i < REQUESTS_MAX; i++) {
-        const struct request *request = &core->requests[i];
-        if (!request->in_flight || (request->lane == LANE_DISCOVER) != discover)
-            continue;
-        for (int k = 0; k < request->token_count; k++)
-            if (request->tokens[k] == id && !(request->withdrawn >> k & 1))
-                return true;
-    }
-    return false;
-}
-
 /* Who waits for something that is not sent now would wait for as long as the pause. */
 static void refuse_waiting(struct core *core)
 {
     for (uint32_t i = core->wants_count; i-- > 0;) {
         struct want want = core->wants[i];
-        if (is_in_flight(core, want.id, true))
+        if (schedule_is_under_way(core, want.id, LINKS_DISCOVER))
             continue;
         MARK(PAUSE_REFUSED_WAITING);
         core_reply(core, want.tag, REPLY_UNAVAILABLE, TOKEN_NONE, PAUSED);
@@ -309,6 +303,9 @@ static void handle(struct core *core, const struct event *event)
     case EVENT_TOKEN_DURABLE:
         on_token_durable(core, event->token_durable.id, event->token_durable.tag);
         return;
+    case EVENT_TOKEN_REFUSED:
+        share_on_refused(core, event);
+        return;
     case EVENT_ANSWER:
         schedule_on_answer(core, event);
         return;
@@ -351,6 +348,15 @@ static void handle(struct core *core, const struct event *event)
         alerts_make_test(&core->alerts, core->now, &core->alert_message);
         act_alert(core, event->alert_test.tag);
         break;
+    case EVENT_SHARE:
+        share_on_change(core, event);
+        return;
+    case EVENT_FOLLOWED:
+        share_on_followed(core, event);
+        return;
+    case EVENT_SOURCE:
+        share_on_source(core, event);
+        return;
     case EVENT_KIND_COUNT:
         __builtin_unreachable();
     }
@@ -389,6 +395,12 @@ static void sample_deferred(struct core *core, unsigned price_group, struct grou
     MARK_IF(DEFERRED_BY_LOAD, deferred > 0);
 }
 
+static void count_own(struct core *core, token_id id)
+{
+    if (share_works_on(core, id))
+        core->stats.groups[token_column_group(core->table, id)].tokens++;
+}
+
 static void sample_groups(struct core *core)
 {
     for (int i = 0; i < GROUP_COUNT; i++) {
@@ -422,10 +434,10 @@ static void sample_groups(struct core *core)
             continue;
         for (int k = 0; k < request->token_count; k++)
             if (!(request->withdrawn >> k & 1))
-                core->stats.groups[token_column_group(core->table, request->tokens[k])].tokens++;
+                count_own(core, request->tokens[k]);
     }
     for (uint32_t i = 0; i < core->suspects.count; i++)
-        core->stats.groups[token_column_group(core->table, core->suspects.items[i].id)].tokens++;
+        count_own(core, core->suspects.items[i].id);
 }
 
 static void sample_lanes(struct core *core)
@@ -486,7 +498,7 @@ static bool may_send(const struct core *core)
 static bool is_to_be_followed(enum event_kind kind)
 {
     return kind == EVENT_SUSPECT || kind == EVENT_QUARANTINE || kind == EVENT_RELEASE ||
-           kind == EVENT_LIMIT_KNOWN || kind == EVENT_ALERT_KNOWN;
+           kind == EVENT_LIMIT_KNOWN || kind == EVENT_ALERT_KNOWN || kind == EVENT_FOLLOWED;
 }
 
 void core_step(struct core *core, const struct event *event, struct actions *actions)
@@ -556,13 +568,15 @@ enum trust core_trust(const struct core *core, token_id id)
 bool core_holds_token(const struct core *core, token_id id)
 {
     enum trust trust = trust_of(core, id);
-    if (trust != TRUST_ORDINARY) {
-        bool is_out = is_in_flight(core, id, false) || is_in_flight(core, id, true);
+    bool price_out = schedule_is_under_way(core, id, LINKS_PRICE);
+    bool discover_out = schedule_is_under_way(core, id, LINKS_DISCOVER);
+    if (trust != TRUST_ORDINARY || !share_works_on(core, id)) {
+        bool may_be_out = trust != TRUST_QUARANTINE && share_listens_to(core, id);
         return !lanes_holds(&core->price, id) && !lanes_holds(&core->discover, id) &&
-               !(is_out && trust == TRUST_QUARANTINE);
+               (may_be_out || !(price_out || discover_out));
     }
-    bool price = lanes_holds(&core->price, id) != is_in_flight(core, id, false);
+    bool price = lanes_holds(&core->price, id) != price_out;
     bool discover = token_slot(core->table, id)->status == TOKEN_ARCHIVED ||
-                    lanes_holds(&core->discover, id) || is_in_flight(core, id, true);
+                    lanes_holds(&core->discover, id) || discover_out;
     return price && discover;
 }

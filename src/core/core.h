@@ -22,6 +22,7 @@
 #include "core/finding.h"
 #include "core/lane_kind.h"
 #include "core/load.h"
+#include "core/mint_slot.h"
 #include "core/outcome.h"
 #include "core/surroundings.h"
 #include "core/token_table.h"
@@ -80,6 +81,39 @@ enum pause_state {
 
 const char *pause_state_name(enum pause_state state);
 
+/*
+ * One of several nodes (docs/cluster.md): they share the tokens by slots (mint_slot.h), and each
+ * has all of them in its table. Of each slot this core
+ *
+ *   works on it       its tokens stand in lanes and are sent for; jobs look at them
+ *   listens to it     what is under way is taken when it is answered (scored, saved, as ever), but
+ *                     nothing more is sent: it drains
+ *   follows it        neither: another node works on it, whose commits come as EVENT_FOLLOWED
+ *
+ * A core that is never told of shares works on all, and has the source.
+ */
+#define SHARE_WORDS (MINT_SLOTS / 64)
+
+/* What another node's commit is not taken on for. X(code, name) */
+#define FOLLOW_REFUSAL_LIST(X)                                                                     \
+    X(FOLLOW_UNSOUND, "unsound")         /* no token can be so */                                  \
+    X(FOLLOW_CONTRADICTS, "contradicts") /* its id or mint is that of another durable one here */  \
+    X(FOLLOW_NO_ROOM, "no_room")     /* the table does not reach to it, or not for its pools */    \
+    X(FOLLOW_LISTENING, "listening") /* its slot is worked on or listened to here */
+
+enum follow_refusal {
+#define X(code, name) code,
+    FOLLOW_REFUSAL_LIST(X)
+#undef X
+        FOLLOW_REFUSAL_COUNT
+};
+
+const char *follow_refusal_name(enum follow_refusal refusal);
+
+/* Ids between the table's end and a followed one become holes, until their tokens follow. That many
+ * are one step of a few milliseconds; whoever is further off is a mistake. */
+#define FOLLOW_GAP_MAX 65536
+
 /* What bounds how much a lane asks for. X(code, name) */
 #define LANE_LIMIT_LIST(X)                                                                         \
     X(LIMIT_UPSTREAM, "upstream") /* its limit, as far as we use it */                             \
@@ -102,6 +136,7 @@ enum event_kind {
     EVENT_TIME,           /* the deadline has come */
     EVENT_TOKEN_SEEN,     /* a source or a client names a token */
     EVENT_TOKEN_DURABLE,  /* its row is in the store */
+    EVENT_TOKEN_REFUSED,  /* and will not be: another node gives the ids now */
     EVENT_ANSWER,         /* a request ended */
     EVENT_REFRESH_WANTED, /* a client wants one token now */
     EVENT_OPTIONS,        /* settings changed */
@@ -115,6 +150,9 @@ enum event_kind {
     EVENT_LOAD,           /* the sample of a second: how busy everything is */
     EVENT_ALERT_KNOWN,    /* a message of an engine before this one; oldest first */
     EVENT_ALERT_TEST,     /* somebody wants a message, to see whether it arrives */
+    EVENT_SHARE,          /* which slots this node works on changed */
+    EVENT_FOLLOWED,       /* another node committed something of a token */
+    EVENT_SOURCE,         /* whether new tokens are given their ids here */
     EVENT_KIND_COUNT
 };
 
@@ -131,6 +169,10 @@ struct event {
             token_id id;
             uint64_t tag;
         } token_durable;
+        struct {
+            token_id id; /* unless it is durable it is dropped, as if it had not been seen */
+            uint64_t tag;
+        } token_refused;
         struct {
             uint64_t request;
             enum feed_outcome outcome;
@@ -183,6 +225,22 @@ struct event {
         struct {
             uint64_t tag;
         } alert_test;
+        struct {
+            /* A bit a slot: SHARE_WORDS words. Who is worked on is listened to. */
+            const uint64_t *working, *listening;
+            void *scratch; /* core_scratch_size() bytes, or NULL: slower */
+        } share;
+        struct {
+            token_id id;
+            /* As another node has committed it, in this one's time; its flags and where its pools
+             * stand mean nothing. An empty name and a time that is never leave what there is. */
+            const struct token *token;
+            const struct pool *pools; /* names are this table's */
+            bool has_pools;           /* else they are those that it has */
+        } followed;
+        struct {
+            bool is_held;
+        } source;
     };
 };
 
@@ -207,7 +265,15 @@ enum action_kind {
     ACTION_KIND_COUNT
 };
 
-enum reply_result { REPLY_CREATED, REPLY_KNOWN, REPLY_DONE, REPLY_NOT_FOUND, REPLY_UNAVAILABLE };
+enum reply_result {
+    REPLY_CREATED,
+    REPLY_KNOWN,
+    REPLY_DONE,
+    REPLY_NOT_FOUND,
+    REPLY_UNAVAILABLE,
+    REPLY_ELSEWHERE, /* another node's: of a new token the source's, else who works on its slot */
+    REPLY_RESULT_COUNT
+};
 
 struct action {
     enum action_kind kind;
@@ -292,7 +358,7 @@ struct actions {
 #define RECENT_SPAN_S 300
 
 struct group_stats {
-    uint32_t tokens;
+    uint32_t tokens;            /* that this node works on */
     uint64_t refreshes;         /* answers with data for tokens that had been answered before */
     uint64_t refreshes_on_time; /* of these, within 1.1 × target of the one before */
     struct histogram ages;      /* of all of these: from one answer to the next; SCALE_AGES */
@@ -341,6 +407,21 @@ struct job_stats {
     duration interval;
 };
 
+/* Of one of several nodes. */
+struct share_stats {
+    bool is_source;
+    uint32_t tokens;                        /* that it works on, those in quarantine as well */
+    uint32_t slots_working, slots_draining; /* draining: listened to, not worked on */
+    uint64_t changes;                       /* of who works on what */
+    uint64_t joined, left;                  /* tokens that came with them, and went */
+    uint64_t withdrawn;                     /* of requests that were under way about them */
+    uint64_t followed;                      /* commits of other nodes, taken on */
+    uint64_t followed_new;                  /* of these, tokens that were not known */
+    uint64_t holes;                         /* ids that were passed over, to be filled */
+    uint64_t dropped; /* tokens whose ids another node gave to others: they never were durable */
+    uint64_t refused[FOLLOW_REFUSAL_COUNT];
+};
+
 struct core_stats {
     uint64_t steps;
     struct load load;
@@ -363,6 +444,7 @@ struct core_stats {
     double errors_last_hour;   /* health.h says what counts as one */
     struct findings findings;  /* what is wrong now */
     struct vital_stats vitals[VITAL_COUNT];
+    struct share_stats share;
     instant sampled_at; /* of what is a present state: once a second */
 };
 
@@ -382,6 +464,10 @@ size_t core_size(void);
 struct core *core_init(void *memory, struct token_table *table, const struct options *options,
                        int64_t last_snapshot_id, instant now);
 
+/* Between core_init() and the first core_place(): this is one of several nodes. It works on these
+ * slots (NULL: none yet), and has not got the source. Later EVENT_SHARE and EVENT_SOURCE tell. */
+void core_share(struct core *core, const uint64_t *working);
+
 /* A start, by as many threads as there are cores: places every token (each id once, any ranges),
  * sorts either family (`scratch` of core_scratch_size() bytes for each, or NULL: slower), and
  * begins. */
@@ -392,7 +478,8 @@ size_t core_scratch_size(const struct token_table *table);
 /* A start with the first of the tokens, those that were placed and sorted, while the others are
  * still put into the table, or looked at: these are sent for, the others are none of the core's
  * yet. Until core_start_rest() no job runs and no snapshot is made, and the shell lets nobody in
- * who may be among the others: no token is seen, no client's wish is told. */
+ * who may be among the others: no token is seen, no client's wish is told, no share changes and
+ * nothing is followed. */
 void core_start_first(struct core *core);
 /* The others are there and placed, both families are to be sorted anew (core_sort() once more): the
  * rest of core_start(). */
@@ -421,8 +508,14 @@ enum lane_kind core_request_lane(const struct core *core, uint64_t request);
 
 enum trust core_trust(const struct core *core, token_id id);
 
+/* How many tokens of a slot are in requests under way whose answers are listened to, and a bit for
+ * each slot that has any: what a slot that is given away waits for. */
+uint32_t core_slot_in_flight(const struct core *core, uint16_t slot);
+void core_slots_in_flight(const struct core *core, uint64_t slots[SHARE_WORDS]);
+
 /* For oracles: true when the token is in exactly the lanes it should be in, or in flight. A
- * suspect stands in none, one in quarantine is not in flight either. */
+ * suspect stands in none, one in quarantine is not in flight either. One of a slot that is not
+ * worked on stands in none, and may be in flight while it is listened to. */
 bool core_holds_token(const struct core *core, token_id id);
 
 #endif

@@ -148,6 +148,8 @@ static void regroup_discover(struct core *core, token_id id)
 
 void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
 {
+    if (!share_works_on(core, id))
+        return;
     if (lane == LANE_DISCOVER && lanes_holds(&core->discover, id)) {
         MARK(DISCOVER_PUT_BACK_HELD);
         return;
@@ -170,6 +172,8 @@ void follow_put_back(struct core *core, token_id id, enum lane_kind lane)
 void follow_discover_now(struct core *core, token_id id, enum discover_group group)
 {
     struct lanes *lanes = &core->discover;
+    if (!share_works_on(core, id))
+        return;
     if (trust_of(core, id) != TRUST_ORDINARY) {
         if (group == DISCOVER_WANTED) {
             MARK(DISCOVER_SUSPECT);
@@ -220,6 +224,8 @@ static void join_discover(struct core *core, token_id id)
 
 void follow_join(struct core *core, token_id id)
 {
+    if (!share_works_on(core, id))
+        return;
     follow_put_back(core, id, follow_price_lane(core, id));
     if (belongs_to_discover(core, id))
         join_discover(core, id);
@@ -235,6 +241,15 @@ static void set_names(struct token *draft, const char *name, const char *symbol)
         text_copy(draft->symbol, sizeof draft->symbol, symbol, strlen(symbol));
 }
 
+static void insert_new(struct core *core, token_id id)
+{
+    core->stats.share.tokens += core->share.is_part;
+    insert_price(core, id);
+    bool inserted = lanes_insert(&core->discover, id, DISCOVER_URGENT, 0, core->now);
+    assert(inserted);
+    (void)inserted;
+}
+
 static void add_token(struct core *core, token_id id, const struct event *event)
 {
     struct token *draft = token_write_begin(core->table, id);
@@ -243,11 +258,12 @@ static void add_token(struct core *core, token_id id, const struct event *event)
     set_names(draft, event->token_seen.name, event->token_seen.symbol);
     token_write_end(core->table, id);
     token_table_costs(core->table)[id] = 0;
+    share_learn(core, id);
     core->stats.tokens_added++;
-    insert_price(core, id);
-    bool inserted = lanes_insert(&core->discover, id, DISCOVER_URGENT, 0, core->now);
-    assert(inserted);
-    (void)inserted;
+    if (share_works_on(core, id))
+        insert_new(core, id);
+    else
+        follow_stand_aside(core, id);
     struct action *action = core_act(core, ACTION_HISTORY);
     action->history.id = id;
     action->history.event = "added";
@@ -258,11 +274,17 @@ void follow_new(struct core *core, const struct event *event)
 {
     uint64_t tag = event->token_seen.tag;
     token_id id = token_table_find(core->table, &event->token_seen.mint);
+    bool is_durable = id != TOKEN_NONE && token_slot(core->table, id)->flags & TOKEN_DURABLE;
+    if (!core->share.is_source && !is_durable) {
+        MARK(SEEN_ELSEWHERE);
+        core_reply(core, tag, REPLY_ELSEWHERE, TOKEN_NONE, NULL);
+        return;
+    }
     if (id != TOKEN_NONE) {
         core->stats.tokens_known++;
-        MARK_IF(TOKEN_KNOWN, token_slot(core->table, id)->flags & TOKEN_DURABLE);
-        MARK_IF(TOKEN_NOT_YET_DURABLE, !(token_slot(core->table, id)->flags & TOKEN_DURABLE));
-        if (token_slot(core->table, id)->flags & TOKEN_DURABLE) {
+        MARK_IF(TOKEN_KNOWN, is_durable);
+        MARK_IF(TOKEN_NOT_YET_DURABLE, !is_durable);
+        if (is_durable) {
             core_reply(core, tag, REPLY_KNOWN, id, NULL);
             return;
         }
@@ -576,7 +598,9 @@ void follow_answered(struct core *core, token_id id, enum lane_kind lane,
         if (change != CHANGE_NONE)
             follow_change_status(core, id, change);
     }
-    if (trust_of(core, id) == TRUST_ORDINARY)
+    if (!share_works_on(core, id))
+        follow_stand_aside(core, id);
+    else if (trust_of(core, id) == TRUST_ORDINARY)
         stand_again(core, id, lane);
 }
 
@@ -646,10 +670,9 @@ void follow_change_status(struct core *core, token_id id, enum lifecycle_change 
     save(core, id);
     follow_regroup(core, id);
     regroup_discover(core, id);
-    /* Back from the archive: it is in the discover lane again, unless it is being discovered. */
+    /* Back from the archive: it is in the discover lane again. */
     if (change == CHANGE_REACTIVATED && trust_of(core, id) == TRUST_ORDINARY &&
-        !lanes_holds(&core->discover, id) &&
-        instant_before(token_slot(core->table, id)->state.discovered_at, core->now))
+        share_works_on(core, id) && !lanes_holds(&core->discover, id))
         insert_discover(core, id);
 }
 
@@ -668,20 +691,25 @@ static bool is_in_future(const struct token *token, instant now)
            state->discovered_at.us > now.us || state->status_since.us > now.us;
 }
 
+void follow_clamp_times(struct token *token, instant now)
+{
+    struct token_state *state = &token->state;
+    token->created_at = instant_min(token->created_at, now);
+    state->checked_at = instant_min(state->checked_at, now);
+    state->fetched_at = instant_min(state->fetched_at, now);
+    state->scored_at = instant_min(state->scored_at, now);
+    state->discovered_at = instant_min(state->discovered_at, now);
+    state->status_since = instant_min(state->status_since, now);
+}
+
 /* The clock was set back since this was written: ages must not be negative. And who is in
  * quarantine is told to each engine anew. Needs no draft, since several threads do this. */
 static void put_right(struct core *core, token_id id)
 {
     struct token token = *token_slot(core->table, id);
-    struct token_state *state = &token.state;
     MARK_IF(START_WITH_FUTURE, is_in_future(&token, core->now));
     token.flags &= (uint8_t)~TOKEN_QUARANTINED;
-    token.created_at = instant_min(token.created_at, core->now);
-    state->checked_at = instant_min(state->checked_at, core->now);
-    state->fetched_at = instant_min(state->fetched_at, core->now);
-    state->scored_at = instant_min(state->scored_at, core->now);
-    state->discovered_at = instant_min(state->discovered_at, core->now);
-    state->status_since = instant_min(state->status_since, core->now);
+    follow_clamp_times(&token, core->now);
     token_publish(core->table, id, &token);
 }
 
@@ -699,17 +727,9 @@ static void place_in_discover(struct core *core, token_id id, const struct token
                     stamp);
 }
 
-/* A million of these are a start, so the slot is looked up once. */
-void follow_place(struct core *core, token_id id)
+/* Returns what it is worth. */
+static double place_in_price(struct core *core, token_id id, const struct token *token)
 {
-    const struct token *token = token_slot(core->table, id);
-    if (token->flags & TOKEN_HOLE) {
-        lanes_place_nowhere(&core->price, id);
-        lanes_place_nowhere(&core->discover, id);
-        return;
-    }
-    if (is_in_future(token, core->now) || (token->flags & TOKEN_QUARANTINED))
-        put_right(core, id);
     uint8_t cost = pools_counting(token_pools(core->table, id), token->pool_count);
     enum price_group group = price_group_for(core, token, cost);
     double value = weight_of_value(token);
@@ -717,5 +737,44 @@ void follow_place(struct core *core, token_id id)
     token_set_group(core->table, id, group_of(group));
     lanes_place(&core->price, id, group, weight_over_cost(value, group, cost),
                 known_stamp(token->state.checked_at, token->created_at));
+    return value;
+}
+
+static void place_nowhere(struct core *core, token_id id)
+{
+    lanes_place_nowhere(&core->price, id);
+    lanes_place_nowhere(&core->discover, id);
+}
+
+void follow_stand_aside(struct core *core, token_id id)
+{
+    assert(!lanes_holds(&core->price, id) && !lanes_holds(&core->discover, id));
+    place_in_price(core, id, token_slot(core->table, id));
+    lanes_place_nowhere(&core->price, id);
+}
+
+void follow_place_again(struct core *core, token_id id)
+{
+    const struct token *token = token_slot(core->table, id);
+    double value = place_in_price(core, id, token);
     place_in_discover(core, id, token, value);
+    if (token->flags & TOKEN_QUARANTINED)
+        place_nowhere(core, id);
+}
+
+/* A million of these are a start, so the slot is looked up once. */
+void follow_place(struct core *core, token_id id)
+{
+    const struct token *token = token_slot(core->table, id);
+    share_learn(core, id);
+    if (token->flags & TOKEN_HOLE) {
+        place_nowhere(core, id);
+        return;
+    }
+    if (is_in_future(token, core->now) || (token->flags & TOKEN_QUARANTINED))
+        put_right(core, id);
+    double value = place_in_price(core, id, token);
+    place_in_discover(core, id, token, value);
+    if (!share_works_on(core, id))
+        place_nowhere(core, id);
 }

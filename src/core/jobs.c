@@ -36,9 +36,11 @@ duration jobs_interval(const struct core *core, enum job job)
     case JOB_EXPORT:
         return duration_s(core->options.export_interval_sec *
                           spared(core, FEATURE_EXPORT_RATE, EXPORTS_SPARED));
-    case JOB_RETENTION:
-        return duration_s(core->options.retention_interval_sec *
-                          spared(core, FEATURE_CLEAN_UP, CLEAN_UP_SPARED));
+    case JOB_RETENTION: /* of what all nodes wrote: one of them does it */
+        if (core->share.is_source)
+            return duration_s(core->options.retention_interval_sec *
+                              spared(core, FEATURE_CLEAN_UP, CLEAN_UP_SPARED));
+        break;
     case JOB_RECALCULATE:
     case JOB_COUNT:
         break;
@@ -185,7 +187,23 @@ static void look_activation(struct core *core, token_id id)
         follow_regroup(core, id);
 }
 
-static void sweep(struct core *core, enum job job, void (*look)(struct core *, token_id))
+/* Of the tokens of others only the groups are kept right, in which readers see them. */
+static void look_at_token(struct core *core, enum job job, token_id id)
+{
+    bool is_own = share_works_on(core, id);
+    if (token_slot(core->table, id)->flags & (TOKEN_HOLE | TOKEN_QUARANTINED))
+        return;
+    if (is_own && job == JOB_ARCHIVER)
+        look_archiver(core, id);
+    else if (is_own && job == JOB_ACTIVATION)
+        look_activation(core, id);
+    else if (is_own)
+        follow_recalculate(core, id);
+    else if (job == JOB_ACTIVATION)
+        follow_stand_aside(core, id);
+}
+
+static void sweep(struct core *core, enum job job)
 {
     struct job_state *state = &core->jobs[job];
     token_id last = token_table_count(core->table);
@@ -194,8 +212,7 @@ static void sweep(struct core *core, enum job job, void (*look)(struct core *, t
             MARK(SWEEP_NO_ROOM);
             return;
         }
-        if (!(token_slot(core->table, state->cursor)->flags & (TOKEN_HOLE | TOKEN_QUARANTINED)))
-            look(core, state->cursor);
+        look_at_token(core, job, state->cursor);
     }
     MARK_IF(SWEEP_SLICED, state->cursor <= last);
     if (state->cursor <= last)
@@ -235,6 +252,10 @@ static void begin(struct core *core, enum job job)
     struct job_state *state = &core->jobs[job];
     MARK_IF(JOB_WANTED, state->is_wanted);
     state->is_wanted = false;
+    if (job == JOB_RETENTION && !core->share.is_source) {
+        change_state(core, job, JOB_IDLE);
+        return;
+    }
     if (must_wait(core, job)) {
         postpone(core, job);
         return;
@@ -253,14 +274,8 @@ static void begin(struct core *core, enum job job)
 
 static void go_on(struct core *core, enum job job)
 {
-    if (core->jobs[job].cursor == TOKEN_NONE)
-        return;
-    if (job == JOB_ARCHIVER)
-        sweep(core, job, look_archiver);
-    else if (job == JOB_ACTIVATION)
-        sweep(core, job, look_activation);
-    else
-        sweep(core, job, follow_recalculate);
+    if (core->jobs[job].cursor != TOKEN_NONE)
+        sweep(core, job);
 }
 
 void jobs_run(struct core *core)

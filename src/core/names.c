@@ -20,6 +20,7 @@ static const char *const breaker_states[] = {BREAKER_STATE_LIST(X)};
 static const char *const transitions[] = {TRANSITION_LIST(X)};
 static const char *const load_levels[] = {LOAD_LEVEL_LIST(X)};
 static const char *const lane_limits[] = {LANE_LIMIT_LIST(X)};
+static const char *const follow_refusals[] = {FOLLOW_REFUSAL_LIST(X)};
 static const char *const feature_states[] = {FEATURE_STATE_LIST(X)};
 #undef X
 
@@ -140,6 +141,11 @@ const char *feature_state_name(enum feature_state state)
 const char *lane_limit_name(enum lane_limit limit)
 {
     return name_of(lane_limits, LANE_LIMIT_COUNT, (unsigned)limit);
+}
+
+const char *follow_refusal_name(enum follow_refusal refusal)
+{
+    return name_of(follow_refusals, FOLLOW_REFUSAL_COUNT, (unsigned)refusal);
 }
 
 const char *transition_name(enum transition what)

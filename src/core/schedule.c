@@ -371,6 +371,19 @@ void schedule_withdraw(struct core *core, token_id id)
     }
 }
 
+bool schedule_is_under_way(const struct core *core, token_id id, enum link_family family)
+{
+    for (int i = 0; i < REQUESTS_MAX; i++) {
+        const struct request *request = &core->requests[i];
+        if (!request->in_flight || lane_family(request->lane) != family)
+            continue;
+        for (int k = 0; k < request->token_count; k++)
+            if (request->tokens[k] == id && !(request->withdrawn >> k & 1))
+                return true;
+    }
+    return false;
+}
+
 /* Refusals and unusable answers are matters of the lane; the others are the breaker's. */
 static void strike(struct core *core, const struct request *request, const struct event *event)
 {

@@ -8,6 +8,7 @@
  *   jobs.c      archiver, activation sweep, export, retention
  *   capacity.c  what the load leaves of the work: the lanes' ceilings
  *   trust.c     tokens that may have killed us: alone, or not at all
+ *   share.c     one of several nodes: which tokens are this one's
  *   health.c    what is wrong now; health_work.c, health_rules.c: a rule each
  */
 #ifndef MOONWATCH_CORE_STATE_H
@@ -87,6 +88,16 @@ struct job_state {
     instant last_run_at; /* when the newest began */
 };
 
+/* Of the links of holes: a slot that nobody has. */
+#define SHARE_SLOT_NONE MINT_SLOTS
+
+struct share {
+    bool is_part; /* of several nodes: links say their slots. Else all is this one's */
+    bool is_source;
+    uint64_t working[SHARE_WORDS + 1]; /* the last word is for SHARE_SLOT_NONE, and 0 */
+    uint64_t listening[SHARE_WORDS + 1];
+};
+
 /* What the CPUs can work through. */
 struct cpu_meter {
     struct cost cost;
@@ -121,6 +132,7 @@ struct core {
     struct alerts alerts;
     struct alert_message alert_message; /* of the action under way */
     struct trials suspects;
+    struct share share;
     struct want wants[WANTS_MAX];
     uint32_t wants_count;
     uint32_t free_count;
@@ -158,6 +170,8 @@ instant schedule_deadline(struct core *core);
 const struct request *schedule_find(const struct core *core, uint64_t handle);
 /* What is under way about this token is not listened to any more. */
 void schedule_withdraw(struct core *core, token_id id);
+/* In a request of this family, whose answer is listened to. */
+bool schedule_is_under_way(const struct core *core, token_id id, enum link_family family);
 bool schedule_is_silent(const struct core *core); /* no answer said anything of late */
 
 /* early.c */
@@ -178,6 +192,12 @@ unsigned follow_group_mask(enum lane_kind lane);
 void follow_new(struct core *core, const struct event *event);
 /* At a start: where a token will stand, once its lanes are sorted. */
 void follow_place(struct core *core, token_id id);
+/* Of one that joins later. */
+void follow_place_again(struct core *core, token_id id);
+/* It stands in no lane, and its group, cost and age are told to readers nonetheless. */
+void follow_stand_aside(struct core *core, token_id id);
+/* No instant of it after this one. */
+void follow_clamp_times(struct token *token, instant now);
 /* The request for this token failed: back to where it was, as old as it was. */
 void follow_put_back(struct core *core, token_id id, enum lane_kind lane);
 /* It was answered: `pairs` (maybe none) have it as their base. Stands in its lanes afterwards. */
@@ -186,14 +206,14 @@ void follow_answered(struct core *core, token_id id, enum lane_kind lane,
 void follow_change_status(struct core *core, token_id id, enum lifecycle_change change);
 /* Scores it again from the figures it has. */
 void follow_recalculate(struct core *core, token_id id);
-/* Moves it to the group that its status and score call for. */
 /* Sums the slices of the recent past. */
 void follow_sum_recent(struct core *core, enum token_group group);
+/* Moves it to the group that its status and score call for. */
 void follow_regroup(struct core *core, token_id id);
 /* `group` is DISCOVER_WANTED or DISCOVER_URGENT. */
 void follow_discover_now(struct core *core, token_id id, enum discover_group group);
 
-/* Out of both lanes, and back into them, as old as it is. */
+/* Out of both lanes, and back into them, as old as it is, if it is worked on. */
 void follow_leave(struct core *core, token_id id);
 void follow_join(struct core *core, token_id id);
 enum lane_kind follow_price_lane(const struct core *core, token_id id);
@@ -215,6 +235,32 @@ void trust_failed(struct core *core, token_id id, enum lane_kind lane);
  * again; trust_cleared() tells so, after the answer was taken. */
 bool trust_passed(struct core *core, token_id id, enum lane_kind lane);
 void trust_cleared(struct core *core, token_id id);
+/* The token is dropped. */
+void trust_forget(struct core *core, token_id id);
+
+/* share.c */
+void share_init(struct core *core);
+void share_learn(struct core *core, token_id id); /* its slot: it is new, or placed */
+void share_count(struct core *core);              /* its tokens, at a start */
+void share_on_change(struct core *core, const struct event *event);
+void share_on_followed(struct core *core, const struct event *event);
+void share_on_source(struct core *core, const struct event *event);
+void share_on_refused(struct core *core, const struct event *event);
+
+static inline bool share_has(const uint64_t *slots, uint16_t slot)
+{
+    return slots[slot / 64] >> slot % 64 & 1;
+}
+
+static inline bool share_works_on(const struct core *core, token_id id)
+{
+    return !core->share.is_part || share_has(core->share.working, core->price.links[id].slot);
+}
+
+static inline bool share_listens_to(const struct core *core, token_id id)
+{
+    return !core->share.is_part || share_has(core->share.listening, core->price.links[id].slot);
+}
 
 /* health.c */
 void health_init(struct core *core);

@@ -198,8 +198,10 @@ static void take_sound(struct table_check *check, token_id id, struct tally *tal
     }
     tally->tokens++;
     check->hashes[id] = token_mint_hash(check->table, &slot->token.mint);
-    if (slot->token.state.snapshot_id > tally->newest_snapshot)
-        tally->newest_snapshot = slot->token.state.snapshot_id;
+    int64_t snapshot_id = slot->token.state.snapshot_id;
+    if (snapshot_id > tally->newest_snapshot &&
+        (check->snapshot_end == 0 || snapshot_id < check->snapshot_end))
+        tally->newest_snapshot = snapshot_id;
     if (is_behind(slot)) {
         atomic_fetch_or_explicit(&check->behind[id / 64], UINT64_C(1) << (id % 64),
                                  memory_order_relaxed);

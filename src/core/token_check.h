@@ -65,7 +65,10 @@ struct table_check {
     _Atomic bool is_shared;                 /* one of them twice */
     _Atomic uint64_t *behind;               /* tokens that the store does not have as they are */
     _Atomic uint32_t tokens, holes, behind_count;
+    /* Below `snapshot_end`, which the caller may set after table_check_begin(): where the ids of
+     * another node's snapshots begin. 0: there are no others. */
     _Atomic int64_t newest_snapshot;
+    int64_t snapshot_end;
     _Atomic uint32_t bad_count;
     token_id bad[BAD_SLOTS_MAX];
     _Atomic uint32_t chained; /* tokens found in the index, where they belong */

@@ -283,15 +283,27 @@ static void chain_push(struct token_table *table, uint32_t bucket, token_id id)
     atomic_store_explicit(bucket_at(table, bucket), id, memory_order_release);
 }
 
+/* Who finds nobody meanwhile looks again. */
+static uint32_t index_begin(struct token_table *table)
+{
+    uint32_t sequence = atomic_load_explicit(&table->index_sequence, memory_order_relaxed);
+    atomic_store_explicit(&table->index_sequence, sequence + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    return sequence + 2;
+}
+
+static void index_end(struct token_table *table, uint32_t sequence)
+{
+    atomic_store_explicit(&table->index_sequence, sequence, memory_order_release);
+}
+
 /* Adds one bucket and moves to it the tokens of the bucket that it splits off. */
 static void index_grow(struct token_table *table)
 {
     uint32_t fresh = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
     uint32_t mask = bucket_mask(fresh + 1);
     uint32_t split = fresh & (mask >> 1);
-    uint32_t sequence = atomic_load_explicit(&table->index_sequence, memory_order_relaxed);
-    atomic_store_explicit(&table->index_sequence, sequence + 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
+    uint32_t sequence = index_begin(table);
 
     token_id id = atomic_load_explicit(bucket_at(table, split), memory_order_relaxed);
     atomic_store_explicit(bucket_at(table, split), TOKEN_NONE, memory_order_relaxed);
@@ -303,7 +315,7 @@ static void index_grow(struct token_table *table)
         id = next;
     }
     atomic_store_explicit(&table->bucket_count, fresh + 1, memory_order_relaxed);
-    atomic_store_explicit(&table->index_sequence, sequence + 2, memory_order_release);
+    index_end(table, sequence);
 }
 
 /* ---- publication ---- */
@@ -390,13 +402,37 @@ int token_compare_ids(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
+static uint32_t bucket_of_mint(const struct token_table *table, const struct address *mint)
+{
+    uint32_t buckets = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
+    return bucket_for(token_mint_hash(table, mint), bucket_mask(buckets), buckets);
+}
+
+static void index_add(struct token_table *table, token_id id, const struct address *mint)
+{
+    chain_push(table, bucket_of_mint(table, mint), id);
+}
+
+static void index_remove(struct token_table *table, token_id id, const struct address *mint)
+{
+    _Atomic token_id *link = bucket_at(table, bucket_of_mint(table, mint));
+    uint32_t sequence = index_begin(table);
+    token_id at;
+    while ((at = atomic_load_explicit(link, memory_order_relaxed)) != id) {
+        assert(at != TOKEN_NONE);
+        link = chain_at(table, at);
+    }
+    atomic_store_explicit(link, atomic_load_explicit(chain_at(table, id), memory_order_relaxed),
+                          memory_order_relaxed);
+    index_end(table, sequence);
+}
+
 token_id token_table_add(struct token_table *table, const struct address *mint)
 {
     token_id id = slot_add(table, &(struct token){.mint = *mint, .status = TOKEN_MONITORING});
     if (id == TOKEN_NONE)
         return TOKEN_NONE;
-    uint32_t buckets = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
-    chain_push(table, bucket_for(token_mint_hash(table, mint), bucket_mask(buckets), buckets), id);
+    index_add(table, id, mint);
     index_keep_up(table);
     return id;
 }
@@ -407,6 +443,27 @@ token_id token_table_add_hole(struct token_table *table)
     if (id != TOKEN_NONE)
         index_keep_up(table);
     return id;
+}
+
+void token_table_fill_hole(struct token_table *table, token_id id, const struct address *mint)
+{
+    assert(token_slot(table, id)->flags & TOKEN_HOLE);
+    token_publish(table, id, &(struct token){.mint = *mint, .status = TOKEN_MONITORING});
+    token_set_group(table, id, GROUP_COLD);
+    index_add(table, id, mint);
+}
+
+void token_table_drop(struct token_table *table, token_id id)
+{
+    struct address mint = token_slot(table, id)->mint;
+    assert(!(token_slot(table, id)->flags & TOKEN_HOLE));
+    index_remove(table, id, &mint);
+    struct token *draft = token_write_begin(table, id);
+    bool is_emptied = token_draft_set_pools(table, NULL, 0);
+    assert(is_emptied); /* nothing needs no room */
+    (void)is_emptied;
+    *draft = (struct token){.status = TOKEN_ARCHIVED, .flags = TOKEN_HOLE};
+    token_write_end(table, id);
 }
 
 const struct token *token_slot(const struct token_table *table, token_id id)
@@ -715,6 +772,15 @@ int64_t token_stored_snapshot(const struct token_table *table, token_id id, int6
     uint32_t low = atomic_load_explicit(&slot_of(table, id)->stored_snapshot, memory_order_relaxed);
     int64_t snapshot_id = newest - (int64_t)(uint32_t)((uint32_t)newest - low);
     return low == 0 || snapshot_id < 0 ? 0 : snapshot_id;
+}
+
+void token_mark_followed(struct token_table *table, token_id id, bool has_pools)
+{
+    const struct slot *slot = slot_of(table, id);
+    token_mark_stored(table, id, atomic_load_explicit(&slot->sequence, memory_order_relaxed));
+    token_mark_stored_snapshot(table, id, slot->token.state.snapshot_id);
+    if (has_pools)
+        token_mark_stored_pools(table, id, 0);
 }
 
 bool token_is_whole(const struct token_table *table, token_id id)

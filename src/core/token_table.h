@@ -224,6 +224,11 @@ token_id token_table_add(struct token_table *table, const struct address *mint);
 
 /* Takes an id without a token, so that the ids after it stay those of the store. */
 token_id token_table_add_hole(struct token_table *table);
+/* The hole becomes a token, as token_table_add() makes them. The mint must not exist yet. */
+void token_table_fill_hole(struct token_table *table, token_id id, const struct address *mint);
+
+/* The token becomes a hole. */
+void token_table_drop(struct token_table *table, token_id id);
 
 /* The slot, for the writer's own reading. */
 const struct token *token_slot(const struct token_table *table, token_id id);
@@ -332,6 +337,10 @@ uint32_t token_stored_pools(const struct token_table *table, token_id id);
 void token_mark_stored_snapshot(struct token_table *table, token_id id, int64_t snapshot_id);
 int64_t token_stored_snapshot(const struct token_table *table, token_id id, int64_t newest);
 
+/* The store has it as it is published now: another node wrote it there. For the core, of tokens
+ * that this node does not write. `has_pools`: its pools came with it. */
+void token_mark_followed(struct token_table *table, token_id id, bool has_pools);
+
 /* ---- for lane.c: the links of a lane family ---- */
 enum link_family { LINKS_PRICE, LINKS_DISCOVER, LINK_FAMILY_COUNT };
 struct lane_link {
@@ -339,7 +348,8 @@ struct lane_link {
     token_id next, prev;
     token_id ahead; /* who will probably come some turns later: a hint, may be anybody */
     uint8_t fifo;   /* that it stands in, plus 1; 0: in none */
-    uint8_t spare[3];
+    uint8_t spare;
+    uint16_t slot; /* of its mint, for a core that is one of several nodes (share.c) */
 };
 struct lane_link *token_table_links(struct token_table *table, enum link_family family);
 /* Addresses that a refresh of a token asks for: its pools that count. A column of its own, so that

@@ -61,6 +61,14 @@ static void change_now(struct core *core, token_id id, enum trust to)
     change(core, id, to);
 }
 
+void trust_forget(struct core *core, token_id id)
+{
+    if (trust_of(core, id) == TRUST_SUSPECT)
+        trials_remove(&core->suspects, id);
+    core->stats.suspects = core->suspects.count;
+    core->stats.quarantined -= trust_of(core, id) == TRUST_QUARANTINE;
+}
+
 static void tell_cleared(struct core *core, token_id id)
 {
     MARK(CLEARED);
@@ -133,7 +141,8 @@ static instant waits_since(const struct core *core, const struct defendant *susp
 {
     const struct trial *trial = &suspect->trials[lane_family(lane)];
     bool is_here = lane == LANE_DISCOVER || follow_price_lane(core, suspect->id) == lane;
-    return is_here && trial->state == TRIAL_WAITING ? trial->not_before : INSTANT_FAR;
+    bool is_waiting = is_here && trial->state == TRIAL_WAITING && share_works_on(core, suspect->id);
+    return is_waiting ? trial->not_before : INSTANT_FAR;
 }
 
 token_id trust_next_suspect(const struct core *core, enum lane_kind lane)

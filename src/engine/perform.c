@@ -26,6 +26,7 @@ static void perform_reply(struct engine *engine, const struct action *action)
         [REPLY_DONE] = RESULT_DONE,
         [REPLY_NOT_FOUND] = RESULT_NOT_FOUND,
         [REPLY_UNAVAILABLE] = RESULT_UNAVAILABLE,
+        [REPLY_ELSEWHERE] = RESULT_ELSEWHERE,
     };
     struct reply reply = {
         .result = results[action->reply.result],

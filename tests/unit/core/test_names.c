@@ -15,6 +15,7 @@ static void test_names(void **state)
     assert_string_equal(pair_issue_name(PAIR_NO_MOVE), "transactions_without_move");
     assert_string_equal(token_status_name(TOKEN_ARCHIVED), "archived");
     assert_string_equal(token_group_name(GROUP_COLD), "cold");
+    assert_string_equal(follow_refusal_name(FOLLOW_NO_ROOM), "no_room");
     assert_string_equal(breaker_state_name(BREAKER_HALF_OPEN), "half_open");
     assert_string_equal(job_name(JOB_RETENTION), "retention");
     assert_string_equal(transition_name(TRANSITION_BREAKER), "breaker");
@@ -73,6 +74,7 @@ static void test_values_out_of_range(void **state)
         assert_string_equal(pair_issue_name((enum pair_issue)values[i]), "unknown");
         assert_string_equal(token_status_name((enum token_status)values[i]), "unknown");
         assert_string_equal(token_group_name((enum token_group)values[i]), "unknown");
+        assert_string_equal(follow_refusal_name((enum follow_refusal)values[i]), "unknown");
         assert_string_equal(breaker_state_name((enum breaker_state)values[i]), "unknown");
         assert_string_equal(job_name((enum job)values[i]), "unknown");
         assert_string_equal(pause_state_name((enum pause_state)values[i]), "unknown");

@@ -208,6 +208,33 @@ static void a_sound_table_stays_as_it_is(void **state)
     }
 }
 
+/* A restart believes the index and the runs that these leave. */
+static void a_table_with_tokens_in_old_holes_is_sound(void **state)
+{
+    (void)state;
+    for (token_id id = 7; id <= TOKENS; id += 5) {
+        struct address mint = address_of(1000000 + id);
+        if (id == HOLE)
+            continue;
+        token_table_drop(table, id);
+        token_table_fill_hole(table, id, &mint);
+        write_token(id, pools_of(id));
+        mark_stored(id);
+    }
+    assert_false(restart());
+    assert_int_equal(atomic_load(&check.tokens), TOKENS - 1);
+}
+
+/* Ids of snapshots are of one node each. */
+static void the_newest_snapshot_is_one_of_our_own(void **state)
+{
+    (void)state;
+    begin();
+    check.snapshot_end = 40;
+    table_check_slots(&check, 0, 1, token_table_count(table));
+    assert_int_equal(atomic_load(&check.newest_snapshot), 39);
+}
+
 static void an_empty_table_is_sound(void **state)
 {
     (void)state;
@@ -791,6 +818,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_sound_table_stays_as_it_is),
+        CASE(a_table_with_tokens_in_old_holes_is_sound),
+        CASE(the_newest_snapshot_is_one_of_our_own),
         CASE(an_empty_table_is_sound),
         CASE(other_places_are_another_layout),
         CASE(a_slot_that_is_being_written_is_not_whole),

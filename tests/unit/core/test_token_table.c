@@ -399,6 +399,73 @@ static void ids_are_sorted_as_numbers(void **state)
     assert_memory_equal(ids, sorted, sizeof sorted);
 }
 
+static struct address mint_of(unsigned n)
+{
+    struct prng prng;
+    prng_seed(&prng, 1000 + n);
+    return random_address(&prng);
+}
+
+/* Anything, in any order: each mint is found where it is, and nowhere else. */
+static void tokens_are_dropped_and_fill_holes(void **state)
+{
+    struct token_table *table = ((struct table_memory *)*state)->table;
+    static unsigned mints[1025]; /* by id; 0: a hole */
+    static token_id ids[4096];   /* by mint */
+    struct prng prng;
+    struct token token;
+    unsigned known = 0;
+    prng_seed(&prng, 7);
+    for (int i = 0; i < 3000; i++) {
+        token_id count = token_table_count(table);
+        token_id id = count == 0 ? TOKEN_NONE : (token_id)(1 + prng_below(&prng, count));
+        struct address mint = mint_of(known + 1);
+        if (count < 1000 && (id == TOKEN_NONE || prng_below(&prng, 4) == 0)) {
+            bool is_token = prng_below(&prng, 2);
+            id = is_token ? token_table_add(table, &mint) : token_table_add_hole(table);
+            mints[id] = is_token ? ++known : 0;
+        } else if (mints[id] == 0) {
+            token_table_fill_hole(table, id, &mint);
+            mints[id] = ++known;
+        } else {
+            struct pool pools[3] = {{.liquidity_usd = 1}};
+            token_write_begin(table, id);
+            assert_true(token_draft_set_pools(table, pools, prng_below(&prng, 4)));
+            token_write_end(table, id);
+            ids[mints[id]] = TOKEN_NONE;
+            mints[id] = 0;
+            token_table_drop(table, id);
+        }
+        ids[mints[id]] = id;
+        assert_int_equal(token_read(table, id, &token, NULL), mints[id] != 0);
+        assert_int_equal(token_slot(table, id)->pool_count, 0);
+    }
+    for (unsigned n = 1; n <= known; n++) {
+        struct address mint = mint_of(n);
+        assert_int_equal(token_table_find(table, &mint), ids[n]);
+        assert_int_equal(token_table_find_shared(table, &mint), ids[n]);
+    }
+    for (token_id id = 1; id <= token_table_count(table); id++)
+        assert_int_equal(token_is_whole(table, id), mints[id] != 0);
+    assert_true(known > 1000);
+}
+
+static void what_others_wrote_is_stored(void **state)
+{
+    struct token_table *table = ((struct table_memory *)*state)->table;
+    token_id id = add_one(table, 3);
+    token_mark_stored_pools(table, id, 4711);
+    token_write_begin(table, id)->state.snapshot_id = 12;
+    token_write_end(table, id);
+    assert_false(token_is_stored(table, id));
+    token_mark_followed(table, id, false);
+    assert_true(token_is_stored(table, id));
+    assert_int_equal(token_stored_snapshot(table, id, 100), 12);
+    assert_int_equal(token_stored_pools(table, id), 4711);
+    token_mark_followed(table, id, true);
+    assert_int_equal(token_stored_pools(table, id), 0); /* whoever writes next looks */
+}
+
 static void unknown_figures_are_no_numbers(void **state)
 {
     struct metrics metrics = metrics_unknown();
@@ -428,6 +495,8 @@ int main(void)
         CASE(retired_has_nobody),
         CASE(columns_are_what_was_published),
         CASE(ids_are_sorted_as_numbers),
+        CASE(tokens_are_dropped_and_fill_holes),
+        CASE(what_others_wrote_is_stored),
         CASE(unknown_figures_are_no_numbers),
     };
     return cmocka_run_group_tests_name("token_table", tests, NULL, NULL);
