@@ -222,6 +222,8 @@ static void begin(struct sim *sim, const struct sim_occurrence *occurrence)
         return step_clock(sim, occurrence->share);
     case SIM_FAULT_STARVED:
         return children_starve(sim, sim_at(occurrence->to_s));
+    case SIM_FAULT_SHARE:
+        return shares_take(sim, occurrence->share);
     case SIM_FAULT_FLOOD:
         return workload_flood(sim, occurrence->share);
     case SIM_FAULT_LIMIT:
@@ -250,13 +252,16 @@ static void end(struct sim *sim, const struct sim_occurrence *occurrence)
         children_restore_power(sim);
     if (occurrence->fault == SIM_FAULT_LIMIT)
         set_limit(sim, SIM_LIMIT);
+    if (occurrence->fault == SIM_FAULT_SHARE)
+        shares_give_back(sim);
 }
 
 /* Whose beginning or end the engine is told of: an order that nobody reads would be none. */
 static bool is_order(enum sim_fault fault)
 {
     return fault == SIM_FAULT_PAUSE || fault == SIM_FAULT_SETTINGS || fault == SIM_FAULT_OPERATOR ||
-           fault == SIM_FAULT_POISON || fault == SIM_FAULT_PLAGUE || fault == SIM_FAULT_RESTART;
+           fault == SIM_FAULT_SHARE || fault == SIM_FAULT_POISON || fault == SIM_FAULT_PLAGUE ||
+           fault == SIM_FAULT_RESTART;
 }
 
 void fault_begins_or_ends(struct sim *sim, const struct world_event *world)

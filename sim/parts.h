@@ -250,6 +250,10 @@ void fault_begins_or_ends(struct sim *sim, const struct world_event *world);
 bool faults_plan(struct sim *sim); /* false: no memory */
 void faults_plan_limits(struct sim *sim);
 
+/* shares.c: what this engine works on, as one of several nodes */
+void shares_take(struct sim *sim, double share); /* so much goes to others */
+void shares_give_back(struct sim *sim);
+
 /* engine.c */
 bool engine_begin(struct sim *sim, bool is_cold); /* it works from now on */
 bool engine_begin_plainly(struct sim *sim);

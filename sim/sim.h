@@ -79,7 +79,8 @@
     X(SIM_FAULT_DEAR, "dear")         /* a token costs many times as much CPU */                   \
     X(SIM_FAULT_PLAGUE, "plague")     /* the answers about very many tokens kill */                \
     X(SIM_FAULT_STEP, "step")         /* after the next power cut the clock says another time */   \
-    X(SIM_FAULT_STARVED, "starved")   /* its thread gets no CPU, and is not to be killed for it */
+    X(SIM_FAULT_STARVED, "starved")   /* its thread gets no CPU, and is not to be killed for it */ \
+    X(SIM_FAULT_SHARE, "share")       /* other nodes work on some of the tokens */
 
 /* More than there will be: kinds keep their random numbers when others are added after them. */
 #define SIM_FAULT_KINDS_MAX 64
