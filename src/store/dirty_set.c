@@ -79,6 +79,13 @@ static uint64_t mask_between(token_id id, token_id end)
     return span < 64 ? mask & ((UINT64_C(1) << span) - 1) : mask;
 }
 
+/* The first id of the chunk behind the one of `id`, or `end` when that comes first. */
+static token_id next_chunk(token_id id, token_id end)
+{
+    uint64_t next = ((uint64_t)(id >> CHUNK_BITS) + 1) << CHUNK_BITS;
+    return next < end ? (token_id)next : end;
+}
+
 /* Takes from one word; returns how many, and sets *from behind the last place looked at. */
 static size_t take_word(_Atomic uint64_t *word, token_id *from, token_id end, token_id *out,
                         size_t most)
@@ -109,14 +116,31 @@ size_t dirty_set_take(struct dirty_set *set, token_id *from, token_id end, token
         struct chunk *chunk =
             atomic_load_explicit(&set->chunks[*from >> CHUNK_BITS], memory_order_acquire);
         if (chunk == NULL) {
-            uint64_t next = ((uint64_t)(*from >> CHUNK_BITS) + 1) << CHUNK_BITS;
-            *from = next < end ? (token_id)next : end;
+            *from = next_chunk(*from, end);
             continue;
         }
         count += take_word(word_of(chunk, *from), from, end, out + count, most - count);
     }
     atomic_fetch_sub_explicit(&set->count, (uint32_t)count, memory_order_relaxed);
     return count;
+}
+
+token_id dirty_set_next(struct dirty_set *set, token_id from, token_id end)
+{
+    while (from < end) {
+        struct chunk *chunk =
+            atomic_load_explicit(&set->chunks[from >> CHUNK_BITS], memory_order_acquire);
+        if (chunk == NULL) {
+            from = next_chunk(from, end);
+            continue;
+        }
+        uint64_t found = atomic_load(word_of(chunk, from)) & mask_between(from, end);
+        token_id base = from & ~UINT32_C(63);
+        if (found != 0)
+            return base + (unsigned)__builtin_ctzll(found);
+        from = end - base > 64 ? base + 64 : end;
+    }
+    return TOKEN_NONE;
 }
 
 uint32_t dirty_set_count(const struct dirty_set *set)

@@ -23,6 +23,11 @@ bool dirty_set_clear(struct dirty_set *set, token_id id); /* true when it was ma
 size_t dirty_set_take(struct dirty_set *set, token_id *from, token_id end, token_id *out,
                       size_t most);
 
+/* The first marked id from `from` on and below `end`, which stays marked; TOKEN_NONE: there is
+ * none.
+ */
+token_id dirty_set_next(struct dirty_set *set, token_id from, token_id end);
+
 uint32_t dirty_set_count(const struct dirty_set *set);
 
 #endif

@@ -23,6 +23,7 @@
     X(PQgetvalue)                                                                                  \
     X(PQhost)                                                                                      \
     X(PQisBusy)                                                                                    \
+    X(PQnotifies)                                                                                  \
     X(PQntuples)                                                                                   \
     X(PQpipelineSync)                                                                              \
     X(PQport)                                                                                      \
@@ -155,6 +156,11 @@ int PQexitPipelineMode(PGconn *conn)
 int PQpipelineSync(PGconn *conn)
 {
     FORWARD(PQpipelineSync, 0, conn);
+}
+
+PGnotify *PQnotifies(PGconn *conn)
+{
+    FORWARD(PQnotifies, NULL, conn);
 }
 
 int PQflush(PGconn *conn)

@@ -4,12 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct log_entry *slot_of(const struct log_index *index, token_id id, int64_t node)
+static struct log_entry *slot_of(const struct log_index *index, token_id id)
 {
-    uint64_t key = (id ^ (uint64_t)node << 32) * UINT64_C(0x9e3779b97f4a7c15);
-    size_t at = (key >> 20) & index->mask;
-    while (index->entries[at].id != TOKEN_NONE &&
-           (index->entries[at].id != id || index->entries[at].node != node))
+    size_t at = (id * UINT64_C(0x9e3779b97f4a7c15) >> 20) & index->mask;
+    while (index->entries[at].id != TOKEN_NONE && index->entries[at].id != id)
         at = (at + 1) & index->mask;
     return &index->entries[at];
 }
@@ -27,7 +25,7 @@ static bool grow(struct log_index *index)
     }
     for (size_t i = 0; i < size; i++)
         if (old[i].id != TOKEN_NONE)
-            *slot_of(index, old[i].id, old[i].node) = old[i];
+            *slot_of(index, old[i].id) = old[i];
     free(old);
     return true;
 }
@@ -56,29 +54,35 @@ bool log_index_keep(struct log_index *index, int64_t node, const struct log_reco
     token_id id = log_record_token(record);
     if ((index->entries == NULL || index->count * 2 > index->mask) && !grow(index))
         return false;
-    struct log_entry *entry = slot_of(index, id, node);
-    if (entry->id != TOKEN_NONE && entry->seq >= record->position)
-        return true;
+    struct log_entry *entry = slot_of(index, id);
     index->count += entry->id == TOKEN_NONE;
     entry->id = id;
-    entry->node = node;
     if (!place(index, entry, record->length))
         return false;
+    entry->node = node;
     entry->seq = record->position;
+    entry->generation = record->generation;
+    entry->slot = record->slot;
     entry->length = (uint16_t)record->length;
     memcpy(index->arena + entry->at, record->bytes, record->length);
     return true;
 }
 
-bool log_index_find(const struct log_index *index, token_id id, int64_t node,
+bool log_index_find(const struct log_index *index, token_id id, int64_t *node,
                     struct log_record *out)
 {
     if (index->entries == NULL)
         return false;
-    const struct log_entry *entry = slot_of(index, id, node);
+    const struct log_entry *entry = slot_of(index, id);
     if (entry->id == TOKEN_NONE)
         return false;
-    *out = (struct log_record){entry->seq, index->arena + entry->at, entry->length};
+    if (node != NULL)
+        *node = entry->node;
+    *out = (struct log_record){.position = entry->seq,
+                               .bytes = index->arena + entry->at,
+                               .length = entry->length,
+                               .generation = entry->generation,
+                               .slot = entry->slot};
     return true;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Of a refresh log that was read from its beginning to its end: the newest record of each token, by
- * the node in whose log it stands. Records are copied: some 400 bytes a token.
+ * Of refresh logs that were read from their beginning to their end: one record of each token, the
+ * newest, and of which node's log it is. Records are copied: some 400 bytes a token.
  */
 #ifndef MOONWATCH_STORE_LOG_INDEX_H
 #define MOONWATCH_STORE_LOG_INDEX_H
@@ -11,6 +11,8 @@ struct log_entry {
     token_id id; /* TOKEN_NONE: free */
     int64_t node;
     int64_t seq;
+    uint64_t generation;
+    uint16_t slot;
     size_t at; /* of the record in the arena */
     uint16_t length, capacity;
 };
@@ -24,11 +26,12 @@ struct log_index {
     size_t arena_length, arena_capacity;
 };
 
-/* False: no memory. */
+/* Puts it in the place of the one that is kept of the token. False: no memory. */
 bool log_index_keep(struct log_index *index, int64_t node,
                     const struct log_record *record) MUST_CHECK;
-/* False: there is none. What `out` points to lasts until the next one is kept. */
-bool log_index_find(const struct log_index *index, token_id id, int64_t node,
+/* False: there is none. What `out` points to lasts until the next one is kept; `node` may be NULL.
+ */
+bool log_index_find(const struct log_index *index, token_id id, int64_t *node,
                     struct log_record *out) MUST_CHECK;
 void log_index_finish(struct log_index *index);
 

@@ -46,7 +46,8 @@ bool log_walk_next(struct log_walk *walk, struct log_record *out)
     length = le16toh(length);
     if (walk->end - walk->at - LENGTH_SIZE < length)
         return false;
-    *out = (struct log_record){walk->next++, walk->at + LENGTH_SIZE, length};
+    *out = (struct log_record){
+        .position = walk->next++, .bytes = walk->at + LENGTH_SIZE, .length = length};
     walk->at += LENGTH_SIZE + length;
     return true;
 }

@@ -20,6 +20,7 @@
 
 #include "store/state.h"
 
+#define LOG_RECORD_MIN (8 + 1 + STATE_FIXED_SIZE)
 #define LOG_RECORD_MAX (8 + TOKEN_NAME_SIZE + TOKEN_SYMBOL_SIZE + STATE_BLOB_MAX)
 
 /* Returns the length. Names are cut where token's end. */
@@ -30,6 +31,10 @@ struct log_record {
     int64_t position;
     const uint8_t *bytes; /* behind the length */
     size_t length;
+    /* Not in the bytes; a PostgreSQL store's (postgres_store.h), else 0: */
+    uint64_t generation; /* of the lease of the token's slot */
+    uint16_t slot;
+    bool has_pools; /* the token's pools were put with it */
 };
 
 /* A walk over a row's records. */

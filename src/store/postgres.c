@@ -1,6 +1,7 @@
 /* Opening, healing and transactions of the PostgreSQL store. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/postgres_leases.h"
 #include "store/postgres_store.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ void postgres_table_of_log(int64_t node, int part, char out[64])
 static enum err prepare_statements(struct postgres_store *s)
 {
     static const struct postgres_values NO_TYPES;
-    char name[16], sql[1024], table[64];
+    char name[16], sql[1280], table[64];
     enum err err = OK;
     for (int i = 0; err == OK && i < PG_STATEMENT_COUNT; i++) {
         postgres_table_of_log(s->node, i == PG_APPEND_B || i == PG_CLEAR_B, table);
@@ -38,7 +39,7 @@ static enum err prepare_statements(struct postgres_store *s)
             snprintf(sql, sizeof sql, "%.*s%s%s", length, STATEMENT_SQL[i], table, mark + 2);
         else
             snprintf(sql, sizeof sql, "%s", STATEMENT_SQL[i]);
-        if (i != PG_RELAX || s->has_relaxed)
+        if ((i != PG_RELAX || s->has_relaxed) && (i != PG_NOTIFY || s->has_notify))
             err = postgres_link_prepare(&s->link, name, sql, &NO_TYPES);
     }
     return err == OK ? postgres_link_sync(&s->link, "set up", NULL, NULL) : err;
@@ -89,6 +90,19 @@ static enum err read_event_id(struct postgres_store *s)
     return err;
 }
 
+/* One of several that vanished must not keep others from claiming its leases for longer than they
+ * wait; they are told of settings. */
+static enum err set_up_node(struct postgres_store *s)
+{
+    if (!s->link.has_node)
+        return OK;
+    enum err err = postgres_link_run(&s->link, POSTGRES_NODE_IDLE_MAX, "set up");
+    if (err == OK)
+        err = postgres_link_look_for_notify(&s->link);
+    s->has_notify = err == OK && !s->link.lacks_notify;
+    return err;
+}
+
 static void forget_size(struct postgres_store *s)
 {
     s->size_at = INSTANT_NEVER;
@@ -107,6 +121,8 @@ static enum err connect_store(struct postgres_store *s, pid_t unawaited)
         err = postgres_take_lock(s, unawaited);
     if (err == OK)
         err = look_for_relaxed(s);
+    if (err == OK)
+        err = set_up_node(s);
     if (err == OK)
         err = postgres_schema_add_days(&s->link, &s->schema, clock_now());
     s->day = postgres_day_of(clock_now());
@@ -176,6 +192,36 @@ static enum err start_generation(struct postgres_store *s)
     return err;
 }
 
+/* ---- leases ---- */
+
+/* Who is alone has all leases, with the next generation: what an earlier node of several does late
+ * is refused, and what this one writes is newer than whatever any of them wrote. */
+static enum err take_all_leases(struct postgres_store *s)
+{
+    PGresult *rows = NULL;
+    enum err err = postgres_link_ask(
+        &s->link,
+        "UPDATE cluster_lease SET session=0,generation=generation+1 RETURNING lease,generation",
+        NULL, "write to", &rows);
+    for (int i = 0; err == OK && i < PQntuples(rows); i++) {
+        int64_t lease = postgres_integer(rows, i, 0);
+        if (lease < 0 || lease >= LEASE_COUNT)
+            continue;
+        s->held[lease] = (uint64_t)postgres_integer(rows, i, 1);
+        if (lease < MINT_SLOTS)
+            s->labels[lease] = s->held[lease];
+    }
+    PQclear(rows);
+    return err;
+}
+
+/* The database knows nothing of the generations that were written with any more. */
+static enum err forget_leases(struct postgres_store *s)
+{
+    memset(s->labels, 0, sizeof s->labels);
+    return s->is_alone ? take_all_leases(s) : OK;
+}
+
 /* ---- healing ---- */
 
 static void heal_as(struct postgres_store *s, enum store_file *file, const char *what)
@@ -198,7 +244,8 @@ static enum err compare_node(struct postgres_store *s, enum store_file *file)
             "was taken over by a newer engine; this one may not write any more");
     if (row.generation < (int64_t)s->generation) {
         heal_as(s, file, "was emptied or put back to an older state");
-        return write_generation(s);
+        err = forget_leases(s);
+        return err == OK ? write_generation(s) : err;
     }
     if (row.transactions < s->transactions)
         heal_as(s, file, "lost its newest transactions, as after a crash or a failover");
@@ -237,6 +284,8 @@ static enum err reopen(struct store *store, enum store_file *file)
     rollback(store);
     snprintf(s->healing, sizeof s->healing, "connected to %s again", s->link.place);
     enum err err = connect_store(s, 0);
+    if (err == OK)
+        err = postgres_take_way(&s->link, s->schema.identity, s->is_alone);
     if (err == OK)
         err = adopt(s, file);
     if (err == OK)
@@ -335,6 +384,8 @@ static enum err begin(struct store *store, enum store_durability durability)
         return ERR_UNAVAILABLE;
     enum err err = keep_house(s);
     s->in_transaction = err == OK;
+    if (!s->is_alone)
+        memset(s->held, 0, sizeof s->held);
     if (err == OK)
         err = send_begin(s, durability);
     if (err == OK)
@@ -434,6 +485,7 @@ static const struct store_methods METHODS = {
     .identify = identify,
     .close = close_store,
     .begin = begin,
+    .hold = postgres_hold,
     .put_token = postgres_put_token,
     .append_refresh = postgres_append_refresh,
     .put_pools = postgres_put_pools,
@@ -475,12 +527,17 @@ static enum err refuse_unfinished_copy(struct postgres_store *s)
 static enum err open_store(struct postgres_store *s, const char *url, pid_t unawaited)
 {
     enum err err = postgres_link_init(&s->link, url);
+    s->is_alone = !s->link.has_node;
     if (err == OK)
         err = connect_store(s, unawaited);
+    if (err == OK)
+        err = postgres_take_way(&s->link, s->schema.identity, s->is_alone);
     if (err == OK)
         err = refuse_unfinished_copy(s);
     if (err == OK)
         err = start_generation(s);
+    if (err == OK && s->is_alone)
+        err = take_all_leases(s);
     if (err == OK)
         err = read_positions(s);
     if (err == OK)
@@ -626,8 +683,11 @@ struct store *postgres_store_open_for_copy(const char *url, enum store_role role
         err = connect_store(s, 0);
     if (err == ERR_BUSY)
         err = tell_two_names(s);
+    s->is_alone = true; /* whatever node its URL names */
     if (err == OK)
         err = hold_all_nodes(s, role);
+    if (err == OK)
+        err = postgres_take_way(&s->link, s->schema.identity, s->is_alone);
     if (err == OK)
         err = role == STORE_SOURCE ? begin_reading(s) : begin_filling(s);
     return end_opening(s, err, why);

@@ -1,6 +1,7 @@
 /* See postgres_leases.h. */
 #include "store/postgres_leases.h"
 
+#include "base/clock.h"
 #include "store/postgres_column.h"
 #include <string.h>
 
@@ -8,33 +9,7 @@
 #define JOIN_LOCK  "7813586408" /* of the transactions that begin sessions */
 #define CHANGES_AS " FROM unnest($2::bigint[],$3::bigint[]) AS u(lease,generation) "
 
-static const char make_tables[] =
-    "BEGIN;"
-    "SELECT pg_advisory_xact_lock(" JOIN_LOCK ");"
-    "CREATE SEQUENCE IF NOT EXISTS cluster_session;"
-    "CREATE TABLE IF NOT EXISTS cluster_member("
-    "  session bigint PRIMARY KEY,"
-    "  nonce bigint NOT NULL UNIQUE,"
-    "  number bigint NOT NULL," /* of the newest exchange that was done */
-    "  renewals bigint NOT NULL,"
-    "  capacity bigint NOT NULL,"
-    "  is_leaving bigint NOT NULL"
-    ");"
-    "CREATE TABLE IF NOT EXISTS cluster_lease("
-    "  lease bigint PRIMARY KEY,"
-    "  session bigint NOT NULL,"
-    "  generation bigint NOT NULL"
-    ");"
-    "INSERT INTO cluster_lease(lease,session,generation) SELECT n,0,0 FROM generate_series(0,1024) "
-    "AS n ON CONFLICT DO NOTHING;"
-    "COMMIT";
-
-_Static_assert(LEASE_COUNT == 1025, "the rows of cluster_lease");
-
-enum err postgres_leases_begin(struct postgres_link *link)
-{
-    return postgres_link_run(link, make_tables, DOING);
-}
+_Static_assert(LEASE_COUNT == 1025, "the rows of cluster_lease in postgres_schema.c");
 
 /* ---- statements ---- */
 
@@ -84,8 +59,8 @@ static void add_changes(struct postgres_column columns[2], const struct cluster_
 
 /* ---- sessions ---- */
 
-static enum err join(struct postgres_link *link, const struct cluster_request *request,
-                     int64_t *session)
+static enum err join(struct postgres_link *link, const struct postgres_self *self,
+                     const struct cluster_request *request, int64_t *session)
 {
     struct postgres_values replaced = {0}, begun = {0}, nonce = {0};
     postgres_add_integer(&replaced, (int64_t)request->replaces);
@@ -94,15 +69,19 @@ static enum err join(struct postgres_link *link, const struct cluster_request *r
     postgres_add_integer(&begun, request->capacity);
     postgres_add_integer(&begun, request->is_leaving);
     postgres_add_integer(&begun, CLUSTER_NODES_MAX);
+    postgres_add_integer(&begun, self->node);
+    postgres_add_text(&begun, self->name);
+    postgres_add_integer(&begun, clock_now().us);
     postgres_add_integer(&nonce, (int64_t)request->nonce);
     enum err err = tell(link, "SELECT pg_advisory_xact_lock(" JOIN_LOCK ")", NULL);
     if (err == OK)
         err = tell(link, "DELETE FROM cluster_member WHERE session=$1", &replaced);
     if (err == OK)
         err = tell(link,
-                   "INSERT INTO cluster_member(session,nonce,number,renewals,capacity,is_leaving) "
-                   "SELECT nextval('cluster_session'),$1,$2,0,$3,$4 WHERE "
-                   "(SELECT count(*) FROM cluster_member)<$5 ON CONFLICT(nonce) DO NOTHING",
+                   "INSERT INTO cluster_member(session,nonce,number,renewals,capacity,is_leaving,"
+                   "node,name,clock,seen) SELECT nextval('cluster_session'),$1,$2,0,$3,$4,$6,$7,"
+                   "$8," POSTGRES_CLOCK " WHERE (SELECT count(*) FROM cluster_member)<$5 "
+                   "ON CONFLICT(nonce) DO NOTHING",
                    &begun);
     if (err == OK)
         err = postgres_link_ask_integer(link, "SELECT session FROM cluster_member WHERE nonce=$1",
@@ -120,10 +99,13 @@ static enum err renew(struct postgres_link *link, const struct cluster_request *
     postgres_add_integer(&values, request->is_renewal);
     postgres_add_integer(&values, request->capacity);
     postgres_add_integer(&values, request->is_leaving);
+    postgres_add_integer(&values, clock_now().us);
     return postgres_link_ask_integer(link,
                                      "UPDATE cluster_member SET number=$2,renewals=renewals+$3,"
                                      "capacity=CASE WHEN $3=1 THEN $4 ELSE capacity END,"
-                                     "is_leaving=CASE WHEN $3=1 THEN $5 ELSE is_leaving END "
+                                     "is_leaving=CASE WHEN $3=1 THEN $5 ELSE is_leaving END,"
+                                     "clock=CASE WHEN $3=1 THEN $6 ELSE clock END,"
+                                     "seen=CASE WHEN $3=1 THEN " POSTGRES_CLOCK " ELSE seen END "
                                      "WHERE session=$1 AND number<$2 RETURNING session",
                                      &values, 0, session);
 }
@@ -246,17 +228,17 @@ static bool is_news(const struct cluster_request *request)
            request->claim_count > 0 || request->is_last;
 }
 
-static enum err work(struct postgres_link *link, const struct cluster_request *request,
-                     struct cluster_reply *out)
+static enum err work(struct postgres_link *link, const struct postgres_self *self,
+                     const struct cluster_request *request, struct cluster_reply *out)
 {
     int64_t session = 0;
     enum err err = postgres_link_run(link, "BEGIN", DOING);
     if (err == OK)
-        err =
-            request->session == 0 ? join(link, request, &session) : renew(link, request, &session);
+        err = request->session == 0 ? join(link, self, request, &session)
+                                    : renew(link, request, &session);
     if (err == OK && request->session != 0 && session != 0)
         err = change(link, request);
-    if (err == OK && is_news(request))
+    if (err == OK && is_news(request) && !link->lacks_notify)
         err = tell(link, "SELECT pg_notify('" POSTGRES_LEASES_CHANNEL "','')", NULL);
     if (err == OK)
         err = read_view(link, &out->view);
@@ -267,10 +249,10 @@ static enum err work(struct postgres_link *link, const struct cluster_request *r
     return err;
 }
 
-enum err postgres_leases_exchange(struct postgres_link *link, const struct cluster_request *request,
-                                  struct cluster_reply *out)
+enum err postgres_leases_exchange(struct postgres_link *link, const struct postgres_self *self,
+                                  const struct cluster_request *request, struct cluster_reply *out)
 {
-    enum err err = work(link, request, out);
+    enum err err = work(link, self, request, out);
     out->number = request->number;
     if (err != OK)
         out->outcome = CLUSTER_FAILED;
@@ -279,25 +261,36 @@ enum err postgres_leases_exchange(struct postgres_link *link, const struct clust
 
 /* ---- writers ---- */
 
+static void note_held(const struct cluster_change *leases, uint32_t count, int64_t lease,
+                      bool *holds)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (leases[i].lease == lease)
+            holds[i] = true;
+}
+
 enum err postgres_leases_hold(struct postgres_link *link, const struct cluster_change *leases,
                               uint32_t count, bool *holds)
 {
     struct postgres_column columns[2];
     struct postgres_values values = {0};
-    int64_t held = 0;
+    PGresult *rows = NULL;
+    memset(holds, 0, count * sizeof *holds);
     begin_columns(columns);
     add_changes(columns, leases, count);
     enum err err = postgres_add_column(&values, &columns[0]);
     if (err == OK)
         err = postgres_add_column(&values, &columns[1]);
     if (err == OK)
-        err = postgres_link_ask_integer(
+        err = postgres_link_ask(
             link,
-            "SELECT count(*) FROM (SELECT l.lease FROM cluster_lease AS l JOIN "
-            "unnest($1::bigint[],$2::bigint[]) AS u(lease,generation) ON l.lease=u.lease AND "
-            "l.generation=u.generation ORDER BY l.lease FOR SHARE OF l) AS held",
-            &values, 0, &held);
+            "SELECT l.lease FROM cluster_lease AS l JOIN unnest($1::bigint[],$2::bigint[]) AS "
+            "u(lease,generation) ON l.lease=u.lease AND l.generation=u.generation ORDER BY l.lease "
+            "FOR SHARE OF l",
+            &values, DOING, &rows);
+    for (int row = 0; err == OK && row < PQntuples(rows); row++)
+        note_held(leases, count, postgres_integer(rows, row, 0), holds);
+    PQclear(rows);
     finish_columns(columns);
-    *holds = err == OK && held == (int64_t)count;
     return err;
 }

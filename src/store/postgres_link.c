@@ -147,6 +147,7 @@ static bool take_node(struct postgres_link *link)
             if (!is_node_name(name, length))
                 return false;
             snprintf(link->node, sizeof link->node, "%.*s", (int)length, name);
+            link->has_node = true;
             /* '?' stays when other parameters follow. */
             if (end == NULL)
                 *query = '\0';
@@ -248,7 +249,8 @@ static enum err wait_socket(struct postgres_link *link, bool has_output, int64_t
 
 static int64_t deadline_of(const struct postgres_link *link)
 {
-    return now_ms() + duration_to_ms(link->answer_max);
+    int64_t deadline = now_ms() + duration_to_ms(link->answer_max);
+    return link->end_ms != 0 && link->end_ms < deadline ? link->end_ms : deadline;
 }
 
 static enum err flush(struct postgres_link *link, int64_t deadline, const char *doing)
@@ -369,6 +371,7 @@ enum err postgres_link_connect(struct postgres_link *link, const char *name)
     if (name != link->name)
         snprintf(link->name, sizeof link->name, "%s", name);
     link->answer_max = duration_s(POSTGRES_ANSWER_S);
+    link->end_ms = 0;
     link->conn = PQconnectdbParams(KEYWORDS, values, 1);
     if (link->conn == NULL)
         return postgres_link_fail(link, NULL, "connect to");
@@ -383,6 +386,11 @@ enum err postgres_link_connect(struct postgres_link *link, const char *name)
 void postgres_link_set_deadline(struct postgres_link *link, double seconds)
 {
     link->answer_max = duration_s(seconds);
+}
+
+void postgres_link_set_end(struct postgres_link *link, double seconds)
+{
+    link->end_ms = now_ms() + duration_to_ms(duration_s(seconds));
 }
 
 /* ---- statements ---- */
@@ -405,6 +413,13 @@ enum err postgres_link_run(struct postgres_link *link, const char *sql, const ch
     if (PQsendQuery(link->conn, sql) == 0)
         return postgres_link_fail(link, NULL, doing);
     return collect(link, doing, NULL);
+}
+
+enum err postgres_link_look_for_notify(struct postgres_link *link)
+{
+    enum err err = postgres_link_run(link, "SELECT pg_notify('moonwatch','')", "set up");
+    link->lacks_notify = err != OK;
+    return err != OK && postgres_link_is_up(link) ? OK : err;
 }
 
 static const int BINARY[POSTGRES_VALUES_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};

@@ -49,13 +49,16 @@ struct postgres_link {
     PGconn *conn; /* NULL: none */
     char url[POSTGRES_URL_SIZE];
     char node[POSTGRES_NODE_SIZE]; /* the URL's ?node=NAME; "main" */
+    bool has_node;                 /* it names one */
     char name[64];                 /* application_name */
     char place[160];               /* "the database NAME at HOST:PORT" */
     char password[256];
     char message[STORE_MESSAGE_SIZE];
     char state[6];       /* SQLSTATE of the newest failure; "" when it was the connection's */
     duration answer_max; /* POSTGRES_ANSWER_S at first */
+    int64_t end_ms;      /* 0: none; CLOCK_MONOTONIC */
     bool is_pipelined;
+    bool lacks_notify; /* the server knows no pg_notify(), as far as somebody looked */
 };
 
 /* Values of a statement, binary. */
@@ -75,6 +78,12 @@ enum err postgres_link_connect(struct postgres_link *link, const char *name) MUS
 void postgres_link_close(struct postgres_link *link);
 bool postgres_link_is_up(const struct postgres_link *link);
 void postgres_link_set_deadline(struct postgres_link *link, double seconds);
+/* Of all answers from now on together, until it is set again or a connection is made. */
+void postgres_link_set_end(struct postgres_link *link, double seconds);
+
+/* Looks whether the server knows pg_notify(): what it does not know must not be in a transaction.
+ */
+enum err postgres_link_look_for_notify(struct postgres_link *link) MUST_CHECK;
 
 /* The error behind a failure, with its sentence in link->message. `result` NULL: the connection's.
  */

@@ -4,62 +4,21 @@
  *
  * Tokens come by the page, in the order of their ids, each page with its pools. Before them the
  * logs of all nodes are read, and of each token the newest sound record is kept in memory, some
- * 400 bytes for each token in the log. A record is newer than a token's row when it is of the node
- * that wrote the row, and its position is beyond the row's: whoever takes a token over from another
- * node writes its row first.
+ * 400 bytes for each token in the logs. Which of two states is the newer one, postgres_store.h
+ * says; of two nodes' that are none of several, the one that was checked later.
  */
+#include "store/postgres_load.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/load_checks.h"
-#include "store/log_index.h"
-#include "store/postgres_store.h"
+#include "core/mint_slot.h"
 #include "store/state.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PAGE_TOKENS   4096
-#define PAGE_LOG_ROWS 512
-
-#define REFUSALS_LOGGED_MAX 20
+#define PAGE_TOKENS 4096
 
 #define SETTING_SIZE 4097
-
-/* Tokens, and the pools of theirs. */
-struct token_page {
-    PGresult *rows, *pools;
-    int next_row, next_pool;
-    int64_t last; /* largest id that was asked for */
-    bool is_last;
-};
-
-struct load {
-    struct postgres_store *s;
-    const struct store_loader *loader;
-    struct store_load_report *report;
-    struct log_index log;
-    struct mint_set mints;
-    const token_id *only; /* rising; NULL: everybody */
-    size_t only_count;
-    struct store_token token;
-    int64_t log_node, log_seq; /* of the token at hand */
-    instant now;
-    uint32_t refusals_logged;
-    char alert_text[STORE_ALERT_TEXT_MAX + 1];
-    struct token_page page;
-    /* Of a walk: */
-    bool is_walk;
-    bool has_token; /* in `token`, delivered by the row that was read last */
-    struct store_loader walk_loader;
-};
-
-static void refuse(struct load *load, const char *table, int64_t key, const char *why)
-{
-    load->report->rows_refused++;
-    if (load->refusals_logged++ < REFUSALS_LOGGED_MAX)
-        log_warning("store", "row refused", LOG_STRING("table", table), LOG_INT("row", key),
-                    LOG_STRING("why", why));
-}
 
 /* ---- columns ---- */
 
@@ -86,146 +45,20 @@ static const char *read_names(const PGresult *rows, int row, int first, struct t
     return NULL;
 }
 
-/* ---- the log ---- */
-
-static bool is_wanted(const struct load *load, token_id id)
-{
-    return load->only == NULL ||
-           bsearch(&id, load->only, load->only_count, sizeof id, token_compare_ids) != NULL;
-}
-
-static enum err note_record(struct load *load, int64_t node, const struct log_record *record)
-{
-    struct store_token row = {0};
-    if (!is_wanted(load, log_record_token(record)))
-        return OK;
-    const char *complaint = log_record_decode(record, &row);
-    if (complaint != NULL) {
-        refuse(load, "refresh_log", record->position, complaint);
-        return OK;
-    }
-    return log_index_keep(&load->log, node, record) ? OK : ERR_NO_MEMORY;
-}
-
-/* Columns: seq, first, records. */
-static struct log_walk walk_row(const PGresult *rows, int row)
-{
-    size_t length;
-    const void *bytes = postgres_bytes(rows, row, 2, &length);
-    return log_walk_begin(bytes, length, postgres_integer(rows, row, 1),
-                          postgres_integer(rows, row, 0));
-}
-
-static enum err read_log_page(struct postgres_store *s, int64_t node, int part, int64_t after,
-                              PGresult **out)
-{
-    struct postgres_values values = {0};
-    char table[64], sql[192];
-    postgres_table_of_log(node, part, table);
-    snprintf(sql, sizeof sql,
-             "SELECT seq,first,records FROM %s WHERE seq > $1 ORDER BY seq LIMIT %d", table,
-             PAGE_LOG_ROWS);
-    postgres_add_integer(&values, after);
-    return postgres_link_ask(&s->link, sql, &values, "read the log of", out);
-}
-
-static enum err note_page(struct load *load, int64_t node, const PGresult *rows, int64_t *last)
-{
-    struct log_record record;
-    enum err err = OK;
-    for (int i = 0; err == OK && i < PQntuples(rows); i++) {
-        struct log_walk walk = walk_row(rows, i);
-        *last = postgres_integer(rows, i, 0);
-        while (err == OK && log_walk_next(&walk, &record))
-            err = note_record(load, node, &record);
-        if (err == OK && !log_walk_is_whole(&walk))
-            refuse(load, "refresh_log", *last, "records that are cut off");
-    }
-    return err;
-}
-
-static enum err index_log(struct load *load, int64_t node, int part)
-{
-    int64_t last = 0;
-    enum err err = OK;
-    for (int count = PAGE_LOG_ROWS; err == OK && count == PAGE_LOG_ROWS;) {
-        PGresult *rows = NULL;
-        err = read_log_page(load->s, node, part, last, &rows);
-        if (err == OK)
-            err = note_page(load, node, rows, &last);
-        count = err == OK ? PQntuples(rows) : 0;
-        PQclear(rows);
-    }
-    return err;
-}
-
-static enum err index_logs(struct load *load)
-{
-    PGresult *nodes = NULL;
-    enum err err = postgres_link_ask(&load->s->link, "SELECT number FROM node ORDER BY number",
-                                     NULL, "read", &nodes);
-    for (int i = 0; err == OK && i < PQntuples(nodes); i++)
-        for (int part = 0; err == OK && part < 2; part++)
-            err = index_log(load, postgres_integer(nodes, i, 0), part);
-    PQclear(nodes);
-    return err;
-}
-
-/* Notes that the token's row is to be written again before the log is cut. */
-static bool note_replayed(struct load *load, token_id id)
-{
-    struct postgres_store *s = load->s;
-    if ((s->replayed_count & (s->replayed_count + 1)) == 0) {
-        token_id *larger = realloc(s->replayed, (s->replayed_count + 1) * 2 * sizeof *s->replayed);
-        if (larger == NULL)
-            return false;
-        s->replayed = larger;
-    }
-    s->replayed[s->replayed_count++] = id;
-    return true;
-}
-
-/* Puts the newest sound record of the log over the token's, when it is ahead of it. */
-static enum err replay(struct load *load)
-{
-    struct store_token *row = &load->token;
-    struct log_record record;
-    bool has_record = log_index_find(&load->log, row->id, load->log_node, &record);
-    bool is_ours = load->log_node == load->s->node;
-    if (load->log_seq < 0 || (is_ours && load->log_seq > load->s->log_position)) {
-        /* It claims to know a log that is not there: a damaged number, or a log that was lost. */
-        load->log_seq = 0;
-        if (!note_replayed(load, row->id))
-            return ERR_NO_MEMORY;
-    }
-    if (!has_record || record.position <= load->log_seq)
-        return OK;
-    struct store_token newer = {0};
-    if (log_record_decode(&record, &newer) != NULL)
-        return OK;
-    memcpy(row->token.name, newer.token.name, sizeof row->token.name);
-    memcpy(row->token.symbol, newer.token.symbol, sizeof row->token.symbol);
-    memcpy(row->primary_dex, newer.primary_dex, sizeof row->primary_dex);
-    row->token.status = newer.token.status;
-    row->token.state = newer.token.state;
-    load->report->replayed++;
-    return note_replayed(load, row->id) ? OK : ERR_NO_MEMORY;
-}
-
 /* ---- tokens ---- */
 
-#define TOKEN_COLUMNS "id,mint,name,symbol,status,created_at,node,log_seq,state"
-#define POOL_COLUMNS  "token_id,address,dex,quote,liquidity_usd,flags"
+#define TOKEN_COLUMNS "id,mint,name,symbol,status,created_at,node,log_seq,state,generation"
 
 static const char *read_identity(struct load *load, const PGresult *rows, int row)
 {
     struct token *token = &load->token.token;
     int64_t id = postgres_integer(rows, row, 0);
-    if (!load_is_id(id, load->mints.count, load->only != NULL))
+    if (!load_is_id(id, load->loaded_before + load->mints.count, load->only != NULL))
         return "an id out of range";
     load->token.id = (token_id)id;
     token->created_at.us = postgres_integer(rows, row, 5);
-    load->log_node = postgres_integer(rows, row, 6);
+    load->origin.node = postgres_integer(rows, row, 6);
+    load->origin.generation = (uint64_t)postgres_integer(rows, row, 9);
     load->log_seq = postgres_integer(rows, row, 7);
     if (token->created_at.us < 0)
         return "a time out of range";
@@ -234,7 +67,7 @@ static const char *read_identity(struct load *load, const PGresult *rows, int ro
     return read_names(rows, row, 2, token);
 }
 
-static const char *read_pool(const PGresult *pools, int row, struct store_token *token)
+const char *postgres_read_pool(const PGresult *pools, int row, struct store_token *token)
 {
     struct store_pool pool = {0};
     if (!read_address(pools, row, 1, &pool.pool.address))
@@ -255,10 +88,11 @@ static void read_pools(struct load *load, const PGresult *pools, int *next)
         int64_t id = postgres_integer(pools, *next, 0);
         if (id > load->token.id)
             return;
-        const char *complaint =
-            id < load->token.id ? "a pool of no token" : read_pool(pools, *next, &load->token);
+        const char *complaint = id < load->token.id
+                                    ? "a pool of no token"
+                                    : postgres_read_pool(pools, *next, &load->token);
         if (complaint != NULL)
-            refuse(load, "pool", id, complaint);
+            load_refuse(load, "pool", id, complaint);
     }
 }
 
@@ -294,21 +128,23 @@ static enum err load_token(struct load *load, const PGresult *rows, int row, con
 {
     const char *complaint = read_identity(load, rows, row);
     if (complaint != NULL) {
-        refuse(load, "token", postgres_integer(rows, row, 0), complaint);
+        load_refuse(load, "token", postgres_integer(rows, row, 0), complaint);
         return OK;
     }
     enum err err = mint_set_add(&load->mints, &load->token.token.mint);
     if (err == ERR_INVALID) {
-        refuse(load, "token", load->token.id, "a mint that stands twice");
+        load_refuse(load, "token", load->token.id, "a mint that stands twice");
         return OK;
     }
     const char *damage = read_state(rows, row, &load->token);
+    if (damage != NULL)
+        load->token.token.state.checked_at = INSTANT_NEVER;
     uint32_t replayed = load->report->replayed;
     if (err == OK)
-        err = replay(load);
+        err = load_replay(load);
     if (damage != NULL && load->report->replayed == replayed) {
         load->report->states_refused++;
-        refuse(load, "token", load->token.id, damage);
+        load_refuse(load, "token", load->token.id, damage);
         load_forget_state(&load->token);
     }
     read_pools(load, pools, next_pool);
@@ -331,7 +167,8 @@ static enum err read_page_pools(struct load *load, int64_t after, int64_t last, 
     postgres_add_integer(&values, after);
     postgres_add_integer(&values, last);
     return postgres_link_ask(&load->s->link,
-                             "SELECT " POOL_COLUMNS " FROM pool WHERE token_id > $1 AND token_id <="
+                             "SELECT " POSTGRES_POOL_COLUMNS
+                             " FROM pool WHERE token_id > $1 AND token_id <="
                              " $2 ORDER BY token_id,n",
                              &values, "read", out);
 }
@@ -388,8 +225,8 @@ static enum err load_tokens(struct load *load)
     return err;
 }
 
-static enum err ask_for_ids(struct load *load, const token_id *ids, size_t count, const char *sql,
-                            PGresult **out)
+enum err postgres_ask_for_ids(struct postgres_link *link, const token_id *ids, size_t count,
+                              const char *sql, PGresult **out)
 {
     struct postgres_column column = {0};
     struct postgres_values values = {0};
@@ -398,7 +235,7 @@ static enum err ask_for_ids(struct load *load, const token_id *ids, size_t count
         postgres_column_integer(&column, ids[i]);
     enum err err = postgres_add_column(&values, &column);
     if (err == OK)
-        err = postgres_link_ask(&load->s->link, sql, &values, "read", out);
+        err = postgres_link_ask(link, sql, &values, "read", out);
     postgres_column_finish(&column);
     return err;
 }
@@ -409,14 +246,15 @@ static enum err load_wanted_tokens(struct load *load)
     for (size_t at = 0; err == OK && at < load->only_count; at += PAGE_TOKENS) {
         size_t left = load->only_count - at, count = left < PAGE_TOKENS ? left : PAGE_TOKENS;
         PGresult *rows = NULL, *pools = NULL;
-        err = ask_for_ids(
-            load, load->only + at, count,
+        err = postgres_ask_for_ids(
+            &load->s->link, load->only + at, count,
             "SELECT " TOKEN_COLUMNS " FROM token WHERE id=ANY($1::bigint[]) ORDER BY id", &rows);
         if (err == OK)
-            err = ask_for_ids(load, load->only + at, count,
-                              "SELECT " POOL_COLUMNS
-                              " FROM pool WHERE token_id=ANY($1::bigint[]) ORDER BY token_id,n",
-                              &pools);
+            err = postgres_ask_for_ids(
+                &load->s->link, load->only + at, count,
+                "SELECT " POSTGRES_POOL_COLUMNS
+                " FROM pool WHERE token_id=ANY($1::bigint[]) ORDER BY token_id,n",
+                &pools);
         if (err == OK)
             err = load_page(load, rows, pools);
         PQclear(rows);
@@ -437,7 +275,7 @@ static enum err load_settings(struct load *load)
         char name[SETTING_SIZE], value[SETTING_SIZE];
         if (!postgres_text(rows, i, 0, name, sizeof name) ||
             !postgres_text(rows, i, 1, value, sizeof value)) {
-            refuse(load, "setting", 0, "a name or a value that is too long");
+            load_refuse(load, "setting", 0, "a name or a value that is too long");
             continue;
         }
         kept_settings_put(&load->s->settings, name, value);
@@ -466,7 +304,7 @@ static enum err tell_alerts(struct load *load)
         if (postgres_text(rows, i, 1, text, sizeof load->alert_text))
             load->loader->on_alert(load->loader->context, id, text);
         else
-            refuse(load, "alert", id, "too much text");
+            load_refuse(load, "alert", id, "too much text");
     }
     PQclear(rows);
     return err;
@@ -503,6 +341,7 @@ static enum err load_end(struct load *load, enum err err)
 {
     load_summarise(load->report);
     forget_page(&load->page);
+    free(load->positions);
     log_index_finish(&load->log);
     mint_set_finish(&load->mints);
     free(load);
@@ -522,7 +361,7 @@ enum err postgres_load(struct store *store, const struct store_loader *loader,
     if (err == OK)
         err = tell_alerts(load);
     if (err == OK)
-        err = index_logs(load);
+        err = load_index_logs(load);
     if (err == OK)
         err = load_tokens(load);
     return load_end(load, err);
@@ -569,6 +408,7 @@ enum err postgres_resume(struct store *store, const struct store_loader *loader,
     load->s->is_log_unread = true;
     load->s->reading_part = 0;
     load->s->reading_after = 0;
+    load->s->reading_position = (struct postgres_position){.kept = load->s->log_position};
     enum err err = find_last_snapshot(load);
     if (err == OK)
         err = find_last_token(load);
@@ -590,7 +430,7 @@ enum err postgres_load_some(struct store *store, const token_id *ids, size_t cou
         return ERR_NO_MEMORY;
     load->only = ids;
     load->only_count = count;
-    enum err err = count == 0 ? OK : index_logs(load);
+    enum err err = count == 0 ? OK : load_index_logs(load);
     if (err == OK)
         err = load_wanted_tokens(load);
     return load_end(load, err);
@@ -606,8 +446,8 @@ static bool hold_token(void *context, const struct store_token *token)
     return true;
 }
 
-enum err postgres_walk_begin(struct postgres_store *s, struct store_load_report *report,
-                             struct load **out)
+static enum err begin_walk(struct postgres_store *s, struct store_load_report *report,
+                           struct load **out)
 {
     struct load *walk = load_create(&s->base, NULL, report);
     *out = walk;
@@ -616,7 +456,35 @@ enum err postgres_walk_begin(struct postgres_store *s, struct store_load_report 
     walk->is_walk = true;
     walk->walk_loader = (struct store_loader){.context = walk, .on_token = hold_token};
     walk->loader = &walk->walk_loader;
-    return index_logs(walk);
+    return OK;
+}
+
+enum err postgres_walk_begin(struct postgres_store *s, struct store_load_report *report,
+                             struct load **out)
+{
+    enum err err = begin_walk(s, report, out);
+    return err == OK ? load_index_logs(*out) : err;
+}
+
+enum err postgres_walk_new(struct postgres_store *s, token_id after,
+                           struct store_load_report *report, struct load **out)
+{
+    enum err err = begin_walk(s, report, out);
+    if (err != OK)
+        return err;
+    (*out)->page.last = (*out)->loaded_before = after;
+    return load_read_leases(*out);
+}
+
+struct postgres_origin postgres_walk_origin(const struct load *walk)
+{
+    return walk->origin;
+}
+
+const struct postgres_position *postgres_walk_positions(const struct load *walk, size_t *count)
+{
+    *count = walk->position_count;
+    return walk->positions;
 }
 
 enum err postgres_walk_next(struct load *walk, const struct store_token **out)
@@ -634,56 +502,4 @@ void postgres_walk_end(struct load *walk)
 {
     if (walk != NULL && load_end(walk, OK) != OK)
         return; /* it cannot */
-}
-
-/* ---- tokens whose rows are behind the log ---- */
-
-/* Of our own log, which a pass will empty: the next row of it. False: that was the last, or the
- * rest can't be read, and then everything will be written again. */
-static bool next_log_row(struct postgres_store *s)
-{
-    while (s->reading == NULL || s->reading_row == PQntuples(s->reading)) {
-        bool is_last = s->reading != NULL && s->reading_row < PAGE_LOG_ROWS;
-        PQclear(s->reading);
-        s->reading = NULL;
-        if (is_last) {
-            s->reading_part++;
-            s->reading_after = 0;
-        }
-        if (s->reading_part == 2)
-            return false;
-        if (read_log_page(s, s->node, s->reading_part, s->reading_after, &s->reading) != OK) {
-            s->is_replay_lost = true;
-            return false;
-        }
-        s->reading_row = 0;
-    }
-    s->reading_after = postgres_integer(s->reading, s->reading_row, 0);
-    s->reading_walk = walk_row(s->reading, s->reading_row++);
-    return true;
-}
-
-static token_id next_in_log(struct postgres_store *s)
-{
-    struct log_record record;
-    do {
-        while (log_walk_next(&s->reading_walk, &record))
-            if (log_record_token(&record) != TOKEN_NONE)
-                return log_record_token(&record);
-    } while (next_log_row(s));
-    s->reading_walk = (struct log_walk){0};
-    return TOKEN_NONE;
-}
-
-token_id postgres_next_replayed(struct store *store)
-{
-    struct postgres_store *s = postgres_of(store);
-    if (s->replayed_next < s->replayed_count)
-        return s->replayed[s->replayed_next++];
-    free(s->replayed);
-    s->replayed = NULL;
-    s->replayed_count = s->replayed_next = 0;
-    token_id id = s->is_log_unread ? next_in_log(s) : TOKEN_NONE;
-    s->is_log_unread = id != TOKEN_NONE;
-    return id;
 }

@@ -58,7 +58,42 @@ static const char *const MIGRATIONS[] = {
     "  id bigint PRIMARY KEY,"
     "  text text NOT NULL"
     ");",
+    /* Of several nodes: cluster/view.h, cluster_link.h. */
+    "CREATE SEQUENCE cluster_session;"
+    "CREATE TABLE cluster_member("
+    "  session bigint PRIMARY KEY,"
+    "  nonce bigint NOT NULL UNIQUE,"
+    "  number bigint NOT NULL," /* of the newest exchange that was done */
+    "  renewals bigint NOT NULL,"
+    "  capacity bigint NOT NULL,"
+    "  is_leaving bigint NOT NULL,"
+    "  node bigint NOT NULL,"
+    "  name text NOT NULL,"
+    "  clock bigint NOT NULL," /* the node's, at its newest renewal … */
+    "  seen bigint NOT NULL"   /* … and the database's then */
+    ");"
+    "CREATE TABLE cluster_lease("
+    "  lease bigint PRIMARY KEY,"
+    "  session bigint NOT NULL,"
+    "  generation bigint NOT NULL"
+    ");"
+    "INSERT INTO cluster_lease(lease,session,generation) SELECT n,0,0 FROM "
+    "generate_series(0,1024) AS n;"
+    "CREATE TABLE cluster_order("
+    "  id bigint PRIMARY KEY,"        /* counted in moonwatch, so that they are seen in order */
+    "  nonce bigint NOT NULL UNIQUE," /* given twice, it is once */
+    "  name text NOT NULL,"           /* of the node that gave it */
+    "  kind text NOT NULL,"
+    "  body text NOT NULL,"
+    "  at bigint NOT NULL" /* by the database's clock */
+    ");"
+    "INSERT INTO moonwatch VALUES('order', 0);"
+    /* Of the slot's lease, under which the state was written: what is older is not put over it. */
+    "ALTER TABLE token ADD COLUMN generation bigint NOT NULL DEFAULT 0;",
 };
+
+/* The log's tables came before it: from version 1 to 2. */
+#define LOG_MARKS_VERSION 1
 
 #define MIGRATION_COUNT ((int64_t)(sizeof MIGRATIONS / sizeof *MIGRATIONS))
 
@@ -195,12 +230,35 @@ static enum err make_first(struct postgres_link *link)
     return err == OK ? make_history(link) : err;
 }
 
+/* The generation of each record of a row, and whether its pools changed: postgres_store.h. */
+#define LOG_MARKS "marks bytea NOT NULL DEFAULT ''"
+
+static enum err add_marks(struct postgres_link *link)
+{
+    PGresult *nodes = NULL;
+    char sql[256];
+    enum err err = postgres_link_ask(link, "SELECT number FROM node", NULL, "migrate", &nodes);
+    for (int i = 0; err == OK && i < PQntuples(nodes); i++) {
+        int64_t number = postgres_integer(nodes, i, 0);
+        snprintf(sql, sizeof sql,
+                 "ALTER TABLE refresh_log_%" PRId64 "_a ADD COLUMN " LOG_MARKS
+                 ";ALTER TABLE refresh_log_%" PRId64 "_b ADD COLUMN " LOG_MARKS,
+                 number, number);
+        err = postgres_link_run(link, sql, "migrate");
+    }
+    PQclear(nodes);
+    return err;
+}
+
 static enum err migrate_from(struct postgres_link *link, int64_t version)
 {
     char sql[96];
     enum err err = OK;
-    for (; err == OK && version < MIGRATION_COUNT; version++)
+    for (; err == OK && version < MIGRATION_COUNT; version++) {
         err = postgres_link_run(link, MIGRATIONS[version], "migrate");
+        if (err == OK && version == LOG_MARKS_VERSION)
+            err = add_marks(link);
+    }
     snprintf(sql, sizeof sql, "UPDATE moonwatch SET value=%" PRId64 " WHERE name='schema'",
              version);
     return err == OK ? postgres_link_run(link, sql, "migrate") : err;
@@ -335,13 +393,13 @@ static enum err read_node(struct postgres_link *link, int64_t *number)
 
 static enum err add_node(struct postgres_link *link, int64_t number)
 {
-    char sql[640];
+    char sql[720];
     snprintf(sql, sizeof sql,
              "INSERT INTO node VALUES(%" PRId64 ", '%s', 0, 0, 0);"
              "CREATE TABLE refresh_log_%" PRId64 "_a(seq bigint PRIMARY KEY, first bigint NOT NULL,"
-             " records bytea NOT NULL);"
+             " records bytea NOT NULL, " LOG_MARKS ");"
              "CREATE TABLE refresh_log_%" PRId64 "_b(seq bigint PRIMARY KEY, first bigint NOT NULL,"
-             " records bytea NOT NULL)",
+             " records bytea NOT NULL, " LOG_MARKS ")",
              number, link->node, number, number);
     return postgres_link_run(link, sql, "enter a node into");
 }

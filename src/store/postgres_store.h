@@ -12,22 +12,60 @@
  * of a node never overlap, and after a lost connection that number says what became of the commit
  * that was under way, and whether a server that crashed lost earlier ones. An advisory lock, held
  * as long as the connection, tells a second opening at once.
+ *
+ * A node is ALONE, or, with node=NAME in its URL, one of several that share the tokens by leases of
+ * their slots (cluster/view.h); a lock of the database's keeps the two ways apart. What is written
+ * of a token's state, in its row and in a log, carries the GENERATION of its slot's lease under
+ * which it came about, the node and a position in that node's log. One state is newer than another
+ * when its generation is higher, or, of the same generation and so of the same node, its position.
+ * No clock is compared. A lease is held by one node at a time, which begins to work under it when
+ * it has everything of the generations before; so in the order of generations states are in the
+ * order in which they came about. Who is alone takes the next generation of all leases at its
+ * opening.
+ *
+ * A row takes a state that is not older than the one it has, from anybody: checkpoints need no
+ * lease. A node's table has, of each token, a state that is at least as new as what its own log
+ * has, so its row carries the newest generation under which this node wrote about the slot, though
+ * the state may be a later one of another node's.
  */
 #ifndef MOONWATCH_STORE_POSTGRES_STORE_H
 #define MOONWATCH_STORE_POSTGRES_STORE_H
 
+#include "cluster/view.h"
 #include "store/kept_settings.h"
 #include "store/log_record.h"
 #include "store/postgres_column.h"
 #include "store/postgres_schema.h"
 #include "store/store_impl.h"
 
-/* A row of the log: what fits a page of the server with its header, so that it is stored whole. */
-#define POSTGRES_LOG_ROW_MAX 7900
+/* The records of a row of the log: what fits a page of the server with the rest of the row, so that
+ * it is stored whole. */
+#define POSTGRES_LOG_ROW_MAX 7800
 
 /* What is gathered before it goes out: the server works on it while the next is gathered. */
 #define POSTGRES_ROWS_MAX  4096
 #define POSTGRES_BYTES_MAX (1 << 20)
+
+/* That the row `token` has no newer state than `of`. Of nodes that are none of several, whose
+ * generations are all 0, the last one is believed. */
+#define POSTGRES_NOT_NEWER(of)                                                                     \
+    "(token.generation<" of ".generation OR token.generation=" of ".generation AND "               \
+    "(token.node<>" of ".node OR token.log_seq<=" of ".log_seq))"
+
+/* id, name, symbol, status, log_seq, state, checked_at, fetched_at, score, liquidity_usd,
+ * price_usd, generation. */
+#define POSTGRES_STATE_ARRAYS                                                                      \
+    "$1::bigint[],$2::text[],$3::text[],$4::text[],$5::bigint[],$6::bytea[],$7::bigint[],"         \
+    "$8::bigint[],$9::float8[],$10::float8[],$11::float8[],$12::bigint[]"
+
+/* Wakes who follows at once (cluster_link.h): there is an order, or another setting. */
+#define POSTGRES_ROWS_CHANNEL "moonwatch_rows"
+
+/* Of each record of a row of the log, in `marks`: u32 its generation, with LOG_MARK_POOLS when the
+ * token's pools were put with it; u16 the token's slot. Little-endian. */
+#define LOG_MARK_SIZE  6
+#define LOG_MARK_POOLS UINT32_C(0x80000000)
+#define LOG_MARKS_MAX  (POSTGRES_LOG_ROW_MAX / LOG_RECORD_MIN)
 
 /* %s: refresh_log_NUMBER_PART */
 #define POSTGRES_STATEMENT_LIST(X)                                                                 \
@@ -37,23 +75,22 @@
                 "transactions")                                                                    \
     X(PG_COMMIT, "COMMIT")                                                                         \
     X(PG_PUT_TOKENS,                                                                               \
-      "INSERT INTO token(id,mint,name,symbol,status,slot,created_at,log_seq,state,"                \
-      "checked_at,fetched_at,score,liquidity_usd,price_usd,node) SELECT u.*,$15::bigint "          \
-      "FROM unnest($1::bigint[],$2::text[],$3::text[],$4::text[],$5::text[],$6::smallint[],"       \
-      "$7::bigint[],$8::bigint[],$9::bytea[],$10::bigint[],$11::bigint[],$12::float8[],"           \
-      "$13::float8[],$14::float8[]) AS u ON CONFLICT(id) DO UPDATE SET mint=excluded.mint,"        \
-      "name=excluded.name,symbol=excluded.symbol,status=excluded.status,slot=excluded.slot,"       \
+      "INSERT INTO token(id,name,symbol,status,log_seq,state,checked_at,fetched_at,score,"         \
+      "liquidity_usd,price_usd,generation,mint,slot,created_at,node) SELECT u.*,$16::bigint FROM " \
+      "unnest(" POSTGRES_STATE_ARRAYS ",$13::text[],$14::smallint[],$15::bigint[]) AS u "          \
+      "ON CONFLICT(id) DO UPDATE SET mint=excluded.mint,name=excluded.name,"                       \
+      "symbol=excluded.symbol,status=excluded.status,slot=excluded.slot,"                          \
       "created_at=excluded.created_at,log_seq=excluded.log_seq,state=excluded.state,"              \
       "checked_at=excluded.checked_at,fetched_at=excluded.fetched_at,score=excluded.score,"        \
-      "liquidity_usd=excluded.liquidity_usd,price_usd=excluded.price_usd,node=excluded.node")      \
+      "liquidity_usd=excluded.liquidity_usd,price_usd=excluded.price_usd,node=excluded.node,"      \
+      "generation=excluded.generation WHERE " POSTGRES_NOT_NEWER("excluded"))                      \
     X(PG_CHECKPOINT,                                                                               \
       "UPDATE token SET name=u.name,symbol=u.symbol,status=u.status,log_seq=u.log_seq,"            \
       "state=u.state,checked_at=u.checked_at,fetched_at=u.fetched_at,score=u.score,"               \
-      "liquidity_usd=u.liquidity_usd,price_usd=u.price_usd,node=$12 FROM "                         \
-      "unnest($1::bigint[],$2::text[],$3::text[],$4::text[],$5::bigint[],$6::bytea[],"             \
-      "$7::bigint[],$8::bigint[],$9::float8[],$10::float8[],$11::float8[]) AS u(id,name,"          \
-      "symbol,status,log_seq,state,checked_at,fetched_at,score,liquidity_usd,price_usd) "          \
-      "WHERE token.id=u.id RETURNING token.id")                                                    \
+      "liquidity_usd=u.liquidity_usd,price_usd=u.price_usd,node=u.node,generation=u.generation "   \
+      "FROM (SELECT *,$13::bigint AS node FROM unnest(" POSTGRES_STATE_ARRAYS ") AS v(id,name,"    \
+      "symbol,status,log_seq,state,checked_at,fetched_at,score,liquidity_usd,price_usd,"           \
+      "generation)) AS u WHERE token.id=u.id AND " POSTGRES_NOT_NEWER("u") " RETURNING token.id")  \
     X(PG_DELETE_POOLS, "DELETE FROM pool WHERE token_id=ANY($1::bigint[])")                        \
     X(PG_PUT_POOLS,                                                                                \
       "INSERT INTO pool(token_id,n,address,dex,quote,liquidity_usd,flags) SELECT * FROM "          \
@@ -71,6 +108,7 @@
     X(PG_PUT_SETTING,                                                                              \
       "INSERT INTO setting(name,value) VALUES($1,$2) ON CONFLICT(name) DO UPDATE SET "             \
       "value=excluded.value")                                                                      \
+    X(PG_NOTIFY, "SELECT pg_notify('" POSTGRES_ROWS_CHANNEL "','')")                               \
     X(PG_PUT_ALERT, "INSERT INTO alert(id,text) VALUES($1,$2) ON CONFLICT(id) DO UPDATE SET "      \
                     "text=excluded.text")                                                          \
     X(PG_DELETE_ALERT, "DELETE FROM alert WHERE id=$1")                                            \
@@ -81,13 +119,13 @@
       "value=excluded.value")                                                                      \
     X(PG_SET_GENERATION, "UPDATE node SET generation=$1 WHERE number=$2")                          \
     X(PG_APPEND_A,                                                                                 \
-      "INSERT INTO %s(seq,first,records) SELECT * FROM unnest($1::bigint[],$2::bigint[],"          \
-      "$3::bytea[]) ON CONFLICT(seq) DO UPDATE SET first=excluded.first,"                          \
-      "records=excluded.records")                                                                  \
+      "INSERT INTO %s(seq,first,records,marks) SELECT * FROM unnest($1::bigint[],$2::bigint[],"    \
+      "$3::bytea[],$4::bytea[]) ON CONFLICT(seq) DO UPDATE SET first=excluded.first,"              \
+      "records=excluded.records,marks=excluded.marks")                                             \
     X(PG_APPEND_B,                                                                                 \
-      "INSERT INTO %s(seq,first,records) SELECT * FROM unnest($1::bigint[],$2::bigint[],"          \
-      "$3::bytea[]) ON CONFLICT(seq) DO UPDATE SET first=excluded.first,"                          \
-      "records=excluded.records")                                                                  \
+      "INSERT INTO %s(seq,first,records,marks) SELECT * FROM unnest($1::bigint[],$2::bigint[],"    \
+      "$3::bytea[],$4::bytea[]) ON CONFLICT(seq) DO UPDATE SET first=excluded.first,"              \
+      "records=excluded.records,marks=excluded.marks")                                             \
     X(PG_CLEAR_A, "TRUNCATE %s")                                                                   \
     X(PG_CLEAR_B, "TRUNCATE %s")
 
@@ -98,7 +136,7 @@ enum postgres_statement {
         PG_STATEMENT_COUNT
 };
 
-#define PG_COLUMNS_MAX 14
+#define PG_COLUMNS_MAX 15
 
 enum postgres_rows_of {
     ROWS_TOKENS,
@@ -128,6 +166,15 @@ struct postgres_kept {
     size_t found_count, found_capacity;
 };
 
+/* How far the log of a node was read; it is known again by its last row. */
+struct postgres_position {
+    int64_t node;
+    int64_t generation, transactions; /* of the node's row, before it was read */
+    int64_t kept;                     /* its log_position */
+    int64_t after;                    /* the newest record; 0: none yet */
+    uint64_t hash;                    /* of the row that it is in */
+};
+
 struct postgres_store {
     struct store base;
     struct postgres_link link;
@@ -143,11 +190,16 @@ struct postgres_store {
     bool is_other_empty;   /* the other part, as committed */
     bool is_other_cleared; /* in this transaction */
     bool in_transaction;
-    bool has_relaxed;    /* the server knows synchronous_commit */
-    bool is_replay_lost; /* the log could not be read: everything is to be written again */
-    int64_t day;         /* for which partitions were made */
-    int64_t size_known;  /* of the database … */
-    int64_t size_sent;   /* … and what was sent since */
+    bool has_relaxed; /* the server knows synchronous_commit */
+    bool has_notify;  /* one of several, and the server knows pg_notify() */
+    bool is_alone;
+    /* What this transaction writes under, alone: what all do; 0: not held. */
+    uint64_t held[LEASE_COUNT];
+    uint64_t labels[MINT_SLOTS]; /* the newest under which this node wrote about the slot */
+    bool is_replay_lost;         /* the log could not be read: everything is to be written again */
+    int64_t day;                 /* for which partitions were made */
+    int64_t size_known;          /* of the database … */
+    int64_t size_sent;           /* … and what was sent since */
     instant size_at;
     struct postgres_rows rows[ROWS_COUNT];
     struct postgres_kept kept;
@@ -155,6 +207,9 @@ struct postgres_store {
     int64_t log_first;
     size_t log_length; /* 0: none */
     uint8_t log_bytes[POSTGRES_LOG_ROW_MAX];
+    uint8_t log_marks[LOG_MARKS_MAX * LOG_MARK_SIZE];
+    uint32_t log_count;  /* records of it */
+    token_id log_newest; /* whose record is the last one */
     struct kept_settings settings;
     /* Of the load, in order of ids. */
     token_id *replayed;
@@ -166,6 +221,7 @@ struct postgres_store {
     PGresult *reading;
     int reading_row;
     struct log_walk reading_walk;
+    struct postgres_position reading_position;
     char healing[STORE_MESSAGE_SIZE];
 };
 
@@ -196,7 +252,13 @@ void postgres_name_session(const struct postgres_store *s, long process, char ou
  * `unawaited`, is ended. */
 enum err postgres_take_lock(struct postgres_store *s, pid_t unawaited);
 
+/* Keeps who is alone and who is one of several apart: ERR_BUSY, with a sentence, while there are
+ * others of the other way. Until the connection ends. */
+enum err postgres_take_way(struct postgres_link *link, int64_t identity, bool is_alone);
+
 /* postgres_write.c */
+enum err postgres_hold(struct store *store, const struct cluster_change *leases, uint32_t count,
+                       bool *held);
 enum err postgres_put_token(struct store *store, const struct store_token *token);
 enum err postgres_append_refresh(struct store *store, const struct store_token *token);
 enum err postgres_put_pools(struct store *store, const struct store_token *token);
@@ -230,8 +292,39 @@ token_id postgres_next_replayed(struct store *store);
 struct load;
 enum err postgres_walk_begin(struct postgres_store *s, struct store_load_report *report,
                              struct load **out);
+/* The same of the tokens behind `after`, without the logs. */
+enum err postgres_walk_new(struct postgres_store *s, token_id after,
+                           struct store_load_report *report, struct load **out);
 enum err postgres_walk_next(struct load *walk, const struct store_token **out); /* NULL: the end */
 void postgres_walk_end(struct load *walk);
+
+/* How the newest token's state came about. */
+struct postgres_origin {
+    int64_t node;
+    uint64_t generation;
+};
+struct postgres_origin postgres_walk_origin(const struct load *walk);
+
+/* Of all nodes, once the walk has begun. */
+const struct postgres_position *postgres_walk_positions(const struct load *walk, size_t *count);
+
+/* The logs of nodes, row by row. */
+#define POSTGRES_NODE_COLUMNS "number,generation,transactions,log_position"
+#define POSTGRES_LOG_COLUMNS  "seq,first,records,marks"
+void postgres_read_position(const PGresult *nodes, int row, struct postgres_position *out);
+/* A row that is next: its records, of which log_walk_next() and postgres_log_mark() tell. NULL, or
+ * why it is none (static storage): then it is passed over. */
+const char *postgres_log_row(const PGresult *rows, int row, struct postgres_position *position,
+                             struct log_walk *out);
+uint64_t postgres_log_hash(const PGresult *rows, int row);
+/* Of the record: generation, pools, slot. NULL, or what is wrong with it. */
+const char *postgres_log_mark(const PGresult *rows, int row, struct log_record *record);
+
+/* token_id, address, dex, quote, liquidity_usd, flags. Adds the pool; NULL, or what is wrong. */
+#define POSTGRES_POOL_COLUMNS "token_id,address,dex,quote,liquidity_usd,flags"
+const char *postgres_read_pool(const PGresult *pools, int row, struct store_token *token);
+enum err postgres_ask_for_ids(struct postgres_link *link, const token_id *ids, size_t count,
+                              const char *sql, PGresult **out);
 
 /* postgres_reader.c: rows of id,previous,token_id,at,score,figures and token_id,at,kind,reason. */
 void postgres_read_snapshot(const PGresult *rows, int row, struct store_snapshot *out);

@@ -2,9 +2,30 @@
 #include "store/postgres_store.h"
 
 #include "core/mint_slot.h"
+#include "store/postgres_leases.h"
 #include "store/state.h"
+#include <endian.h>
 #include <math.h>
 #include <stdlib.h>
+
+#define STATE_COLUMNS 12 /* of POSTGRES_STATE_ARRAYS */
+
+/* ---- leases ---- */
+
+enum err postgres_hold(struct store *store, const struct cluster_change *leases, uint32_t count,
+                       bool *held)
+{
+    struct postgres_store *s = postgres_of(store);
+    enum err err = postgres_leases_hold(&s->link, leases, count, held);
+    for (uint32_t i = 0; err == OK && i < count; i++) {
+        if (!held[i])
+            continue;
+        s->held[leases[i].lease] = leases[i].generation;
+        if (leases[i].lease < MINT_SLOTS && s->labels[leases[i].lease] < leases[i].generation)
+            s->labels[leases[i].lease] = leases[i].generation;
+    }
+    return err;
+}
 
 /* ---- rows that gather ---- */
 
@@ -54,12 +75,12 @@ static enum err send_values(struct postgres_store *s, enum postgres_statement st
 
 static enum err send_tokens(struct postgres_store *s)
 {
-    return send_rows(s, PG_PUT_TOKENS, &s->rows[ROWS_TOKENS], 14, &s->node);
+    return send_rows(s, PG_PUT_TOKENS, &s->rows[ROWS_TOKENS], STATE_COLUMNS + 3, &s->node);
 }
 
 static enum err send_checkpoints(struct postgres_store *s)
 {
-    return send_rows(s, PG_CHECKPOINT, &s->rows[ROWS_CHECKPOINTS], 11, &s->node);
+    return send_rows(s, PG_CHECKPOINT, &s->rows[ROWS_CHECKPOINTS], STATE_COLUMNS, &s->node);
 }
 
 static enum err send_pools(struct postgres_store *s)
@@ -80,7 +101,7 @@ static enum err send_events(struct postgres_store *s)
 
 static enum err send_log(struct postgres_store *s)
 {
-    return send_rows(s, s->log_part == 0 ? PG_APPEND_A : PG_APPEND_B, &s->rows[ROWS_LOG], 3, NULL);
+    return send_rows(s, s->log_part == 0 ? PG_APPEND_A : PG_APPEND_B, &s->rows[ROWS_LOG], 4, NULL);
 }
 
 /* ---- tokens ---- */
@@ -99,22 +120,40 @@ static void add_time(struct postgres_column *column, instant t)
         postgres_column_integer(column, t.us);
 }
 
-/* log_seq, state, checked_at, fetched_at, score, liquidity_usd, price_usd. */
-static void add_state(struct postgres_column *columns, const struct store_token *row,
-                      int64_t log_seq)
+/* What a row of `token` is written with, whichever way: POSTGRES_STATE_ARRAYS; and then, of one
+ * that is put, mint, slot and created_at. */
+static const enum postgres_type TOKEN_TYPES[] = {
+    POSTGRES_INT8_ARRAY,   POSTGRES_TEXT_ARRAY,   POSTGRES_TEXT_ARRAY,   POSTGRES_TEXT_ARRAY,
+    POSTGRES_INT8_ARRAY,   POSTGRES_BYTES_ARRAY,  POSTGRES_INT8_ARRAY,   POSTGRES_INT8_ARRAY,
+    POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_INT8_ARRAY,
+    POSTGRES_TEXT_ARRAY,   POSTGRES_INT2_ARRAY,   POSTGRES_INT8_ARRAY,   POSTGRES_NO_TYPE};
+
+static void add_token(const struct postgres_store *s, struct postgres_rows *rows,
+                      const struct store_token *row, uint16_t slot)
 {
-    const struct token_state *state = &row->token.state;
+    const struct token *token = &row->token;
+    const struct token_state *state = &token->state;
+    struct postgres_column *columns = rows->columns;
     bool has_data = state->answers > 0;
-    postgres_column_integer(columns++, log_seq);
+    if (rows->count == 0)
+        begin_rows(rows, TOKEN_TYPES);
+    rows->count++;
+    rows->last = row->id;
+    postgres_column_integer(columns++, row->id);
+    postgres_column_text(columns++, token->name, sizeof token->name);
+    postgres_column_text(columns++, token->symbol, sizeof token->symbol);
+    postgres_column_text(columns++, status_text(token->status), TOKEN_NAME_SIZE);
+    postgres_column_integer(columns++, s->log_position);
     uint8_t *blob = postgres_column_bytes_begin(columns, STATE_BLOB_MAX);
     if (blob != NULL)
-        postgres_column_bytes_end(columns, state_encode(&row->token, row->primary_dex, blob));
+        postgres_column_bytes_end(columns, state_encode(token, row->primary_dex, blob));
     columns++;
     add_time(columns++, state->checked_at);
     add_time(columns++, state->fetched_at);
     postgres_column_double(columns++, has_data ? state->score : (double)NAN);
     postgres_column_double(columns++, has_data ? state->metrics.liquidity_usd : (double)NAN);
-    postgres_column_double(columns, has_data ? state->metrics.price_usd : (double)NAN);
+    postgres_column_double(columns++, has_data ? state->metrics.price_usd : (double)NAN);
+    postgres_column_integer(columns, (int64_t)s->labels[slot]);
 }
 
 static void add_address(struct postgres_column *column, const struct address *address)
@@ -126,14 +165,9 @@ static void add_address(struct postgres_column *column, const struct address *ad
 
 enum err postgres_put_token(struct store *store, const struct store_token *token)
 {
-    static const enum postgres_type TYPES[] = {
-        POSTGRES_INT8_ARRAY,   POSTGRES_TEXT_ARRAY,   POSTGRES_TEXT_ARRAY, POSTGRES_TEXT_ARRAY,
-        POSTGRES_TEXT_ARRAY,   POSTGRES_INT2_ARRAY,   POSTGRES_INT8_ARRAY, POSTGRES_INT8_ARRAY,
-        POSTGRES_BYTES_ARRAY,  POSTGRES_INT8_ARRAY,   POSTGRES_INT8_ARRAY, POSTGRES_FLOAT8_ARRAY,
-        POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_NO_TYPE};
     struct postgres_store *s = postgres_of(store);
     struct postgres_rows *rows = &s->rows[ROWS_TOKENS];
-    struct postgres_column *columns = rows->columns;
+    uint16_t slot = mint_slot(&token->token.mint);
     enum err err = OK;
     if (s->rows[ROWS_CHECKPOINTS].count > 0) /* they go out after it, and might be older */
         err = postgres_settle_rows(s);
@@ -141,18 +175,11 @@ enum err postgres_put_token(struct store *store, const struct store_token *token
         err = send_tokens(s);
     if (err != OK)
         return err;
-    if (rows->count == 0)
-        begin_rows(rows, TYPES);
-    rows->count++;
-    rows->last = token->id;
-    postgres_column_integer(&columns[0], token->id);
-    add_address(&columns[1], &token->token.mint);
-    postgres_column_text(&columns[2], token->token.name, sizeof token->token.name);
-    postgres_column_text(&columns[3], token->token.symbol, sizeof token->token.symbol);
-    postgres_column_text(&columns[4], status_text(token->token.status), TOKEN_NAME_SIZE);
-    postgres_column_small(&columns[5], (int16_t)mint_slot(&token->token.mint));
-    postgres_column_integer(&columns[6], token->token.created_at.us);
-    add_state(&columns[7], token, s->log_position);
+    add_token(s, rows, token, slot);
+    struct postgres_column *columns = &rows->columns[STATE_COLUMNS];
+    add_address(&columns[0], &token->token.mint);
+    postgres_column_small(&columns[1], (int16_t)slot);
+    postgres_column_integer(&columns[2], token->token.created_at.us);
     return postgres_put_pools(store, token);
 }
 
@@ -173,6 +200,15 @@ static size_t kept_size(const struct store_token *token)
     return offsetof(struct store_token, pools) + token->token.pool_count * sizeof *token->pools;
 }
 
+/* Of the one that is kept at `at`. */
+static size_t kept_size_at(const struct postgres_kept *kept, size_t at)
+{
+    uint8_t pool_count;
+    memcpy(&pool_count, kept->bytes + at + offsetof(struct store_token, token.pool_count),
+           sizeof pool_count);
+    return offsetof(struct store_token, pools) + pool_count * sizeof(struct store_pool);
+}
+
 static enum err keep(struct postgres_store *s, const struct store_token *token)
 {
     struct postgres_kept *kept = &s->kept;
@@ -188,30 +224,16 @@ static enum err keep(struct postgres_store *s, const struct store_token *token)
 
 enum err postgres_checkpoint_token(struct store *store, const struct store_token *token)
 {
-    static const enum postgres_type TYPES[] = {
-        POSTGRES_INT8_ARRAY,   POSTGRES_TEXT_ARRAY,   POSTGRES_TEXT_ARRAY,   POSTGRES_TEXT_ARRAY,
-        POSTGRES_INT8_ARRAY,   POSTGRES_BYTES_ARRAY,  POSTGRES_INT8_ARRAY,   POSTGRES_INT8_ARRAY,
-        POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_FLOAT8_ARRAY, POSTGRES_NO_TYPE};
     struct postgres_store *s = postgres_of(store);
     struct postgres_rows *rows = &s->rows[ROWS_CHECKPOINTS];
-    struct postgres_column *columns = rows->columns;
     enum err err = OK;
     if (token->id <= rows->last || rows->count == POSTGRES_ROWS_MAX)
         err = postgres_settle_rows(s);
     if (err == OK)
         err = keep(s, token);
-    if (err != OK)
-        return err;
-    if (rows->count == 0)
-        begin_rows(rows, TYPES);
-    rows->count++;
-    rows->last = token->id;
-    postgres_column_integer(&columns[0], token->id);
-    postgres_column_text(&columns[1], token->token.name, sizeof token->token.name);
-    postgres_column_text(&columns[2], token->token.symbol, sizeof token->token.symbol);
-    postgres_column_text(&columns[3], status_text(token->token.status), TOKEN_NAME_SIZE);
-    add_state(&columns[4], token, s->log_position);
-    return OK;
+    if (err == OK)
+        add_token(s, rows, token, mint_slot(&token->token.mint));
+    return err;
 }
 
 /* ---- pools ---- */
@@ -251,15 +273,27 @@ enum err postgres_put_pools(struct store *store, const struct store_token *token
     postgres_column_integer(&s->rows[ROWS_CLEARED_POOLS].columns[0], token->id);
     for (int n = 0; n < token->token.pool_count && n < POOLS_MAX; n++)
         add_pool(&s->rows[ROWS_POOLS], token->id, n, &token->pools[n]);
+    if (s->log_count > 0 && s->log_newest == token->id)
+        s->log_marks[s->log_count * LOG_MARK_SIZE - 3] |= LOG_MARK_POOLS >> 24;
     return OK;
 }
 
 /* ---- the log ---- */
 
+static void add_bytes(struct postgres_column *column, const void *bytes, size_t length)
+{
+    uint8_t *room = postgres_column_bytes_begin(column, length);
+    if (room == NULL)
+        return;
+    memcpy(room, bytes, length);
+    postgres_column_bytes_end(column, length);
+}
+
 static void end_log_row(struct postgres_store *s)
 {
     static const enum postgres_type TYPES[] = {POSTGRES_INT8_ARRAY, POSTGRES_INT8_ARRAY,
-                                               POSTGRES_BYTES_ARRAY, POSTGRES_NO_TYPE};
+                                               POSTGRES_BYTES_ARRAY, POSTGRES_BYTES_ARRAY,
+                                               POSTGRES_NO_TYPE};
     struct postgres_rows *rows = &s->rows[ROWS_LOG];
     if (s->log_length == 0)
         return;
@@ -268,18 +302,28 @@ static void end_log_row(struct postgres_store *s)
     rows->count++;
     postgres_column_integer(&rows->columns[0], s->log_position);
     postgres_column_integer(&rows->columns[1], s->log_first);
-    uint8_t *bytes = postgres_column_bytes_begin(&rows->columns[2], s->log_length);
-    if (bytes != NULL) {
-        memcpy(bytes, s->log_bytes, s->log_length);
-        postgres_column_bytes_end(&rows->columns[2], s->log_length);
-    }
-    s->log_length = 0;
+    add_bytes(&rows->columns[2], s->log_bytes, s->log_length);
+    add_bytes(&rows->columns[3], s->log_marks, s->log_count * LOG_MARK_SIZE);
+    s->log_length = s->log_count = 0;
+}
+
+static void add_mark(struct postgres_store *s, uint16_t slot)
+{
+    uint32_t generation = htole32((uint32_t)s->held[slot] & ~LOG_MARK_POOLS);
+    uint8_t *at = s->log_marks + (size_t)s->log_count++ * LOG_MARK_SIZE;
+    slot = htole16(slot);
+    memcpy(at, &generation, sizeof generation);
+    memcpy(at + sizeof generation, &slot, sizeof slot);
 }
 
 enum err postgres_append_refresh(struct store *store, const struct store_token *token)
 {
     struct postgres_store *s = postgres_of(store);
+    uint16_t slot = mint_slot(&token->token.mint);
     enum err err = OK;
+    if (!s->is_alone && s->held[slot] == 0)
+        return postgres_link_fail_with(&s->link, ERR_INVALID,
+                                       "takes nothing about a token whose slot is not held");
     if (s->log_length + LOG_RECORD_MAX > POSTGRES_LOG_ROW_MAX)
         end_log_row(s);
     if (s->rows[ROWS_LOG].count > 0 && s->rows[ROWS_LOG].columns[2].length >= POSTGRES_BYTES_MAX)
@@ -290,6 +334,8 @@ enum err postgres_append_refresh(struct store *store, const struct store_token *
     if (s->log_length == 0)
         s->log_first = s->log_position;
     s->log_length += log_record_encode(token, s->log_bytes + s->log_length);
+    add_mark(s, slot);
+    s->log_newest = token->id;
     return OK;
 }
 
@@ -417,7 +463,7 @@ enum err postgres_put_setting(struct store *store, const char *name, const char 
     enum err err = send_values(s, PG_PUT_SETTING, &values);
     if (err == OK)
         kept_settings_put(&s->settings, name, value);
-    return err;
+    return err == OK && s->has_notify ? send_values(s, PG_NOTIFY, NULL) : err;
 }
 
 enum err postgres_put_alert(struct store *store, int64_t id, const char *text)
@@ -456,12 +502,39 @@ static void note_found(void *context, const PGresult *rows)
         kept->found[kept->found_count++] = (token_id)postgres_integer(rows, (int)i, 0);
 }
 
+/* Those that were not written may be there, with a newer state. */
+static enum err find_newer(struct postgres_store *s)
+{
+    struct postgres_kept *kept = &s->kept;
+    struct postgres_column column = {0};
+    struct postgres_values values = {0};
+    PGresult *rows = NULL;
+    token_id id;
+    postgres_column_begin(&column, POSTGRES_INT8_ARRAY);
+    for (size_t at = 0; at < kept->length; at += kept_size_at(kept, at)) {
+        memcpy(&id, kept->bytes + at + offsetof(struct store_token, id), sizeof id);
+        postgres_column_integer(&column, id);
+    }
+    enum err err = postgres_add_column(&values, &column);
+    if (err == OK)
+        err = postgres_link_ask(&s->link, "SELECT id FROM token WHERE id=ANY($1::bigint[])",
+                                &values, "read", &rows);
+    kept->found_count = 0;
+    if (err == OK)
+        note_found(kept, rows);
+    PQclear(rows);
+    postgres_column_finish(&column);
+    return err;
+}
+
 static enum err put_missing(struct postgres_store *s)
 {
     struct postgres_kept *kept = &s->kept;
     struct store_token token;
-    enum err err = OK;
-    if (kept->found_count > 0)
+    enum err err = find_newer(s);
+    if (err == OK && kept->found_count == kept->count)
+        return OK;
+    if (err == OK && kept->found_count > 0)
         qsort(kept->found, kept->found_count, sizeof *kept->found, token_compare_ids);
     for (size_t at = 0; err == OK && at < kept->length; at += kept_size(&token)) {
         memcpy(&token, kept->bytes + at, offsetof(struct store_token, pools));
@@ -495,7 +568,7 @@ void postgres_forget_rows(struct postgres_store *s)
         s->rows[i].last = 0;
     }
     s->kept.length = s->kept.count = 0;
-    s->log_length = 0;
+    s->log_length = s->log_count = 0;
 }
 
 void postgres_finish_rows(struct postgres_store *s)

@@ -2,6 +2,7 @@
 #include "store/store.h"
 #include "store/relay.h"
 #include "store/store_impl.h"
+#include <assert.h>
 #include <stdio.h>
 
 struct scheme {
@@ -83,6 +84,13 @@ void store_close(struct store *store)
 enum err store_begin(struct store *store, enum store_durability durability)
 {
     return store->methods->begin(store, durability);
+}
+
+enum err store_hold(struct store *store, const struct cluster_change *leases, uint32_t count,
+                    bool *held)
+{
+    assert(store->methods->hold != NULL);
+    return store->methods->hold(store, leases, count, held);
 }
 
 enum err store_put_token(struct store *store, const struct store_token *token)

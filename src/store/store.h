@@ -20,6 +20,7 @@
 #define MOONWATCH_STORE_STORE_H
 
 #include "base/err.h"
+#include "cluster/view.h"
 #include "core/token_table.h"
 #include <sys/types.h>
 
@@ -129,6 +130,13 @@ void store_identify(const struct store *store, struct table_store *out);
 void store_close(struct store *store);
 
 enum err store_begin(struct store *store, enum store_durability durability) MUST_CHECK;
+/* Of a store that is one of several nodes' (postgres_store.h): what this transaction writes about
+ * tokens is written under these leases, of which none stands twice; for new tokens LEASE_SOURCE is
+ * needed, for everything else the token's slot. held[i] false: another has it, and nothing may be
+ * written about its tokens but checkpoints. What is held stays so until the transaction ends. Once,
+ * before anything is written. */
+enum err store_hold(struct store *store, const struct cluster_change *leases, uint32_t count,
+                    bool *held) MUST_CHECK;
 enum err store_put_token(struct store *store, const struct store_token *token) MUST_CHECK; /* new */
 enum err store_append_refresh(struct store *store, const struct store_token *token) MUST_CHECK;
 enum err store_put_pools(struct store *store, const struct store_token *token) MUST_CHECK;

@@ -19,6 +19,8 @@ struct store_methods {
     void (*identify)(const struct store *, struct table_store *);
     void (*close)(struct store *);
     enum err (*begin)(struct store *, enum store_durability);
+    /* NULL: it is nobody's node. */
+    enum err (*hold)(struct store *, const struct cluster_change *, uint32_t count, bool *held);
     enum err (*put_token)(struct store *, const struct store_token *);
     enum err (*append_refresh)(struct store *, const struct store_token *);
     enum err (*put_pools)(struct store *, const struct store_token *);

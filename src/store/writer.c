@@ -43,6 +43,14 @@ static void deliver(struct writer *writer, const struct notice *notice)
         if (callbacks->on_token_durable != NULL)
             callbacks->on_token_durable(callbacks->context, (token_id)notice->id, notice->tag);
         break;
+    case NOTICE_TOKEN_LEFT_OUT:
+        if (callbacks->on_token_left_out != NULL)
+            callbacks->on_token_left_out(callbacks->context, (token_id)notice->id, notice->tag);
+        break;
+    case NOTICE_FLUSHED:
+        if (callbacks->on_flushed != NULL)
+            callbacks->on_flushed(callbacks->context, notice->tag);
+        break;
     case NOTICE_SETTING:
         if (callbacks->on_setting_durable != NULL)
             callbacks->on_setting_durable(callbacks->context, notice->tag);
@@ -186,7 +194,10 @@ static enum err write_batch(struct writer *writer)
 {
     batch_fill(writer);
     writer->is_idle = batch_is_empty(writer);
-    return writer->is_idle ? OK : batch_write(writer);
+    enum err err = writer->is_idle ? OK : batch_write(writer);
+    if (err == OK)
+        batch_end_flushes(writer);
+    return err;
 }
 
 /* One transaction of each kind of work that is due. */
@@ -210,7 +221,9 @@ static enum err turn(struct writer *writer)
 
 static bool is_hurried(const struct writer *writer)
 {
-    return writer->additions.count + writer->settings.count + writer->alerts.count > 0 ||
+    return writer->additions.count + writer->settings.count + writer->alerts.count +
+                   writer->flushes.count >
+               0 ||
            writer->batch.is_full || writer->rewrite.is_running;
 }
 
@@ -416,6 +429,7 @@ static void release(struct writer *writer)
     fifo_finish(&writer->alerts);
     fifo_finish(&writer->rows);
     fifo_finish(&writer->notices);
+    fifo_finish(&writer->flushes);
     dirty_set_destroy(writer->dirty);
     dirty_set_destroy(writer->checkpoint.set);
     uv_cond_destroy(&writer->wake);
@@ -448,6 +462,7 @@ static struct writer *create(struct store *store, struct token_table *table,
     fifo_init(&writer->alerts, sizeof(struct alert_change));
     fifo_init(&writer->rows, sizeof(struct queued_row));
     fifo_init(&writer->notices, sizeof(struct notice));
+    fifo_init(&writer->flushes, sizeof(uint64_t));
     uv_mutex_init(&writer->mutex);
     uv_cond_init(&writer->wake);
     return writer;
@@ -560,9 +575,12 @@ static void drop_oldest(struct writer *writer)
         writer->stats.events_dropped++;
 }
 
-static void queue_row(struct writer *writer, const struct queued_row *row)
+static void queue_row(struct writer *writer, struct queued_row *row, token_id token)
 {
+    row->lease = writer_lease_of(writer, &writer->holds, token);
     uv_mutex_lock(&writer->mutex);
+    if (row->lease != LEASE_NONE)
+        row->term = writer->holds.terms[row->lease];
     if (writer->rows.count >= writer->queue_limit)
         drop_oldest(writer);
     while (!fifo_push(&writer->rows, row) && writer->rows.count > 0)
@@ -573,7 +591,8 @@ static void queue_row(struct writer *writer, const struct queued_row *row)
 
 void writer_add_snapshot(struct writer *writer, const struct store_snapshot *snapshot)
 {
-    queue_row(writer, &(struct queued_row){.kind = ROW_SNAPSHOT, .snapshot = *snapshot});
+    queue_row(writer, &(struct queued_row){.kind = ROW_SNAPSHOT, .snapshot = *snapshot},
+              snapshot->token);
 }
 
 /* Of what the slot of `snapshot->token` holds. */
@@ -608,7 +627,7 @@ void writer_take_lost_snapshot(struct writer *writer, token_id id, int64_t previ
 
 void writer_add_event(struct writer *writer, const struct store_event *event)
 {
-    queue_row(writer, &(struct queued_row){.kind = ROW_EVENT, .event = *event});
+    queue_row(writer, &(struct queued_row){.kind = ROW_EVENT, .event = *event}, event->token);
 }
 
 void writer_put_setting(struct writer *writer, const char *name, const char *value, uint64_t tag)

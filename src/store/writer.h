@@ -17,6 +17,10 @@
  * only fields of the table that are its own), and in the table which store that is: after a death
  * of this process the next one sees what was not written.
  *
+ * One of several nodes (writer_hold()) writes about a token only while it holds the lease of the
+ * token's slot, about new tokens while it holds the source's: each transaction makes sure of that
+ * (store_hold()). What it may not write is left out, and counted; the rest is written.
+ *
  * Threads: writer_*() is called by the engine's thread; callbacks run on it too (through a
  * uv_async_t), all but on_snapshot_durable, on_beat and now. Meanwhile the writer's own thread
  * reads the token table.
@@ -38,6 +42,8 @@ struct writer_stats {
     enum writer_state state;
     char message[512]; /* why it is retrying */
     uint64_t commits, failures, rows, snapshots_dropped, events_dropped;
+    /* Left out, since another node has their slot: refreshes; snapshots and events; new tokens. */
+    uint64_t refreshes_left_out, rows_left_out, additions_left_out;
     uint32_t queue_depth;  /* snapshots and events waiting */
     uint32_t dirty_tokens; /* waiting to be appended */
     double commit_seconds_last, commit_seconds_max;
@@ -54,7 +60,12 @@ struct writer_callbacks {
     void *context;
     /* The token's row is durable; `tag` is what writer_add_token() was given. */
     void (*on_token_durable)(void *context, token_id id, uint64_t tag);
+    /* It is not, and will not be: another node listens to the source now, and its id may become
+     * another token's. */
+    void (*on_token_left_out)(void *context, token_id id, uint64_t tag);
     void (*on_setting_durable)(void *context, uint64_t tag);
+    /* What was told before writer_flush(tag) is committed, or was left out. */
+    void (*on_flushed)(void *context, uint64_t tag);
     /* The newest committed. From the writer's own thread: nearly every commit has one, and nobody
      * need wake up for it. */
     void (*on_snapshot_durable)(void *context, int64_t snapshot_id);
@@ -119,6 +130,16 @@ void writer_delete_history(struct writer *writer, instant snapshots_before, inst
 /* Writes every token anew: the store does not have what the table's marks say. */
 void writer_rewrite(struct writer *writer);
 void writer_stats(struct writer *writer, struct writer_stats *out);
+
+/* From the first call on the writer is one of several nodes: these are all the leases that it
+ * writes under, with their generations, until the next call. Of a lease that is not among them, or
+ * that has come back after it may have been another's (its generation is not the next one), all
+ * that waits is dropped; so what is newer than that must be told after the call. Before
+ * writer_begin(): with no leases, for a writer that must not write as if it were alone. */
+void writer_hold(struct writer *writer, const struct cluster_change *leases, uint32_t count);
+/* As soon as possible, all that was told before; on_flushed() then. While more is told than can be
+ * written, later. */
+void writer_flush(struct writer *writer, uint64_t tag);
 
 /* Commits what is left, trying until `deadline`, ends the thread and closes the store; the last
  * callbacks come from within. Returns the number of new tokens and settings that could not be

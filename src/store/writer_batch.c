@@ -83,6 +83,8 @@ void batch_fill(struct writer *writer)
     /* Before the marks are taken: a mark made from now on starts a new wait. */
     atomic_store(&writer->is_marked, false);
     writer->waiting_since = INSTANT_NEVER;
+    batch->holds = writer->holds;
+    writer->flushing = writer->flushes.count;
     fill_array(&writer->additions, batch->additions, &batch->addition_count, BATCH_ADDITIONS_MAX);
     fill_array(&writer->settings, batch->settings, &batch->setting_count, BATCH_SETTINGS_MAX);
     fill_array(&writer->alerts, batch->alerts, &batch->alert_count, BATCH_ALERTS_MAX);
@@ -96,6 +98,8 @@ void batch_fill(struct writer *writer)
     token_id from = 1;
     batch->token_count = dirty_set_take(writer->dirty, &from, end, batch->tokens, BATCH_TOKENS_MAX);
     batch->is_full = batch->is_full || batch->token_count == BATCH_TOKENS_MAX;
+    for (size_t i = 0; i < batch->token_count; i++)
+        batch->leases[i] = writer_lease_of(writer, &batch->holds, batch->tokens[i]);
 }
 
 bool batch_is_empty(const struct writer *writer)
@@ -109,9 +113,25 @@ bool batch_is_empty(const struct writer *writer)
 void batch_put_back(struct writer *writer)
 {
     struct batch *batch = &writer->batch;
-    for (size_t i = 0; i < batch->token_count; i++)
-        dirty_set_mark(writer->dirty, batch->tokens[i]);
+    uv_mutex_lock(&writer->mutex);
+    for (size_t i = 0; i < batch->token_count; i++) {
+        uint16_t lease = batch->leases[i]; /* of which the marks were dropped meanwhile? */
+        if (lease == LEASE_NONE || batch->holds.terms[lease] == writer->holds.terms[lease])
+            dirty_set_mark(writer->dirty, batch->tokens[i]);
+    }
+    uv_mutex_unlock(&writer->mutex);
     batch->token_count = 0;
+}
+
+void batch_end_flushes(struct writer *writer)
+{
+    uint64_t tag;
+    if (writer->batch.is_full)
+        return;
+    uv_mutex_lock(&writer->mutex);
+    for (; writer->flushing > 0 && fifo_pop(&writer->flushes, &tag); writer->flushing--)
+        writer_notify(writer, NOTICE_FLUSHED, 0, tag);
+    uv_mutex_unlock(&writer->mutex);
 }
 
 /* ---- writing ---- */
@@ -120,6 +140,8 @@ static enum err write_additions(struct writer *writer)
 {
     struct batch *batch = &writer->batch;
     enum err err = OK;
+    if (batch->is_lost[LEASE_SOURCE])
+        return OK;
     for (size_t i = 0; err == OK && i < batch->addition_count; i++) {
         if (writer_read_token(writer, batch->additions[i].id)) {
             err = writer_tolerate(writer, store_put_token(writer->store, &writer->row));
@@ -156,6 +178,8 @@ static enum err write_token(struct writer *writer, size_t n)
 {
     struct batch *batch = &writer->batch;
     batch->publications[n] = batch->pool_hashes[n] = 0;
+    if (!hold_lets_in(writer, batch->leases[n]))
+        return OK;
     if (!writer_read_token(writer, batch->tokens[n]))
         return OK; /* marked, and a hole: nothing to write */
     batch->publications[n] = writer->publication;
@@ -175,6 +199,8 @@ static enum err write_token(struct writer *writer, size_t n)
 
 static enum err write_row(struct writer *writer, const struct queued_row *row)
 {
+    if (row->is_left_out)
+        return OK;
     if (row->kind == ROW_EVENT)
         return store_put_event(writer->store, &row->event);
     writer->batch.newest_snapshot = row->snapshot.id;
@@ -184,7 +210,9 @@ static enum err write_row(struct writer *writer, const struct queued_row *row)
 static enum err write_all(struct writer *writer)
 {
     struct batch *batch = &writer->batch;
-    enum err err = write_additions(writer);
+    enum err err = hold_leases(writer);
+    if (err == OK)
+        err = write_additions(writer);
     if (err == OK)
         err = write_settings(writer);
     if (err == OK)
@@ -216,8 +244,7 @@ static void notice_commit(struct writer *writer, duration took)
         stats->commit_seconds_max = stats->commit_seconds_last;
     stats->last_commit_at = writer_now(writer);
     stats->size_bytes = size;
-    for (size_t i = 0; i < batch->addition_count; i++)
-        writer_notify(writer, NOTICE_TOKEN, batch->additions[i].id, batch->additions[i].tag);
+    hold_notify(writer);
     for (size_t i = 0; i < batch->setting_count; i++)
         writer_notify(writer, NOTICE_SETTING, 0, batch->settings[i].tag);
     for (size_t i = 0; i < batch->alert_count; i++)
@@ -240,8 +267,8 @@ static void mark_stored(struct writer *writer)
     }
     for (size_t i = 0; i < batch->row_count; i++) {
         const struct store_snapshot *snapshot = &batch->rows[i].snapshot;
-        if (batch->rows[i].kind == ROW_SNAPSHOT && snapshot->token != TOKEN_NONE &&
-            snapshot->token <= token_table_count(writer->table))
+        if (batch->rows[i].kind == ROW_SNAPSHOT && !batch->rows[i].is_left_out &&
+            snapshot->token != TOKEN_NONE && snapshot->token <= token_table_count(writer->table))
             token_mark_stored_snapshot(writer->table, snapshot->token, snapshot->id);
     }
 }
@@ -251,7 +278,8 @@ static void empty_batch(struct writer *writer)
     struct batch *batch = &writer->batch;
     mark_stored(writer);
     for (size_t i = 0; i < batch->token_count; i++)
-        dirty_set_mark(writer->checkpoint.set, batch->tokens[i]);
+        if (batch->publications[i] != 0)
+            dirty_set_mark(writer->checkpoint.set, batch->tokens[i]);
     for (size_t i = 0; i < batch->setting_count; i++) {
         free(batch->settings[i].name);
         free(batch->settings[i].value);
@@ -283,22 +311,35 @@ enum err batch_write(struct writer *writer)
     return OK;
 }
 
+/* One of several nodes puts no token in the place of what another has written since. */
+static enum err rewrite_token(struct writer *writer, token_id id, bool is_node)
+{
+    if (!token_read(writer->table, id, &writer->row.token, NULL) || !writer_read_token(writer, id))
+        return OK;
+    return writer_tolerate(writer, is_node ? store_checkpoint_token(writer->store, &writer->row)
+                                           : store_put_token(writer->store, &writer->row));
+}
+
 enum err rewrite_slice(struct writer *writer)
 {
     struct rewrite *rewrite = &writer->rewrite;
     token_id next = rewrite->next;
+    bool is_node = hold_is_node(writer);
     enum err err = store_begin(writer->store, STORE_DURABLE);
     for (int n = 0; err == OK && n < REWRITE_ROWS_MAX && next < rewrite->end; n++, next++)
-        if (token_read(writer->table, next, &writer->row.token, NULL) &&
-            writer_read_token(writer, next))
-            err = writer_tolerate(writer, store_put_token(writer->store, &writer->row));
+        err = rewrite_token(writer, next, is_node);
     if (err == OK)
         err = store_commit(writer->store);
     if (err != OK)
         return err;
-    /* The marks were about another file; pools are written again when they change, whatever to. */
-    for (token_id id = rewrite->next; id < next; id++)
+    for (token_id id = rewrite->next; id < next; id++) {
+        /* The marks were about another file; pools are written again when they change, whatever to.
+         */
         token_mark_stored_pools(writer->table, id, 0);
+        /* What the server lost of the log the other nodes may not have seen: it is there again. */
+        if (is_node)
+            dirty_set_mark(writer->dirty, id);
+    }
     rewrite->next = next;
     rewrite->is_running = next < rewrite->end;
     if (!rewrite->is_running)

@@ -140,15 +140,19 @@ enum err checkpoint_step(struct writer *writer, instant now)
     return step_towards(writer, pass_target(writer, now), instant_add(now, slice_duration(writer)));
 }
 
-/* A whole pass at once, so that the next start has nothing to replay. */
+/* A whole pass at once, so that the next start has nothing to replay. Of one of several nodes the
+ * log stays until its next pass: others may not have read its end yet. */
 enum err checkpoint_all(struct writer *writer, instant deadline)
 {
     enum err err = OK;
     struct checkpoint *checkpoint = &writer->checkpoint;
+    bool is_kept = hold_is_node(writer);
     checkpoint->is_running = false; /* it may have gone by some of them already */
     while (err == OK && has_work(checkpoint) && instant_before(writer_now(writer), deadline)) {
         if (!checkpoint->is_dropping && !checkpoint->is_running)
             start_pass(writer, writer_now(writer));
+        if (checkpoint->is_dropping && is_kept)
+            break;
         err = checkpoint->is_dropping ? drop_log(writer)
                                       : step_towards(writer, PASS_END, INSTANT_NEVER);
     }

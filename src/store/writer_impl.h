@@ -1,7 +1,7 @@
 /*
  * What the files of the writer share: writer.c (the engine's side, the thread's loop, failures),
- * writer_batch.c (one group commit), writer_checkpoint.c (rows brought up to date, old log and
- * history dropped). Private to them.
+ * writer_batch.c (one group commit), writer_hold.c (the leases that it is under),
+ * writer_checkpoint.c (rows brought up to date, old log and history dropped). Private to them.
  *
  * `mutex` guards what both threads touch; the two dirty sets need none; the rest is the thread's.
  */
@@ -45,10 +45,22 @@ struct alert_change {
     char *text; /* owned; NULL: delete */
 };
 
+#define LEASE_NONE LEASE_COUNT
+
+/* Of one of several nodes. A lease gets another TERM each time that it may have been another's. */
+struct holds {
+    bool is_node;
+    uint64_t generations[LEASE_COUNT]; /* 0: another's */
+    uint32_t terms[LEASE_COUNT];
+};
+
 enum row_kind { ROW_SNAPSHOT, ROW_EVENT };
 
 struct queued_row {
     enum row_kind kind;
+    uint16_t lease; /* that it needs; LEASE_NONE: none */
+    bool is_left_out;
+    uint32_t term; /* of the lease when it was queued */
     union {
         struct store_snapshot snapshot;
         struct store_event event;
@@ -57,6 +69,8 @@ struct queued_row {
 
 enum notice_kind {
     NOTICE_TOKEN,
+    NOTICE_TOKEN_LEFT_OUT,
+    NOTICE_FLUSHED,
     NOTICE_SETTING,
     NOTICE_HISTORY,
     NOTICE_STATE,
@@ -76,6 +90,11 @@ struct batch {
     struct setting_change settings[BATCH_SETTINGS_MAX];
     struct alert_change alerts[BATCH_ALERTS_MAX];
     struct queued_row rows[BATCH_ROWS_MAX];
+    /* As one of several nodes: of these writes, and which of them are not to be. */
+    struct holds holds;
+    bool is_lost[LEASE_COUNT + 1]; /* by lease; LEASE_NONE: false */
+    uint64_t refreshes_left_out, rows_left_out;
+    uint16_t leases[BATCH_TOKENS_MAX];       /* of the tokens */
     token_id tokens[BATCH_TOKENS_MAX];       /* back to the dirty set when the commit fails */
     uint32_t publications[BATCH_TOKENS_MAX]; /* that were written; 0: none */
     uint32_t pool_hashes[BATCH_TOKENS_MAX];  /* of pools that were written; 0: they were not */
@@ -124,7 +143,9 @@ struct writer {
     _Atomic bool is_marked; /* a token was marked since the last batch began */
 
     /* Under the mutex. */
-    struct fifo additions, settings, alerts, rows, notices;
+    struct fifo additions, settings, alerts, rows, notices, flushes;
+    size_t flushing; /* of the flushes: the batch has all that they are about, unless it is full */
+    struct holds holds;
     instant waiting_since; /* of what has no hurry; INSTANT_NEVER: nothing */
     token_id known_end;    /* tokens below it have been given to us */
     struct history history;
@@ -144,6 +165,7 @@ struct writer {
     instant retry_at;     /* INSTANT_NEVER: not failing */
     unsigned failures_in_a_row;
     bool is_reopen_wanted;
+    uint64_t told_lost[LEASE_COUNT]; /* generations of which the log was told that they are lost */
     instant disk_seen_at;
     bool is_idle; /* the newest turn found nothing to write */
 };
@@ -166,6 +188,15 @@ void batch_fill(struct writer *writer);
 bool batch_is_empty(const struct writer *writer);
 enum err batch_write(struct writer *writer) MUST_CHECK; /* on success with notices and counts */
 void batch_put_back(struct writer *writer);             /* after a failure */
+void batch_end_flushes(struct writer *writer);          /* after a success */
+/* writer_hold.c. The lease for what is about a token; LEASE_NONE where there are no several nodes.
+ * hold_*() are about writer->batch: what is written, once the transaction has begun. */
+uint16_t writer_lease_of(const struct writer *writer, const struct holds *holds, token_id id);
+bool hold_is_node(struct writer *writer);
+enum err hold_leases(struct writer *writer) MUST_CHECK;
+bool hold_lets_in(struct writer *writer, uint16_t lease); /* of a token; counted where not */
+void hold_notify(struct writer *writer);                  /* under the mutex, after the commit */
+
 enum err rewrite_slice(struct writer *writer) MUST_CHECK;
 
 /* When there is something to do; INSTANT_FAR: nothing. */

@@ -2,6 +2,8 @@
 #include "copy_fixture.h"
 #include "postgres_server.h"
 
+#include "core/mint_slot.h"
+
 static struct postgres_server server;
 
 static char from_schema[32], to_schema[32];
@@ -294,6 +296,12 @@ static void a_source_of_several_nodes_is_one(void **state)
     assert_int_equal(store_begin(store, STORE_DURABLE), OK);
     assert_int_equal(store_put_token(store, &row), OK);
     token_make(&row, 100, 4);
+    struct cluster_change lease = {
+        mint_slot(&row.token.mint),
+        (uint64_t)server_ask(&server, from_schema, "SELECT max(generation) FROM cluster_lease")};
+    bool is_held;
+    assert_int_equal(store_hold(store, &lease, 1, &is_held), OK);
+    assert_true(is_held);
     assert_int_equal(store_append_refresh(store, &row), OK);
     assert_int_equal(store_commit(store), OK);
     store_close(store);

@@ -112,6 +112,28 @@ static enum err put_one(struct store *store, token_id id, uint32_t n)
     return err;
 }
 
+static void expect_refusal(const char *url, const char *sentence)
+{
+    char why[512] = "";
+    assert_null(store_open(url, why));
+    if (strstr(why, sentence) == NULL)
+        fail_msg("\"%s\" is not in: %s", sentence, why);
+    assert_null(strstr(why, "sesame"));
+}
+
+/* Without the log. */
+static enum err put_row(struct store *store, token_id id)
+{
+    struct store_token row;
+    token_make(&row, id, 0);
+    enum err err = store_begin(store, STORE_DURABLE);
+    if (err == OK)
+        err = store_put_token(store, &row);
+    if (err == OK)
+        err = store_put_event(store, &(struct store_event){.token = id, .at = {1}, .kind = "kind"});
+    return err == OK ? store_commit(store) : err;
+}
+
 static void reopen_and_put(struct store *store, token_id id, enum store_file expected)
 {
     enum store_file file;
@@ -130,9 +152,9 @@ static void nodes_share_tokens_and_nothing_else(void **state)
     struct store_snapshot found[4], snapshot = {.id = 1, .token = 1, .at = {1000}};
     char why[512];
     (void)state;
-    struct store *first = open_loaded(engine.place.url);
+    struct store *first = open_loaded(url_of_node("first"));
     struct store *second = open_loaded(url_of_node("second"));
-    assert_int_equal(put_one(first, 1, 0), OK);
+    assert_int_equal(put_row(first, 1), OK);
     assert_int_equal(store_begin(first, STORE_RELAXED), OK);
     assert_int_equal(store_put_snapshot(first, &snapshot), OK);
     assert_int_equal(store_commit(first), OK);
@@ -151,10 +173,35 @@ static void nodes_share_tokens_and_nothing_else(void **state)
     store_reader_close(reader);
     load(first, &report);
     assert_int_equal(report.last_snapshot_id, 1);
-    assert_int_equal(put_one(second, 2, 0), OK);
+    assert_int_equal(put_row(second, 2), OK);
+    /* Without a lease it writes nothing else about a token. */
+    assert_int_equal(put_one(second, 3, 0), ERR_INVALID);
     store_close(first);
     store_close(second);
     assert_int_equal(query("SELECT count(DISTINCT id) FROM event"), 2);
+}
+
+static void alone_or_one_of_several(void **state)
+{
+    enum store_file file;
+    (void)state;
+    struct store *store = open_loaded(engine.place.url);
+    assert_int_equal(put_one(store, 1, 9), OK);
+    int64_t generation = query("SELECT min(generation) FROM cluster_lease");
+    expect_refusal(url_of_node("second"), "used by a moonwatch that is alone on it (session "
+                                          "moonwatch main");
+    query("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE"
+          " application_name LIKE 'moonwatch main%'");
+    UNTIL(store_reopen(store, &file) == OK);
+    expect_refusal(url_of_node("second"), "alone on it");
+    store_close(store);
+    struct store *second = open_loaded(url_of_node("second"));
+    struct store *third = open_loaded(url_of_node("third"));
+    expect_refusal(engine.place.url, "shared by several nodes (session moonwatch ");
+    store_close(second);
+    store_close(third);
+    store_close(open_loaded(engine.place.url));
+    assert_int_equal(query("SELECT min(generation) FROM cluster_lease"), generation + 1);
 }
 
 static void tokens_carry_their_slots(void **state)
@@ -341,15 +388,6 @@ static void a_server_that_takes_no_writes(void **state)
     store_close(store);
 }
 
-static void expect_refusal(const char *url, const char *sentence)
-{
-    char why[512] = "";
-    assert_null(store_open(url, why));
-    if (strstr(why, sentence) == NULL)
-        fail_msg("\"%s\" is not in: %s", sentence, why);
-    assert_null(strstr(why, "sesame"));
-}
-
 static void what_cannot_be_opened_is_told_without_secrets(void **state)
 {
     char url[256];
@@ -372,7 +410,7 @@ static void a_newer_schema_is_left_alone(void **state)
     store_close(open_loaded(engine.place.url));
     execute("UPDATE moonwatch SET value=99 WHERE name='schema'");
     expect_refusal(engine.place.url, "made by a newer version of moonwatch (schema 99");
-    execute("UPDATE moonwatch SET value=1 WHERE name='schema'");
+    execute("UPDATE moonwatch SET value=2 WHERE name='schema'");
     store_close(open_loaded(engine.place.url));
 }
 
@@ -520,6 +558,7 @@ int main(void)
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         ROW(nodes_share_tokens_and_nothing_else),
+        ROW(alone_or_one_of_several),
         ROW(tokens_carry_their_slots),
         ROW(a_newer_generation_fences),
         ROW(who_is_not_awaited_is_fenced),

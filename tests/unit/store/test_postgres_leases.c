@@ -14,12 +14,14 @@
 #include "base/prng.h"
 #include "sim/cluster_rows.h"
 #include "store/postgres_leases.h"
+#include "store/postgres_schema.h"
 #include <pthread.h>
 
 #define STEPS    150
 #define THREADS  4
 #define ATTEMPTS 30
 
+static const struct postgres_self SELF = {7, "seven"};
 static struct postgres_server server;
 static char schema[32];
 static struct postgres_link links[THREADS + 1];
@@ -55,8 +57,8 @@ static int set_up(void **state)
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
         if (!connect_link(&links[i]))
             return -1;
-    return postgres_leases_begin(&links[0]) == OK && postgres_leases_begin(&links[1]) == OK ? 0
-                                                                                            : -1;
+    struct postgres_schema made;
+    return postgres_schema_open(&links[0], &made) == OK ? 0 : -1;
 }
 
 static int tear_down(void **state)
@@ -69,7 +71,7 @@ static int tear_down(void **state)
 
 static void exchange(struct postgres_link *link)
 {
-    enum err err = postgres_leases_exchange(link, &request, &reply);
+    enum err err = postgres_leases_exchange(link, &SELF, &request, &reply);
     if (err != OK)
         fail_msg("%s", link->message);
 }
@@ -195,7 +197,7 @@ static void *claim_and_release(void *argument)
             else
                 own->claims[own->claim_count++] = change;
         }
-        claimer->err = postgres_leases_exchange(claimer->link, own, &claimer->reply);
+        claimer->err = postgres_leases_exchange(claimer->link, &SELF, own, &claimer->reply);
         for (uint16_t lease = 0; lease < LEASE_COUNT; lease++)
             claimer->claimed += view->leases[lease].session == claimer->session;
         /* What it had before was released, so all that it has now is newly claimed. */
@@ -237,7 +239,7 @@ static void a_writer_holds_what_it_writes_about(void **state)
 {
     (void)state;
     uint64_t session = join(7), other = join(8);
-    bool holds;
+    bool holds[2];
     memset(&request, 0, sizeof request);
     request.session = session;
     request.number = 2;
@@ -247,10 +249,11 @@ static void a_writer_holds_what_it_writes_about(void **state)
     exchange(&links[0]);
     const struct cluster_change own[] = {{5, 1}, {6, 1}}, old[] = {{5, 1}, {6, 0}};
     assert_int_equal(postgres_link_run(&links[1], "BEGIN", "try"), OK);
-    assert_int_equal(postgres_leases_hold(&links[1], old, 2, &holds), OK);
-    assert_false(holds);
-    assert_int_equal(postgres_leases_hold(&links[1], own, 2, &holds), OK);
-    assert_true(holds);
+    assert_int_equal(postgres_leases_hold(&links[1], old, 2, holds), OK);
+    assert_true(holds[0]);
+    assert_false(holds[1]);
+    assert_int_equal(postgres_leases_hold(&links[1], own, 2, holds), OK);
+    assert_true(holds[0] && holds[1]);
     /* Its session is ended while it writes: nobody takes the slot before it has committed. */
     memset(&request, 0, sizeof request);
     request.session = other;
@@ -266,8 +269,9 @@ static void a_writer_holds_what_it_writes_about(void **state)
     request.number = 3;
     exchange(&links[0]);
     assert_int_equal(reply.view.leases[5].session, other);
-    assert_int_equal(postgres_leases_hold(&links[1], own, 2, &holds), OK);
-    assert_false(holds);
+    assert_int_equal(postgres_leases_hold(&links[1], own, 2, holds), OK);
+    assert_false(holds[0]);
+    assert_true(holds[1]);
 }
 
 static void a_server_that_is_gone_is_a_failure(void **state)
@@ -278,7 +282,7 @@ static void a_server_that_is_gone_is_a_failure(void **state)
     memset(&request, 0, sizeof request);
     request.session = 1;
     request.number = 9;
-    assert_true(postgres_leases_exchange(&links[0], &request, &reply) != OK);
+    assert_true(postgres_leases_exchange(&links[0], &SELF, &request, &reply) != OK);
     assert_int_equal(reply.outcome, CLUSTER_FAILED);
     assert_int_equal(reply.number, 9);
     assert_true(server_start(&server));
