@@ -47,10 +47,20 @@ static void judge_page(const struct status_page *page, const struct page_texts *
                       texts->store_message[0] != '\0' ? ": " : "", texts->store_message);
 }
 
+/* From its first moment on, and not only when that lasts. */
+static void judge_node(const struct status_page *page, struct readiness *out)
+{
+    struct page_cluster cluster;
+    if (engine_is_up(page) && cluster_read(page, &cluster) && cluster.state == NODE_JOINING)
+        readiness_add(out, "this node waits to be let in among the nodes%s%s",
+                      cluster.message[0] != '\0' ? ": " : "", cluster.message);
+}
+
 static bool is_judged_by_page(enum finding_cause cause)
 {
     return cause == FINDING_SCHEDULER_OFF || cause == FINDING_PAUSED || cause == FINDING_LOADING ||
-           cause == FINDING_STORE_DOWN || cause == FINDING_ENGINE_DOWN;
+           cause == FINDING_STORE_DOWN || cause == FINDING_ENGINE_DOWN ||
+           cause == FINDING_NODE_OUTSIDE;
 }
 
 static void judge_finding(const struct finding *finding, const struct page_texts *texts,
@@ -72,6 +82,7 @@ void readiness_judge(const struct status_page *page, const struct page_texts *te
     health_look(page, now, &health);
     judge_engine(page, now, out);
     judge_page(page, texts, out);
+    judge_node(page, out);
     for (uint32_t i = 0; i < health.findings.count; i++)
         judge_finding(&health.findings.of[i], texts, out);
 }

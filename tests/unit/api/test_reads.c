@@ -890,6 +890,17 @@ static void test_a_node_that_rests(void **state)
                            "lease time"));
     json_decref(json);
     find(NULL);
+    cluster.state = NODE_JOINING;
+    strcpy(cluster.message, "64 nodes are there already");
+    cluster_publish(world.page, &cluster);
+    find(&(struct finding){
+        .cause = FINDING_NODE_OUTSIDE, .severity = SEVERITY_CRITICAL, .value = 16, .limit = 15});
+    json = get_as("/ready", 503);
+    assert_int_equal(json_array_size(json_object_get(json, "reasons")), 1);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(json, "reasons"), 0)),
+                        "this node waits to be let in among the nodes: 64 nodes are there already");
+    json_decref(json);
+    find(NULL);
     atomic_store(&world.page->cluster.turn, 0);
 }
 

@@ -50,8 +50,9 @@ static void test_each_has_words(void **state)
 static void test_what_is_unready(void **state)
 {
     static const enum finding_cause unready[] = {
-        FINDING_SCHEDULER_OFF, FINDING_PAUSED,     FINDING_LOADING,    FINDING_GROUP_SILENT,
-        FINDING_GROUP_OVERDUE, FINDING_STORE_DOWN, FINDING_ENGINE_DOWN};
+        FINDING_SCHEDULER_OFF, FINDING_PAUSED,        FINDING_LOADING,
+        FINDING_GROUP_SILENT,  FINDING_GROUP_OVERDUE, FINDING_STORE_DOWN,
+        FINDING_ENGINE_DOWN,   FINDING_NODE_OUTSIDE,  FINDING_NODE_RESTS};
     size_t count = 0;
     (void)state;
     for (size_t i = 0; i < sizeof unready / sizeof unready[0]; i++)
