@@ -36,14 +36,22 @@ void shares_take(struct sim *sim, double share)
     tell_share(sim, working, listening);
 }
 
-/* Only what the store has of it may be replaced: what another node says is taken for stored. */
+/* What another node committed is in the store already. There is none here that could have written
+ * it, so our own writer does. */
+static void write_followed(struct sim *sim, token_id id)
+{
+    token_mark_stored(sim->memory.table, id, 0);
+    writer_mark_dirty(disk_writer(sim->disk), id);
+}
+
+/* Only of those that are in the store: nobody else knows of others. */
 static void follow(struct sim *sim, token_id id)
 {
     struct prng *prng = &sim->fault_prng[SIM_FAULT_SHARE];
     struct token token = *token_slot(sim->memory.table, id);
     instant at = sim_after(sim, -prng_unit(prng) * FOLLOWED_AGE_S);
-    bool is_known = (token.flags & (TOKEN_HOLE | TOKEN_DURABLE)) == TOKEN_DURABLE &&
-                    token.state.answers > 0 && token_is_stored(sim->memory.table, id);
+    bool is_known =
+        (token.flags & (TOKEN_HOLE | TOKEN_DURABLE)) == TOKEN_DURABLE && token.state.answers > 0;
     if (!is_known || prng_below(prng, FOLLOWED_IN) != 0 ||
         !instant_before(token.state.checked_at, at))
         return;
@@ -51,8 +59,10 @@ static void follow(struct sim *sim, token_id id)
     struct event event = {.kind = EVENT_FOLLOWED, .followed = {.id = id, .token = &token}};
     uint64_t followed = core_stats(sim->core)->share.followed;
     sim_step(sim, &event);
-    if (sim->core != NULL && core_stats(sim->core)->share.followed > followed)
-        sim->answered_at[id] = at;
+    if (sim->core == NULL || core_stats(sim->core)->share.followed == followed)
+        return;
+    sim->answered_at[id] = at;
+    write_followed(sim, id);
 }
 
 void shares_give_back(struct sim *sim)

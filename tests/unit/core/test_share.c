@@ -1024,6 +1024,7 @@ static struct token token_followed(unsigned n, enum token_status status, double 
                           .status = (uint8_t)status,
                           .state = {.status_since = ago(HOUR_S), .answers = 5, .score = 0.5}};
     snprintf(token.name, sizeof token.name, "Followed %u", n);
+    snprintf(token.symbol, sizeof token.symbol, "F%u", n);
     token.state.checked_at = token.state.fetched_at = token.state.discovered_at = ago(age_s);
     token.state.snapshot_id = 77;
     return token;
@@ -1067,13 +1068,14 @@ static void what_others_commit_is_taken_on(void **state)
     assert_int_equal(token_column_checked(world.memory.table, id).us, ago(3).us);
     assert_int_equal(token_column_status(world.memory.table, id), TOKEN_ACTIVE);
     assert_string_equal(slot(id)->name, "Followed 1");
+    assert_string_equal(slot(id)->symbol, "F1");
     assert_int_equal(slot(id)->state.answers, 5);
     assert_true(token_is_stored(world.memory.table, id) && token_is_whole(world.memory.table, id));
     assert_int_equal(token_stored_snapshot(world.memory.table, id, 1000), 77);
     assert_int_equal(world.actions.count, 0);
     /* A later one without pools, names and the time that it was made. */
     token = token_followed(1, TOKEN_ARCHIVED, 1);
-    token.name[0] = '\0';
+    token.name[0] = token.symbol[0] = '\0';
     instant created_at = slot(id)->created_at;
     token.created_at = INSTANT_NEVER;
     follow_with(id, &token, NULL);
