@@ -699,6 +699,36 @@ static void a_node_begins_with_a_share(void **state)
     assert_true(world.pending_count > 0); /* on_fetch() looks whose they are */
 }
 
+/* As a warm start does it: some before the others. */
+static void a_node_begins_with_the_first(void **state)
+{
+    static const token_id first[] = {3, 4, 5, 6};
+    (void)state;
+    preload_many(200);
+    struct slots mine = every(2, 0);
+    world.is_part = true;
+    world.working = world.listening = mine;
+    core_init(world.core, world.memory.table, &world.options, 0, world.now);
+    core_share(world.core, mine.of);
+    for (unsigned i = 0; i < 4; i++)
+        core_place(world.core, first[i], first[i]);
+    core_sort_some(world.core, first, 4);
+    core_start_first(world.core);
+    world.now = instant_add(world.now, duration_s(60));
+    step_unchecked((struct event){.kind = EVENT_TIME});
+    assert_true(find_pending(4, LINKS_PRICE) < PENDING_MAX);
+    assert_int_equal(find_pending(3, LINKS_PRICE), PENDING_MAX);
+    for (token_id id = 1; id <= 200; id++)
+        if (id < 3 || id > 6)
+            core_place(world.core, id, id);
+    grow_scratch();
+    core_sort(world.core, LINKS_PRICE, world.scratch);
+    core_sort(world.core, LINKS_DISCOVER, world.scratch);
+    core_start_rest(world.core, 0);
+    pass(1);
+    check_tokens(ROOM);
+}
+
 static void who_is_told_of_no_share_works_on_all(void **state)
 {
     (void)state;
@@ -1567,6 +1597,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_node_begins_with_nothing),
         TEST(a_node_begins_with_a_share),
+        TEST(a_node_begins_with_the_first),
         TEST(who_is_told_of_no_share_works_on_all),
         TEST(shares_come_and_go_while_it_runs),
         TEST(a_few_leave_one_by_one),
