@@ -219,7 +219,8 @@ static void open_wish(struct ledger *ledger, uint64_t tag, instant now)
     if (ledger->wish_count == LEDGER_WISHES_MAX)
         oracle_complain(ledger->oracle, now, "%d clients wait for a reply", LEDGER_WISHES_MAX);
     else if (tag != 0)
-        ledger->wishes[ledger->wish_count++] = (struct ledger_wish){tag, now};
+        ledger->wishes[ledger->wish_count++] =
+            (struct ledger_wish){tag, now, ledger->sent[LANE_DISCOVER].count};
 }
 
 static void close_wish(struct ledger *ledger, uint64_t tag)
@@ -282,8 +283,13 @@ void ledger_on_end(struct ledger *ledger, instant now)
     const struct core_stats *stats = core_stats(ledger->oracle->core);
     double crowd_s = CROWD * 60 / stats->lanes[LANE_DISCOVER].allowed_per_minute;
     duration patience = duration_s(WISH_PATIENCE_S + 1.5 * crowd_s);
-    for (size_t i = 0; i < ledger->wish_count; i++)
-        if (instant_diff(now, ledger->wishes[i].at).us > patience.us)
+    for (size_t i = 0; i < ledger->wish_count; i++) {
+        const struct ledger_wish *wish = &ledger->wishes[i];
+        uint64_t sent = ledger->sent[LANE_DISCOVER].count - wish->sent;
+        /* A limit that was learnt may have risen only lately. */
+        bool is_in_turn = sent > 0 && sent <= CROWD;
+        if (instant_diff(now, wish->at).us > patience.us && !is_in_turn)
             oracle_complain(ledger->oracle, now, "a client has waited for a reply for %.1f s",
-                            duration_to_s(instant_diff(now, ledger->wishes[i].at)));
+                            duration_to_s(instant_diff(now, wish->at)));
+    }
 }

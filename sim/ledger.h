@@ -9,7 +9,8 @@
  *   - a token is activated, demoted or woken whose pools say otherwise;
  *   - in any 60 s more requests of a kind went out than the options allow;
  *   - one engine asked twice to be restarted;
- *   - somebody who wanted a token refreshed never got a reply.
+ *   - somebody who wanted a token refreshed never got a reply, while as many were sent as may wait
+ *     before him, or none.
  *
  * What an engine knew dies with it, and so does what the ledger expects of it: requests, wishes,
  * what was sent in the last minute. Scores stay.
@@ -38,6 +39,7 @@ struct ledger_request {
 struct ledger_wish {
     uint64_t tag;
     instant at;
+    uint64_t sent; /* discover requests by this engine until then */
 };
 
 /* A refused one is none: the upstream does not count it, and neither does the daemon. */
