@@ -322,9 +322,11 @@ static bool are_pools_sound(const struct event *event)
 
 static bool is_sound(const struct event *event)
 {
+    static const struct address nobody; /* of a record that does not say whose it is */
     struct token token = *event->followed.token;
     token.flags = TOKEN_DURABLE;
-    return event->followed.id != TOKEN_NONE && token_is_sound(&token) && are_pools_sound(event);
+    return event->followed.id != TOKEN_NONE && !address_equal(&token.mint, &nobody) &&
+           token_is_sound(&token) && are_pools_sound(event);
 }
 
 /* The ids up to it would fit. */

@@ -1216,7 +1216,10 @@ static void what_cannot_be_followed_is_counted(void **state)
     token = token_followed(2, TOKEN_ACTIVE, 3);
     token.pool_count = 1;
     follow_with(2, &token, &(struct pool){.liquidity_usd = -1});
-    assert_int_equal(refused[FOLLOW_UNSOUND], 4);
+    token = token_followed(2, TOKEN_ACTIVE, 3);
+    token.mint = (struct address){{0}};
+    follow_with(4, &token, NULL);
+    assert_int_equal(refused[FOLLOW_UNSOUND], 5);
     assert_int_equal(slot(2)->state.answers, 1);
 
     token_id room = token_table_capacity(world.memory.table);
