@@ -9,6 +9,7 @@
 
 #define KILLS 3
 
+/* a is node 1, b is node 2. */
 static void start_two(void)
 {
     peer_start(&a, "a");
@@ -156,6 +157,198 @@ static void a_takeover_moves_what_was_committed(void **state)
     stop_two();
 }
 
+/* ---- which of two states is the newer one ---- */
+
+static int64_t stored_n(token_id id)
+{
+    struct kept kept;
+    peer_name(&c, "c");
+    c.store = open_or_fail(c.url);
+    peer_load(&c, &kept);
+    int64_t n = kept.tokens[id].token.state.low_score_us;
+    kept_finish(&kept);
+    store_close(c.store);
+    c.store = NULL;
+    return n;
+}
+
+/* Both have the row to write: what was a's is written last. */
+static void a_late_checkpoint_undoes_nothing(void **state)
+{
+    uint16_t slot = slot_of_token(1);
+    (void)state;
+    start_two();
+    peer_put(&a, 1, 0);
+    peer_claim(&a, slot);
+    peer_append(&a, 1, 1, WITHOUT_POOLS);
+    peer_give(&a, &b, slot);
+    peer_append(&b, 1, 2, WITHOUT_POOLS);
+    peer_checkpoint(&b, 1, 2);
+    peer_checkpoint(&a, 1, 1);
+    assert_int_equal(peers_query("SELECT node FROM token WHERE id=1"),
+                     peers_query("SELECT number FROM node WHERE name='b'"));
+    assert_int_equal(peers_query("SELECT count(*) FROM pool WHERE token_id=1"), 1);
+    peer_drop_log(&b);
+    peer_drop_log(&a);
+    assert_int_equal(stored_n(1), 2);
+    /* One whose row is gone is put all the same. */
+    peers_execute("DELETE FROM token");
+    peer_checkpoint(&a, 1, 1);
+    assert_int_equal(stored_n(1), 1);
+    peer_checkpoint(&b, 1, 2);
+    assert_int_equal(stored_n(1), 2);
+    stop_two();
+}
+
+/* Whatever the nodes' numbers are, and whichever clock was ahead. */
+static void a_start_takes_the_newest_of_all_logs(void **state)
+{
+    (void)state;
+    start_two();
+    for (token_id id = 1; id <= 2; id++) {
+        struct peer *first = id == 1 ? &a : &b, *second = id == 1 ? &b : &a;
+        uint16_t slot = slot_of_token(id);
+        peer_put(&a, id, 0);
+        peer_claim(first, slot);
+        peer_append(first, id, 1, WITHOUT_POOLS);
+        peer_append(first, id, 500, WITHOUT_POOLS);
+        peer_give(first, second, slot);
+        peer_append(second, id, 20, WITHOUT_POOLS); /* checked at 20, by its clock */
+        assert_int_equal(stored_n(id), 20);
+    }
+    peer_checkpoint(&a, 1, 500); /* a's row is older than b's log */
+    assert_int_equal(stored_n(1), 20);
+    stop_two();
+}
+
+/* Logs that end where they began for who did not look in between. */
+static void a_log_that_was_cut_off_is_made_up_for(void **state)
+{
+    uint16_t slot = slot_of_token(1);
+    (void)state;
+    start_two();
+    peer_put(&a, 1, 0);
+    peer_claim(&a, slot);
+    peer_append(&a, 1, 1, WITHOUT_POOLS);
+    PEERS_WAIT(peer_n(&b, 1) == 1);
+    for (uint32_t n = 2; peer_stats(&b).resyncs == 1; n++) {
+        uint64_t round = b.followed;
+        PEERS_WAIT(b.followed > round); /* the next one is half a second away */
+        peer_append(&a, 1, n, WITHOUT_POOLS);
+        peer_checkpoint(&a, 1, n);
+        peer_drop_log(&a);
+        PEERS_WAIT(peer_n(&b, 1) == n);
+    }
+    peer_append(&a, 1, 1000, WITHOUT_POOLS);
+    PEERS_WAIT(peer_n(&b, 1) == 1000);
+    assert_int_equal(peer_stats(&b).rows_refused, 0);
+    stop_two();
+}
+
+/* As after a crash that took the newest transactions: positions are given anew. */
+static void a_log_that_was_rewound_is_noticed(void **state)
+{
+    enum store_file file;
+    uint16_t slot = slot_of_token(1);
+    (void)state;
+    start_two();
+    peer_put(&a, 1, 0);
+    peer_claim(&a, slot);
+    peer_append(&a, 1, 1, WITHOUT_POOLS);
+    peer_append(&a, 1, 2, WITHOUT_POOLS);
+    PEERS_WAIT(peer_n(&b, 1) == 2);
+    peers_execute("DELETE FROM refresh_log_1_a WHERE seq=2;"
+                  "DELETE FROM refresh_log_1_b WHERE seq=2");
+    assert_int_equal(store_reopen(a.store, &file), OK);
+    peer_append(&a, 1, 3, WITHOUT_POOLS);
+    PEERS_WAIT(peer_n(&b, 1) == 3);
+    assert_int_equal(peer_stats(&b).resyncs, 2);
+    stop_two();
+}
+
+static void garbage_is_counted_and_passed_over(void **state)
+{
+    uint16_t slot = slot_of_token(1);
+    (void)state;
+    start_two();
+    peer_put(&a, 1, 0);
+    peer_claim(&a, slot);
+    peer_append(&a, 1, 1, WITH_POOLS);
+    PEERS_WAIT(peer_n(&b, 1) == 1);
+    static const char *const GARBAGE[] = {
+        /* No records, records of no token, marks of no lease, positions of nowhere. */
+        "INSERT INTO refresh_log_1_a(seq,first,records) VALUES(2,2,'\\x00')",
+        "INSERT INTO refresh_log_1_b(seq,first,records) VALUES(3,3,'\\x0500ffffffff07')",
+        "INSERT INTO refresh_log_1_a(seq,first,records,marks) SELECT 4,4,records,"
+        "'\\xffffff7f0000' FROM refresh_log_1_a WHERE seq=1",
+        "INSERT INTO refresh_log_1_a(seq,first,records,marks) SELECT 5,5,records,"
+        "'\\x01000000ffff' FROM refresh_log_1_a WHERE seq=1",
+        "INSERT INTO refresh_log_1_a(seq,first,records,marks) SELECT 6,6,records,'\\x01' FROM "
+        "refresh_log_1_a WHERE seq=1",
+        "INSERT INTO refresh_log_1_a(seq,first,records) VALUES(9000000000000000000,"
+        "9000000000000000000,'\\x00')",
+        "INSERT INTO pool(token_id,n,address,dex,quote,flags) VALUES(1,9,'0','x','y',99)",
+        "INSERT INTO token SELECT 4000000000,mint,name,symbol,status,slot,created_at,node,log_seq,"
+        "state FROM token WHERE id=1",
+        "INSERT INTO token SELECT 2,'none',name,symbol,status,slot,created_at,node,log_seq,state "
+        "FROM token WHERE id=1",
+        "INSERT INTO setting VALUES('long',repeat('x',5000))",
+        "INSERT INTO cluster_order SELECT value+1,1,'a','','',0 FROM moonwatch WHERE name='order'",
+        "INSERT INTO cluster_order SELECT value+2,2,'a',repeat('x',100),'',0 FROM moonwatch WHERE "
+        "name='order'",
+        "INSERT INTO cluster_order SELECT 9000000000000000000,3,'a','x','',0",
+        "UPDATE moonwatch SET value=value+2 WHERE name='order'",
+        "UPDATE cluster_member SET clock=9223372036854775807 WHERE name='a'",
+    };
+    for (size_t i = 0; i < sizeof GARBAGE / sizeof *GARBAGE; i++)
+        peers_execute(GARBAGE[i]);
+    peers_execute("UPDATE node SET transactions=transactions+1");
+    peer_follow(&b);
+    struct cluster_link_stats stats = peer_stats(&b);
+    assert_in_range(stats.rows_refused, 11, 100);
+    assert_int_equal(stats.round_failures, 0);
+    assert_int_equal(b.orders, 0);
+    assert_int_equal(b.settings, 0);
+    assert_int_equal(b.heard[1], 2);
+    assert_int_equal(b.heard[2], 0);
+    /* What is sound is heard all the same. */
+    peers_execute("DELETE FROM refresh_log_1_a WHERE seq>6");
+    enum store_file file;
+    assert_int_equal(store_reopen(a.store, &file), OK);
+    peer_append(&a, 1, 2, WITH_POOLS);
+    PEERS_WAIT(peer_n(&b, 1) == 2);
+    peer_put(&a, 3, 5);
+    PEERS_WAIT(peer_n(&b, 3) == 5);
+    assert_int_equal(peer_stats(&b).round_failures, 0);
+    stop_two();
+}
+
+static void instants_are_told_in_the_own_time(void **state)
+{
+    struct store_token row;
+    uint16_t slot = slot_of_token(1);
+    (void)state;
+    start_two();
+    peer_put(&a, 1, 0);
+    peer_claim(&a, slot);
+    peer_append(&a, 1, 1, WITHOUT_POOLS);
+    PEERS_WAIT(peer_n(&b, 1) == 1);
+    token_make(&row, 1, 1); /* the clocks are one */
+    assert_int_equal(b.tokens[1].token.state.checked_at.us, row.token.state.checked_at.us);
+    peers_execute("UPDATE cluster_member SET clock=clock+5000000 WHERE name='a'");
+    peer_follow(&b);
+    struct cluster_link_stats stats = peer_stats(&b);
+    assert_true(llabs(stats.members[0].offset.us - 5000000) < 1000000);
+    peer_append(&a, 1, 2, WITHOUT_POOLS);
+    PEERS_WAIT(peer_n(&b, 1) == 2);
+    token_make(&row, 1, 2);
+    int64_t off = row.token.state.checked_at.us - b.tokens[1].token.state.checked_at.us;
+    assert_true(llabs(off - 5000000) < 1000000);
+    assert_int_equal(row.token.state.fetched_at.us - b.tokens[1].token.state.fetched_at.us, off);
+    assert_int_equal(b.tokens[1].token.state.scored_at.us, 0); /* never stays never */
+    stop_two();
+}
+
 /* ---- settings and orders ---- */
 
 static void put_setting(struct peer *peer, const char *value)
@@ -242,6 +435,12 @@ int main(void)
         ROW(tokens_are_followed),
         ROW(many_tokens_come_in_batches),
         ROW(a_takeover_moves_what_was_committed),
+        ROW(a_late_checkpoint_undoes_nothing),
+        ROW(a_start_takes_the_newest_of_all_logs),
+        ROW(a_log_that_was_cut_off_is_made_up_for),
+        ROW(a_log_that_was_rewound_is_noticed),
+        ROW(garbage_is_counted_and_passed_over),
+        ROW(instants_are_told_in_the_own_time),
         ROW(settings_and_orders_arrive_within_a_second),
         ROW(links_outlive_their_server),
     };
