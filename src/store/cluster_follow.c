@@ -36,6 +36,15 @@ void follow_refuse(struct follow *f, const char *table, int64_t key, const char 
                     LOG_INT("row", key), LOG_STRING("why", why));
 }
 
+void follow_refuse_standing(struct follow *f, uint32_t *standing, uint32_t count, const char *table,
+                            const char *why)
+{
+    if (count <= *standing)
+        return;
+    *standing = count;
+    follow_refuse(f, table, 0, why);
+}
+
 /* ---- what goes to the loop ---- */
 
 static enum err stopped(void)
@@ -154,7 +163,7 @@ enum err follow_add(struct follow *f, const struct store_token *token, uint16_t 
 
 /* ---- new tokens ---- */
 
-static enum err take_walk(struct follow *f, struct load *walk, struct store_load_report *report)
+static enum err take_walk(struct follow *f, struct load *walk)
 {
     const struct store_token *token = NULL;
     enum err err = OK;
@@ -167,7 +176,6 @@ static enum err take_walk(struct follow *f, struct load *walk, struct store_load
         if (token->id > f->last_token)
             f->last_token = token->id;
     } while (err == OK);
-    f->refused += report->rows_refused;
     return err;
 }
 
@@ -175,9 +183,14 @@ enum err follow_new_tokens(struct follow *f)
 {
     struct store_load_report report;
     struct load *walk = NULL;
-    enum err err = postgres_walk_new(f->s, f->last_token, &report, &walk);
+    bool is_quiet = f->standing_tokens > 0; /* they were told of, and stand there still */
+    enum err err = postgres_walk_new(f->s, f->last_token, is_quiet, &report, &walk);
     if (err == OK)
-        err = take_walk(f, walk, &report);
+        err = take_walk(f, walk);
+    if (err == OK && report.rows_refused > f->standing_tokens)
+        f->refused += report.rows_refused - f->standing_tokens;
+    if (err == OK)
+        f->standing_tokens = report.rows_refused;
     postgres_walk_end(walk);
     return err;
 }
@@ -364,7 +377,8 @@ static enum err resync(struct follow *f)
     f->resyncs++;
     enum err err = postgres_walk_begin(f->s, &report, &walk);
     if (err == OK)
-        err = take_walk(f, walk, &report);
+        err = take_walk(f, walk);
+    f->refused += report.rows_refused;
     if (err == OK) {
         ends = postgres_walk_positions(walk, &f->position_count);
         free(f->positions);
@@ -406,6 +420,7 @@ static bool is_known_setting(const struct follow *f, const char *name, const cha
 static enum err follow_settings(struct follow *f)
 {
     PGresult *rows = NULL;
+    uint32_t refused = 0;
     enum err err =
         postgres_link_ask(&f->s->link, "SELECT name,value FROM setting ORDER BY name LIMIT 1024",
                           NULL, "follow", &rows);
@@ -413,7 +428,8 @@ static enum err follow_settings(struct follow *f)
         char name[SETTING_SIZE], value[SETTING_SIZE];
         if (!postgres_text(rows, row, 0, name, sizeof name) ||
             !postgres_text(rows, row, 1, value, sizeof value))
-            follow_refuse(f, "setting", 0, "a name or a value that is too long");
+            follow_refuse_standing(f, &f->standing_settings, ++refused, "setting",
+                                   "a name or a value that is too long");
         else if (!is_known_setting(f, name, value))
             err = take_setting(f, name, value);
     }

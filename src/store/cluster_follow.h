@@ -49,6 +49,8 @@ struct follow {
     bool lacks_pools[CLUSTER_LINK_TOKENS];
     struct store_token token;
     uint64_t refusals_told;
+    /* Rows that are refused each time that they are read, and were counted once. */
+    uint32_t standing_tokens, standing_settings, standing_clocks;
     uint64_t tokens, stale, refused, resyncs, setting_count, order_count, orders_given,
         orders_missed;
 };
@@ -56,6 +58,9 @@ struct follow {
 enum follow_pools { FOLLOW_NO_POOLS, FOLLOW_POOLS_GIVEN, FOLLOW_POOLS_CHANGED };
 
 void follow_refuse(struct follow *f, const char *table, int64_t key, const char *why);
+/* Of the `count`th such row of those that are read each round: counted when there were fewer. */
+void follow_refuse_standing(struct follow *f, uint32_t *standing, uint32_t count, const char *table,
+                            const char *why);
 enum err follow_add(struct follow *f, const struct store_token *token, uint16_t slot,
                     const struct postgres_origin *origin, enum follow_pools pools) MUST_CHECK;
 enum err follow_send_batch(struct follow *f) MUST_CHECK;

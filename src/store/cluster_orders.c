@@ -241,7 +241,7 @@ static bool is_clock(int64_t clock, int64_t seen)
 enum err follow_clocks(struct follow *f)
 {
     struct cluster_link_member before[CLUSTER_NODES_MAX];
-    uint32_t before_count = f->member_count;
+    uint32_t before_count = f->member_count, refused = 0;
     PGresult *rows = NULL;
     instant asked_at = clock_now();
     enum err err = postgres_link_ask(&f->s->link,
@@ -260,7 +260,8 @@ enum err follow_clocks(struct follow *f)
         if (is_clock(clock, seen))
             note_clock(f, postgres_integer(rows, row, 1), duration_us(clock - seen));
         else
-            follow_refuse(f, "cluster_member", postgres_integer(rows, row, 0), "no clock's time");
+            follow_refuse_standing(f, &f->standing_clocks, ++refused, "cluster_member",
+                                   "no clock's time");
         note_member(f, rows, row, before, before_count);
     }
     PQclear(rows);

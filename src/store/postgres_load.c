@@ -339,7 +339,8 @@ static struct load *load_create(struct store *store, const struct store_loader *
 
 static enum err load_end(struct load *load, enum err err)
 {
-    load_summarise(load->report);
+    if (!load->is_quiet)
+        load_summarise(load->report);
     forget_page(&load->page);
     free(load->positions);
     log_index_finish(&load->log);
@@ -466,12 +467,13 @@ enum err postgres_walk_begin(struct postgres_store *s, struct store_load_report 
     return err == OK ? load_index_logs(*out) : err;
 }
 
-enum err postgres_walk_new(struct postgres_store *s, token_id after,
+enum err postgres_walk_new(struct postgres_store *s, token_id after, bool is_quiet,
                            struct store_load_report *report, struct load **out)
 {
     enum err err = begin_walk(s, report, out);
     if (err != OK)
         return err;
+    (*out)->is_quiet = is_quiet;
     (*out)->page.last = (*out)->loaded_before = after;
     return load_read_leases(*out);
 }

@@ -39,6 +39,7 @@ struct load {
     /* Of a walk: */
     bool is_walk;
     bool has_token; /* in `token`, delivered by the row that was read last */
+    bool is_quiet;
     size_t loaded_before;
     struct store_loader walk_loader;
 };

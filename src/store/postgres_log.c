@@ -70,7 +70,7 @@ const char *postgres_log_mark(const PGresult *rows, int row, struct log_record *
 void load_refuse(struct load *load, const char *table, int64_t key, const char *why)
 {
     load->report->rows_refused++;
-    if (load->refusals_logged++ < REFUSALS_LOGGED_MAX)
+    if (!load->is_quiet && load->refusals_logged++ < REFUSALS_LOGGED_MAX)
         log_warning("store", "row refused", LOG_STRING("table", table), LOG_INT("row", key),
                     LOG_STRING("why", why));
 }

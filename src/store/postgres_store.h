@@ -292,8 +292,9 @@ token_id postgres_next_replayed(struct store *store);
 struct load;
 enum err postgres_walk_begin(struct postgres_store *s, struct store_load_report *report,
                              struct load **out);
-/* The same of the tokens behind `after`, without the logs. */
-enum err postgres_walk_new(struct postgres_store *s, token_id after,
+/* The same of the tokens behind `after`, without the logs; `is_quiet`: what is refused is not told.
+ */
+enum err postgres_walk_new(struct postgres_store *s, token_id after, bool is_quiet,
                            struct store_load_report *report, struct load **out);
 enum err postgres_walk_next(struct load *walk, const struct store_token **out); /* NULL: the end */
 void postgres_walk_end(struct load *walk);

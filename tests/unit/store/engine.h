@@ -23,6 +23,8 @@ struct engine {
     _Atomic int64_t newest_snapshot;
     int64_t newest_alert;
     uint32_t new_files;
+    uint32_t left_out;        /* new tokens */
+    uint64_t flushed;         /* the newest tag */
     uint64_t history_deleted; /* tag of the newest order that ended */
     uint32_t times_retrying, times_ok;
     char message[512]; /* of the newest time it was retrying */
@@ -58,6 +60,20 @@ static inline void on_alert_durable(void *context, int64_t id)
 static inline void on_new_file(void *context)
 {
     ((struct engine *)context)->new_files++;
+}
+
+static inline void on_token_left_out(void *context, token_id id, uint64_t tag)
+{
+    struct engine *engine = context;
+    assert_int_equal(tag, (uint64_t)id + 1000000);
+    engine->left_out++;
+}
+
+static inline void on_flushed(void *context, uint64_t tag)
+{
+    struct engine *engine = context;
+    assert_int_equal(tag, engine->flushed + 1);
+    engine->flushed = tag;
 }
 
 static inline void on_history_deleted(void *context, uint64_t tag)
@@ -117,7 +133,9 @@ static inline void engine_start(struct engine *engine, struct store_load_report 
 {
     struct writer_callbacks callbacks = {.context = engine,
                                          .on_token_durable = on_token_durable,
+                                         .on_token_left_out = on_token_left_out,
                                          .on_setting_durable = on_setting_durable,
+                                         .on_flushed = on_flushed,
                                          .on_snapshot_durable = on_snapshot_durable,
                                          .on_state = on_state,
                                          .on_history_deleted = on_history_deleted,
