@@ -456,7 +456,9 @@ static enum err do_round(struct follow *f)
         err = follow_settings(f);
     if (err == OK)
         err = follow_orders(f);
-    return err == OK ? follow_tokens(f) : err;
+    if (err == OK)
+        err = follow_tokens(f);
+    return err == OK ? follow_look_for_gone(f) : err;
 }
 
 /* What was this node's before the round began is in the table now, up to the generation before. */

@@ -1,6 +1,7 @@
 /*
  * What the files of the thread of rounds share: cluster_follow.c (rounds: tokens, settings),
- * cluster_orders.c (orders, and clocks). Private to them.
+ * cluster_orders.c (orders, and clocks), cluster_takeover.c (logs of nodes that are gone). Private
+ * to them.
  */
 #ifndef MOONWATCH_STORE_CLUSTER_FOLLOW_H
 #define MOONWATCH_STORE_CLUSTER_FOLLOW_H
@@ -16,6 +17,14 @@ struct follow_clock {
     int64_t node;
     duration offset; /* ahead of the database's */
 };
+
+/* A node that was no member, and did not write, since then. */
+struct follow_absent {
+    int64_t node, generation, transactions;
+    instant since;
+};
+
+#define FOLLOW_ABSENT_MAX 256
 
 struct follow {
     struct cluster_link *link;
@@ -45,6 +54,9 @@ struct follow {
     duration offset; /* of our clock, ahead of the database's */
     uint32_t member_count;
     struct cluster_link_member members[CLUSTER_NODES_MAX];
+    struct follow_absent absent[FOLLOW_ABSENT_MAX];
+    size_t absent_count;
+    instant looked_for_gone_at;
     struct link_batch *batch; /* NULL: none */
     bool lacks_pools[CLUSTER_LINK_TOKENS];
     struct store_token token;
@@ -73,5 +85,8 @@ enum err follow_orders(struct follow *f) MUST_CHECK;
 enum err follow_clocks(struct follow *f) MUST_CHECK;
 /* The instants of a node's token as our clock would have told them. */
 void follow_convert(const struct follow *f, struct store_token *token, int64_t node);
+
+/* cluster_takeover.c. On a thread of its own, one at a time. */
+enum err follow_look_for_gone(struct follow *f) MUST_CHECK;
 
 #endif

@@ -219,6 +219,7 @@ static struct cluster_link *create(const char *url, char why[512])
     snprintf(link->url, sizeof link->url, "%s", url);
     snprintf(link->name, sizeof link->name, "%s", parsed.node);
     link->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    link->gone_after = CLUSTER_GONE_AFTER;
     fifo_init(&link->news, sizeof(struct link_news *));
     fifo_init(&link->orders, sizeof(struct waiting_order));
     uv_mutex_init(&link->mutex);
@@ -239,6 +240,8 @@ static void end_threads(struct cluster_link *link)
         uv_thread_join(&link->exchanging);
     if (link->has_following)
         uv_thread_join(&link->following);
+    if (link->has_takeover)
+        uv_thread_join(&link->takeover);
 }
 
 struct cluster_link *cluster_link_start(const char *url, uv_loop_t *loop,
@@ -297,6 +300,13 @@ void cluster_link_order(struct cluster_link *link, const struct cluster_order *o
     link->is_round_wanted = true;
     uv_mutex_unlock(&link->mutex);
     wake_follower(link);
+}
+
+void cluster_link_set_gone_after(struct cluster_link *link, duration gone_after)
+{
+    uv_mutex_lock(&link->mutex);
+    link->gone_after = gone_after;
+    uv_mutex_unlock(&link->mutex);
 }
 
 void cluster_link_stats(struct cluster_link *link, struct cluster_link_stats *out)

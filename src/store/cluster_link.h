@@ -49,6 +49,10 @@
 #define CLUSTER_LINK_ORDERS  1024
 #define CLUSTER_ORDERS_KEPT  1000
 
+/* A node that is no member and writes nothing for so long is gone: another one brings the rows up
+ * to its log, and drops that. Should it come back, it goes on as after any stop. */
+#define CLUSTER_GONE_AFTER duration_s(600)
+
 #define CLUSTER_NODE_NAME_SIZE  33
 #define CLUSTER_ORDER_KIND_SIZE 32
 #define CLUSTER_ORDER_BODY_SIZE 512
@@ -126,6 +130,9 @@ void cluster_link_exchange(struct cluster_link *link, const struct cluster_reque
 /* Copied; given once, as soon as there is a connection. */
 void cluster_link_order(struct cluster_link *link, const struct cluster_order *order);
 void cluster_link_stats(struct cluster_link *link, struct cluster_link_stats *out);
+
+/* Instead of CLUSTER_GONE_AFTER: for tests. */
+void cluster_link_set_gone_after(struct cluster_link *link, duration gone_after);
 
 /* Orders that can be given within a second are. No callback comes any more. Takes as long as what
  * is under way: an answer for which the server takes its time, 4 s, a connection, 3 s a host. The

@@ -47,11 +47,6 @@ struct waiting_order {
     uint64_t nonce;
 };
 
-/* A thread that waits for the mutex's condition and for a socket at once is woken through this. */
-struct link_wake {
-    int fd; /* of eventfd(2) */
-};
-
 struct follow;
 
 struct cluster_link {
@@ -61,6 +56,8 @@ struct cluster_link {
     uv_async_t async;
     uv_thread_t exchanging, following;
     bool has_exchanging, has_following;
+    uv_thread_t takeover; /* the follower's */
+    bool has_takeover;
     int wake; /* of the follower: eventfd(2) */
 
     uv_mutex_t mutex;
@@ -75,6 +72,8 @@ struct cluster_link {
     struct fifo orders;
     uint64_t rounds_begun;
     bool is_round_wanted;
+    bool is_taking_over;
+    duration gone_after;
     /* As last seen: generations of the leases that are this node's, for the follower. */
     uint64_t own[LEASE_COUNT];
     struct cluster_link_stats stats;

@@ -349,6 +349,51 @@ static void instants_are_told_in_the_own_time(void **state)
     stop_two();
 }
 
+/* ---- a node that is gone for good ---- */
+
+static int64_t log_rows_of_b(void)
+{
+    return peers_query("SELECT (SELECT count(*) FROM refresh_log_2_a)+"
+                       "(SELECT count(*) FROM refresh_log_2_b)");
+}
+
+static void the_log_of_a_node_that_is_gone_is_taken_over(void **state)
+{
+    uint16_t slot = slot_of_token(1);
+    (void)state;
+    start_two();
+    peer_put(&a, 1, 0);
+    peer_put(&a, 2, 0);
+    peer_claim(&b, slot);
+    peer_append(&b, 1, 1, WITHOUT_POOLS);
+    peer_append(&b, 1, 2, WITHOUT_POOLS);
+    /* While it is a member, however long it is silent, nobody touches its log. */
+    cluster_link_set_gone_after(a.link, duration_ms(100));
+    peer_follow(&a);
+    peer_follow(&a);
+    assert_true(log_rows_of_b() > 0);
+    peer_request(&b)->is_last = true;
+    peer_exchange(&b);
+    /* Nor while it runs. */
+    peer_follow(&a);
+    peer_follow(&a);
+    assert_true(log_rows_of_b() > 0);
+    peer_stop(&b);
+    PEERS_WAIT(peer_stats(&a).logs_taken_over == 1);
+    assert_int_equal(log_rows_of_b(), 0);
+    assert_int_equal(peers_query("SELECT log_seq FROM token WHERE id=1"), 2);
+    assert_int_equal(peers_query("SELECT node FROM token WHERE id=1"), 2);
+    assert_int_equal(stored_n(1), 2);
+    assert_int_equal(peer_n(&a, 1), 2);
+    /* Who comes back goes on behind it. */
+    peer_start(&b, "b");
+    peer_join(&b);
+    peer_claim(&b, slot);
+    peer_append(&b, 1, 3, WITHOUT_POOLS);
+    PEERS_WAIT(peer_n(&a, 1) == 3);
+    stop_two();
+}
+
 /* ---- settings and orders ---- */
 
 static void put_setting(struct peer *peer, const char *value)
@@ -441,6 +486,7 @@ int main(void)
         ROW(a_log_that_was_rewound_is_noticed),
         ROW(garbage_is_counted_and_passed_over),
         ROW(instants_are_told_in_the_own_time),
+        ROW(the_log_of_a_node_that_is_gone_is_taken_over),
         ROW(settings_and_orders_arrive_within_a_second),
         ROW(links_outlive_their_server),
     };
