@@ -769,8 +769,13 @@ void token_mark_stored_snapshot(struct token_table *table, token_id id, int64_t 
 
 int64_t token_stored_snapshot(const struct token_table *table, token_id id, int64_t newest)
 {
-    uint32_t low = atomic_load_explicit(&slot_of(table, id)->stored_snapshot, memory_order_relaxed);
+    const struct slot *slot = slot_of(table, id);
+    uint32_t low = atomic_load_explicit(&slot->stored_snapshot, memory_order_relaxed);
     int64_t snapshot_id = newest - (int64_t)(uint32_t)((uint32_t)newest - low);
+    int64_t of_state = slot->token.state.snapshot_id;
+    if (of_state >> SNAPSHOT_NODE_SHIFT != newest >> SNAPSHOT_NODE_SHIFT &&
+        low == (uint32_t)of_state)
+        return of_state;
     return low == 0 || snapshot_id < 0 ? 0 : snapshot_id;
 }
 

@@ -332,8 +332,10 @@ bool token_is_stored(const struct token_table *table, token_id id);
 void token_mark_stored_pools(struct token_table *table, token_id id, uint32_t hash);
 uint32_t token_stored_pools(const struct token_table *table, token_id id);
 
-/* Its newest snapshot in the store; 0: none. `newest` is the store's newest of all: the slot keeps
- * 32 bits, so a snapshot that has 2^32 others after it is taken for a newer one. */
+/* Its newest snapshot in the store; 0: none. `newest` is the store's newest of this node's: the
+ * slot keeps 32 bits, so a snapshot that has 2^32 others after it is taken for a newer one; and one
+ * of another node's that is not the newest of the token's state for one of this node's. */
+#define SNAPSHOT_NODE_SHIFT 48 /* ids are a node's own, which is told from here on */
 void token_mark_stored_snapshot(struct token_table *table, token_id id, int64_t snapshot_id);
 int64_t token_stored_snapshot(const struct token_table *table, token_id id, int64_t newest);
 

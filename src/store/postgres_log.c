@@ -220,6 +220,10 @@ enum err load_index_logs(struct load *load)
     for (size_t i = 0; err == OK && i < load->position_count; i++)
         for (int part = 0; err == OK && part < 2; part++)
             err = index_log(load, &load->positions[i], part);
+    for (size_t i = 0; err == OK && i < load->position_count; i++)
+        if (load->s->is_alone && !load->is_walk && load->only == NULL &&
+            load->positions[i].node != load->s->node && load->positions[i].after > 0)
+            load->s->has_foreign_logs = true;
     return err == OK ? load_read_leases(load) : err;
 }
 

@@ -16,7 +16,7 @@
 
 #include "store/postgres_link.h"
 
-#define NODE_ID_SHIFT      48
+#define NODE_ID_SHIFT      SNAPSHOT_NODE_SHIFT
 #define NODE_NUMBER_MAX    8192
 #define PARTITION_DAYS     3 /* made ahead: today's and the next ones' */
 #define PARTITION_NAME_MAX 32

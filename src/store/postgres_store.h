@@ -193,6 +193,7 @@ struct postgres_store {
     bool has_relaxed; /* the server knows synchronous_commit */
     bool has_notify;  /* one of several, and the server knows pg_notify() */
     bool is_alone;
+    bool has_foreign_logs; /* alone, and a load has found other nodes' logs and replayed them */
     /* What this transaction writes under, alone: what all do; 0: not held. */
     uint64_t held[LEASE_COUNT];
     uint64_t labels[MINT_SLOTS]; /* the newest under which this node wrote about the slot */

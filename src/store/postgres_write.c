@@ -1,10 +1,12 @@
 /* Rows out: what a transaction writes. */
 #include "store/postgres_store.h"
 
+#include "base/log.h"
 #include "core/mint_slot.h"
 #include "store/postgres_leases.h"
 #include "store/state.h"
 #include <endian.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -350,6 +352,32 @@ void postgres_start_pass(struct store *store)
     s->is_other_empty = false;
 }
 
+/* What was in them is in the rows now. Their nodes are locked out as long as we are alone. */
+static enum err drop_foreign_logs(struct postgres_store *s)
+{
+    PGresult *nodes = NULL;
+    char sql[512], a[64], b[64];
+    struct postgres_values values = {0};
+    postgres_add_integer(&values, s->node);
+    enum err err = postgres_link_ask(&s->link, "SELECT number FROM node WHERE number<>$1", &values,
+                                     "read", &nodes);
+    for (int i = 0; err == OK && i < PQntuples(nodes); i++) {
+        int64_t node = postgres_integer(nodes, i, 0);
+        postgres_table_of_log(node, 0, a);
+        postgres_table_of_log(node, 1, b);
+        /* Positions must not start over. */
+        snprintf(sql, sizeof sql,
+                 "UPDATE node SET log_position=greatest(log_position,(SELECT max(seq) FROM %s),"
+                 "(SELECT max(seq) FROM %s)) WHERE number=%" PRId64 ";TRUNCATE %s,%s",
+                 a, b, node, a, b);
+        err = postgres_link_run(&s->link, sql, "write to");
+    }
+    PQclear(nodes);
+    if (err == OK)
+        log_info("store", "dropped the logs of the nodes that shared the database");
+    return err;
+}
+
 enum err postgres_end_pass(struct store *store)
 {
     struct postgres_store *s = postgres_of(store);
@@ -361,6 +389,12 @@ enum err postgres_end_pass(struct store *store)
     if (err == OK)
         err = send_values(s, s->log_part == 0 ? PG_CLEAR_B : PG_CLEAR_A, NULL);
     s->is_other_cleared = err == OK;
+    if (err == OK && s->has_foreign_logs) {
+        err = postgres_settle_rows(s);
+        if (err == OK)
+            err = drop_foreign_logs(s);
+        s->has_foreign_logs = err != OK;
+    }
     return err;
 }
 

@@ -587,6 +587,13 @@ static void snapshots_are_told_by_half_a_number(void **state)
     assert_int_equal(token_stored_snapshot(table, 1, 1000), 0);
     token_mark_stored_snapshot(table, 1, 2000);
     assert_int_equal(token_stored_snapshot(table, 1, 1000), 0); /* there is none so young */
+    /* Another node's, whose ids are others: known where it is the token's newest. */
+    struct token followed = *token_slot(table, 1);
+    followed.state.snapshot_id = (INT64_C(2) << 48) + 7;
+    token_publish(table, 1, &followed);
+    assert_int_not_equal(token_stored_snapshot(table, 1, 1000), followed.state.snapshot_id);
+    token_mark_stored_snapshot(table, 1, followed.state.snapshot_id);
+    assert_int_equal(token_stored_snapshot(table, 1, 1000), followed.state.snapshot_id);
 }
 
 /* ---- replacing ---- */

@@ -394,6 +394,85 @@ static void the_log_of_a_node_that_is_gone_is_taken_over(void **state)
     stop_two();
 }
 
+/* The way back: no node may come in, and all that they had is one's own. */
+static void who_is_alone_afterwards_has_everything(void **state)
+{
+    struct kept kept;
+    token_id id;
+    char url[256];
+    (void)state;
+    start_two();
+    peer_put(&a, 1, 0);
+    peer_claim(&b, slot_of_token(1));
+    peer_append(&b, 1, 1, WITHOUT_POOLS);
+    stop_two();
+    server_url(&peers.server, peers.schema, "", url, sizeof url);
+    peer_name(&c, "c");
+    for (uint32_t n = 1; n <= 2; n++) {
+        c.store = open_or_fail(url);
+        peer_load(&c, &kept);
+        assert_int_equal(kept.tokens[1].token.state.low_score_us, n);
+        kept_finish(&kept);
+        for (; (id = store_next_replayed(c.store)) != TOKEN_NONE;)
+            peer_checkpoint(&c, id, n);
+        peer_drop_log(&c);
+        assert_int_equal(log_rows_of_b(), 0);
+        /* What it writes is newer than all that was. */
+        struct store_token row;
+        token_make(&row, 1, 2);
+        assert_int_equal(store_begin(c.store, STORE_DURABLE), OK);
+        assert_int_equal(store_append_refresh(c.store, &row), OK);
+        assert_int_equal(store_commit(c.store), OK);
+        store_close(c.store);
+        c.store = NULL;
+    }
+    peer_start(&b, "b");
+    assert_int_equal(peer_n(&b, 1), 2);
+    peer_stop(&b);
+}
+
+/* ---- history ---- */
+
+/* Each names the one before, whoever wrote that. */
+static void a_history_goes_from_node_to_node(void **state)
+{
+    enum { MOVES = 6 };
+    struct store_snapshot found[MOVES + 1];
+    struct store_event events[MOVES + 1];
+    int64_t previous = 0;
+    char why[512];
+    (void)state;
+    start_two();
+    peer_put(&a, 1, 0);
+    for (int i = 0; i < MOVES; i++) {
+        struct peer *peer = i % 2 == 0 ? &a : &b;
+        struct store_snapshot snapshot = {.id = ((int64_t)(i % 2) << NODE_ID_SHIFT) + 1 + i / 2,
+                                          .previous = previous,
+                                          .token = 1,
+                                          .at = {1710000000000000 + i}};
+        struct store_event event = {.token = 1, .at = snapshot.at, .kind = "moved"};
+        if (i == 0)
+            peer_claim(&a, slot_of_token(1));
+        else
+            peer_give(i % 2 == 0 ? &b : &a, peer, slot_of_token(1));
+        assert_int_equal(store_begin(peer->store, STORE_RELAXED), OK);
+        assert_true(peer_hold(peer, (uint16_t[]){slot_of_token(1)}, 1));
+        assert_int_equal(store_put_snapshot(peer->store, &snapshot), OK);
+        assert_int_equal(store_put_event(peer->store, &event), OK);
+        assert_int_equal(store_commit(peer->store), OK);
+        previous = snapshot.id;
+    }
+    struct store_reader *reader = store_reader_open(b.url, why);
+    assert_int_equal(store_reader_snapshots(reader, 1, previous, found, MOVES + 1), MOVES);
+    assert_int_equal(store_reader_events(reader, 1, events, MOVES + 1), MOVES);
+    for (int i = 0; i < MOVES; i++) {
+        assert_int_equal(found[i].at.us, 1710000000000000 + MOVES - 1 - i);
+        assert_int_equal(events[i].at.us, found[i].at.us);
+    }
+    store_reader_close(reader);
+    stop_two();
+}
+
 /* ---- settings and orders ---- */
 
 static void put_setting(struct peer *peer, const char *value)
@@ -487,6 +566,8 @@ int main(void)
         ROW(garbage_is_counted_and_passed_over),
         ROW(instants_are_told_in_the_own_time),
         ROW(the_log_of_a_node_that_is_gone_is_taken_over),
+        ROW(who_is_alone_afterwards_has_everything),
+        ROW(a_history_goes_from_node_to_node),
         ROW(settings_and_orders_arrive_within_a_second),
         ROW(links_outlive_their_server),
     };
