@@ -105,8 +105,9 @@ struct cluster_link_callbacks {
     void (*on_reply)(void *context, const struct cluster_reply *reply);
     /* Who is there or who has what may have changed. */
     void (*on_notified)(void *context);
-    /* As other nodes committed them. Pools mean something where has_pools says so; a token that the
-     * table does not have comes with them. */
+    /* As other nodes committed them. Pools mean something where has_pools says so. The first time
+     * that an id comes it has all of them and its mint; later the mint may be all zero and
+     * created_at never, since records of a log do not have them. */
     void (*on_tokens)(void *context, const struct store_token *tokens, size_t count,
                       const bool *has_pools);
     void (*on_followed)(void *context, uint64_t round);
