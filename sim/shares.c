@@ -1,7 +1,8 @@
 /*
  * Slots that come and go, as if this engine were one of several nodes: others take them over for a
- * while, refresh their tokens, and give them back. What they commit says nothing new of a token but
- * that it was answered, so that the oracles' accounts stay right.
+ * while, now and then the source as well, refresh their tokens, and give them back. What they
+ * commit says nothing new of a token but that it was answered, so that the oracles' accounts stay
+ * right.
  */
 #include "sim/parts.h"
 
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #define DRAINED_IN     2  /* one slot in so many drains first, the others go at once */
+#define SOURCE_IN      2  /* the source goes with the slots, one time in so many */
 #define FOLLOWED_IN    2  /* one token in so many is refreshed by others */
 #define FOLLOWED_AGE_S 10 /* at most, when we hear of it */
 
@@ -22,6 +24,12 @@ static void tell_share(struct sim *sim, const uint64_t *working, const uint64_t 
     free(scratch);
 }
 
+static void tell_source(struct sim *sim, bool is_held)
+{
+    struct event event = {.kind = EVENT_SOURCE, .source = {is_held}};
+    sim_step(sim, &event);
+}
+
 void shares_take(struct sim *sim, double share)
 {
     struct prng *prng = &sim->fault_prng[SIM_FAULT_SHARE];
@@ -32,8 +40,12 @@ void shares_take(struct sim *sim, double share)
         working[slot / 64] |= (uint64_t)!is_taken << slot % 64;
         listening[slot / 64] |= (uint64_t)(!is_taken || drains) << slot % 64;
     }
-    trace_line(sim, "other nodes take %.0f %% of the slots", share * 100);
+    bool is_source_taken = prng_below(prng, SOURCE_IN) == 0;
+    trace_line(sim, "other nodes take %.0f %% of the slots%s", share * 100,
+               is_source_taken ? ", and the source" : "");
     tell_share(sim, working, listening);
+    if (is_source_taken)
+        tell_source(sim, false);
 }
 
 /* What another node committed is in the store already. There is none here that could have written
@@ -74,4 +86,7 @@ void shares_give_back(struct sim *sim)
         follow(sim, id);
     trace_line(sim, "other nodes give all slots back");
     tell_share(sim, all, all);
+    tell_source(sim, true);
+    if (children_engine_works(sim))
+        workload_bring_lost(sim); /* whom the others would have given ids */
 }
