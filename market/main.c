@@ -4,6 +4,7 @@
 #include "market/control.h"
 #include "market/settings.h"
 #include "market/upstream.h"
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -151,6 +152,18 @@ static bool create_servers(struct market *market, char why[HTTP_MESSAGE_SIZE])
     return market->control_http != NULL;
 }
 
+static bool open_journal(struct market *market, char why[HTTP_MESSAGE_SIZE])
+{
+    const char *path = market->settings.journal_path;
+    if (path == NULL)
+        return true;
+    market->upstream.journal = journal_open(path);
+    if (market->upstream.journal == NULL)
+        snprintf(why, HTTP_MESSAGE_SIZE, "cannot write the journal %.80s: %s", path,
+                 strerror(errno));
+    return market->upstream.journal != NULL;
+}
+
 static void announce(const struct market *market)
 {
     const struct settings *settings = &market->settings;
@@ -186,7 +199,7 @@ static int run(struct market *market)
     int status = EXIT_FAILURE;
     uv_loop_init(&market->loop);
     watch_signals_and_time(market);
-    if (create_parts(market) && create_servers(market, why)) {
+    if (create_parts(market) && open_journal(market, why) && create_servers(market, why)) {
         announce(market);
         status = EXIT_SUCCESS;
     } else {
@@ -195,6 +208,8 @@ static int run(struct market *market)
     }
     uv_run(&market->loop, UV_RUN_DEFAULT);
     uv_loop_close(&market->loop);
+    if (market->upstream.journal != NULL)
+        fclose(market->upstream.journal);
     bodies_destroy(market->upstream.bodies);
     model_destroy(market->model);
     return status;

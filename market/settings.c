@@ -23,6 +23,7 @@ enum setting_type { SETTING_WHOLE, SETTING_REAL, SETTING_TEXT, SETTING_FLAG };
     X(pools, REAL, "MEAN", 2, POOLS_MAX, POOLS_MEAN, "pools of a token, on average")               \
     X(latency, WHOLE, "MS", 0, 60000, 0, "every answer comes this late")                           \
     X(cache, WHOLE, "S", 0, 3600, 0, "screen answers may be this old, as behind a cache")          \
+    X(journal, TEXT, "FILE", 0, 0, 0, "a line for each request that got data: who, what, when")    \
     X(tls_cert, TEXT, "FILE", 0, 0, 0, "PEM certificate: serves https and wss")                    \
     X(tls_key, TEXT, "FILE", 0, 0, 0, "PEM key of the certificate")                                \
     X(help, FLAG, "", 0, 0, 0, "this text")
@@ -132,6 +133,7 @@ static void fill(const struct values *values, struct settings *out)
         .has_control_port = numbers[SETTING_ID_control_port] >= 0,
         .wants_help = numbers[SETTING_ID_help] != 0,
         .address = values->texts[SETTING_ID_address],
+        .journal_path = values->texts[SETTING_ID_journal],
         .certificate_path = values->texts[SETTING_ID_tls_cert],
         .key_path = values->texts[SETTING_ID_tls_key],
         .tokens = (uint32_t)numbers[SETTING_ID_tokens],

@@ -16,6 +16,7 @@ struct settings {
     bool has_control_port;
     bool wants_help;
     const char *address;
+    const char *journal_path;                /* NULL: none */
     const char *certificate_path, *key_path; /* both or neither */
     uint32_t tokens;
     uint64_t seed;

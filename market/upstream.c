@@ -368,4 +368,6 @@ void upstream_answer(struct upstream *upstream, const struct http_request *reque
     upstream->stats->addresses_asked[route->kind] += route->asked;
     answer(upstream, request, route, reply, now);
     upstream->stats->by_status[route->kind][stats_status_place(reply->status)]++;
+    if (upstream->journal != NULL && reply->status == 200)
+        journal_note(upstream->journal, upstream->model, request, route, now);
 }

@@ -5,6 +5,7 @@
 #include "market/body.h"
 #include "market/fault.h"
 #include "market/http.h"
+#include "market/journal.h"
 #include "market/limits.h"
 #include "market/market_time.h"
 #include "market/stats.h"
@@ -17,6 +18,7 @@ struct upstream {
     struct market_stats *stats;
     struct market_time time;
     uint32_t latency_ms;
+    FILE *journal;    /* NULL: none is kept */
     uint32_t cache_s; /* /tokens/v1 answers may be this old, in the market's time; 0: never */
 };
 
