@@ -205,13 +205,15 @@ static size_t choose_tokens(struct core *core, enum lane_kind lane, struct reque
     return count == 0 && is_probe ? choose_suspect(core, lane, request) : count;
 }
 
-/* Sends one request of this lane, if anybody in it is due. */
-static bool send_one(struct core *core, enum lane_kind lane)
+static struct request *next_request(struct core *core)
 {
-    struct request *request = &core->requests[core->free_requests[core->free_count - 1]];
-    size_t count = choose_tokens(core, lane, request);
-    if (count == 0)
-        return false;
+    return &core->requests[core->free_requests[core->free_count - 1]];
+}
+
+/* It is about `count` tokens, who are in it. */
+static void send_request(struct core *core, enum lane_kind lane, struct request *request,
+                         size_t count)
+{
     core->free_count--;
     request->in_flight = true;
     request->withdrawn = 0;
@@ -240,7 +242,16 @@ static bool send_one(struct core *core, enum lane_kind lane)
     action->fetch.addresses = request->addresses;
     action->fetch.count = request->address_count;
     breaker_sent(core);
-    return true;
+}
+
+/* Sends one request of this lane, if anybody in it is due. */
+static bool send_one(struct core *core, enum lane_kind lane)
+{
+    struct request *request = next_request(core);
+    size_t count = choose_tokens(core, lane, request);
+    if (count > 0)
+        send_request(core, lane, request, count);
+    return count > 0;
 }
 
 static bool may_send(const struct core *core, enum lane_kind lane)
@@ -260,7 +271,7 @@ static bool is_ready(struct core *core, enum lane_kind lane)
 
 /* One request in all. The lanes take turns, so that one whose requests always fail does not keep
  * the breaker open for the others. */
-static void send_probe(struct core *core)
+static bool send_probe(struct core *core)
 {
     for (int i = 0; i < LANE_KIND_COUNT; i++) {
         enum lane_kind lane = (core->probe_lane + (unsigned)i) % LANE_KIND_COUNT;
@@ -269,8 +280,27 @@ static void send_probe(struct core *core)
         MARK(PROBE_SENT);
         MARK_IF(PROBE_OF_OTHER_LANE, i > 0);
         core->probe_lane = (lane + 1U) % LANE_KIND_COUNT;
-        return;
+        return true;
     }
+    return false;
+}
+
+/* One of several nodes whose upstream did not answer has given its tokens to others, and nobody is
+ * left to probe with: it asks for somebody of theirs, and listens to whether an answer comes. */
+static void knock(struct core *core)
+{
+    token_id last = token_table_count(core->table);
+    if (!share_is_idle(core) || last == TOKEN_NONE || !is_ready(core, LANE_SCREEN))
+        return;
+    token_id id = core->knocked++ % last + 1;
+    if (token_slot(core->table, id)->flags & (TOKEN_HOLE | TOKEN_QUARANTINED))
+        return; /* the one after it, in a second */
+    MARK(KNOCKED);
+    struct request *request = next_request(core);
+    request->is_trial = false;
+    request->tokens[0] = id;
+    send_request(core, LANE_SCREEN, request, 1);
+    request->withdrawn = 1;
 }
 
 static instant ordinary_due(struct core *core, enum lane_kind lane)
@@ -301,7 +331,8 @@ void schedule_send(struct core *core)
     if (instant_before(core->now, breaker_ready_at(&core->breaker)))
         return;
     if (core->breaker.state == BREAKER_OPEN) {
-        send_probe(core);
+        if (!send_probe(core))
+            knock(core);
         return;
     }
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++)

@@ -116,6 +116,7 @@ struct core {
     struct lanes discover;
     struct lane_state lanes[LANE_KIND_COUNT];
     struct breaker breaker;
+    uint32_t knocked; /* times that we asked for somebody else's token */
     enum lane_kind probe_lane; /* whose turn to send the next probe it is */
     struct job_state jobs[JOB_COUNT];
     int64_t last_snapshot_id;
@@ -250,6 +251,12 @@ void share_on_refused(struct core *core, const struct event *event);
 static inline bool share_has(const uint64_t *slots, uint16_t slot)
 {
     return slots[slot / 64] >> slot % 64 & 1;
+}
+
+/* One of several nodes that works on nothing. */
+static inline bool share_is_idle(const struct core *core)
+{
+    return core->share.is_part && core->stats.share.slots_working == 0;
 }
 
 static inline bool share_works_on(const struct core *core, token_id id)

@@ -234,6 +234,12 @@ static void on_fetch(const struct action *action)
     *pending = (struct pending){
         .request = action->fetch.request, .lane = action->fetch.lane, .sent_at = world.actions.now};
     pending->count = core_request_tokens(world.core, pending->request, pending->tokens);
+    if (shares()->slots_working == 0) { /* it knocks, with somebody of the others' */
+        assert_int_not_equal(core_stats(world.core)->breaker.state, BREAKER_CLOSED);
+        assert_int_equal(pending->count, 1);
+        pending->is_withdrawn[0] = true;
+        return;
+    }
     for (size_t i = 0; i < pending->count; i++)
         if (!is_own(pending->tokens[i]))
             fail_msg("token %u is fetched, and is another node's", pending->tokens[i]);
@@ -1593,6 +1599,37 @@ static void whatever_happens_everybody_stands_right(void **state)
     }
 }
 
+/* ---- an upstream that does not answer ---- */
+
+static void who_has_nothing_knocks_until_it_is_answered(void **state)
+{
+    const struct slots all = all_slots();
+    (void)state;
+    preload_many(200);
+    start_with(&all);
+    step((struct event){.kind = EVENT_QUARANTINE, .quarantine = {1}}); /* it is passed over */
+    for (int i = 0; i < 60 && core_stats(world.core)->breaker.state != BREAKER_OPEN; i++) {
+        pass(5);
+        while (world.pending_count > 0)
+            fail_one(0, FEED_UNREACHABLE);
+    }
+    assert_int_equal(core_stats(world.core)->breaker.state, BREAKER_OPEN);
+    share_both(&no_slots);
+    world.pending_count = 0;
+    for (int knocks = 0; knocks < 3; knocks++) {
+        for (int i = 0; i < 10 && world.pending_count == 0; i++)
+            pass(1);
+        assert_int_equal(world.pending_count, 1);
+        if (knocks < 2)
+            fail_one(0, FEED_UNREACHABLE);
+    }
+    answer(0, 1, 1);
+    assert_int_equal(core_stats(world.core)->breaker.state, BREAKER_CLOSED);
+    for (int i = 0; i < 10; i++)
+        pass(1);
+    assert_int_equal(world.pending_count, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -1629,6 +1666,7 @@ int main(void)
         TEST(only_the_source_deletes_what_is_old),
         TEST(what_is_refused_is_dropped),
         TEST(what_others_contradict_is_dropped),
+        TEST(who_has_nothing_knocks_until_it_is_answered),
         TEST(whatever_happens_everybody_stands_right),
     };
     return cmocka_run_group_tests_name("share", tests, NULL, NULL);
