@@ -39,6 +39,9 @@ enum command_kind {
         COMMAND_COUNT
 };
 
+const char *command_kind_name(uint32_t kind); /* NULL: there is no such command */
+uint32_t command_kind_find(const char *name); /* COMMAND_COUNT: none has this name */
+
 struct command {
     uint32_t kind;  /* enum command_kind */
     uint32_t start; /* of COMMAND_GO: enum start_kind */

@@ -34,12 +34,6 @@ static const char *const alert_names[] = {
 #undef X
 };
 
-static const char *const command_names[] = {
-#define X(code, name) [code] = name,
-    COMMAND_LIST(X)
-#undef X
-};
-
 static const char *const stage_names[] = {
 #define X(code, name) [code] = name,
     START_STAGE_LIST(X)
@@ -80,7 +74,7 @@ static const char *name_of_what(enum flight_kind kind, unsigned value)
     case FLIGHT_ALERT:
         return alert_sink_name((enum alert_sink)value);
     case FLIGHT_COMMAND:
-        return NAME_AMONG(command_names, value);
+        return command_kind_name(value);
     case FLIGHT_LOAD:
         return load_signal_name((enum load_signal_id)value);
     case FLIGHT_FEATURE:
