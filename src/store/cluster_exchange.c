@@ -114,21 +114,30 @@ static void exchange(struct exchanger *x)
 
 /* ---- the thread ---- */
 
-/* Under the mutex. False: the end. After a failure not before the pause is over. */
+/* After a failure not before the pause is over. At the end what was asked goes out if it can at
+ * once: it gives the leases back. */
+static bool is_ready(const struct exchanger *x, int64_t pause_us)
+{
+    return x->link->has_request && pause_us <= 0 &&
+           (!x->link->is_stopping || postgres_link_is_up(&x->to));
+}
+
+/* Under the mutex. False: the end. */
 static bool wait_for_request(struct exchanger *x)
 {
     struct cluster_link *link = x->link;
-    while (!link->is_stopping) {
+    while (true) {
         int64_t pause_us =
             instant_is_never(x->retry_at) ? 0 : instant_diff(x->retry_at, clock_now()).us;
-        if (!link->has_request)
-            uv_cond_wait(&link->asked, &link->mutex);
-        else if (pause_us > 0)
+        if (is_ready(x, pause_us))
+            return true;
+        if (link->is_stopping)
+            return false;
+        if (link->has_request)
             uv_cond_timedwait(&link->asked, &link->mutex, (uint64_t)pause_us * 1000);
         else
-            return true;
+            uv_cond_wait(&link->asked, &link->mutex);
     }
-    return false;
 }
 
 static bool take_request(struct exchanger *x)

@@ -223,6 +223,8 @@ static enum err take_record(struct follow *f, int64_t node, const struct log_rec
     struct store_token *token = &f->token;
     enum err err = OK;
     *token = (struct store_token){0};
+    token->token.mint = (struct address){0}; /* its row alone says these */
+    token->token.created_at = INSTANT_NEVER;
     const char *complaint = log_record_decode(record, token);
     if (complaint == NULL)
         err = check_generation(f, record, &complaint);

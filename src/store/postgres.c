@@ -524,6 +524,16 @@ static enum err refuse_unfinished_copy(struct postgres_store *s)
         "complete it, or delete the database");
 }
 
+bool postgres_store_is_shared(const char *url, char node[STORE_NODE_SIZE])
+{
+    struct postgres_link link;
+    if (postgres_link_init(&link, url) != OK || !link.has_node)
+        return false;
+    if (node != NULL)
+        snprintf(node, STORE_NODE_SIZE, "%s", link.node);
+    return true;
+}
+
 static enum err open_store(struct postgres_store *s, const char *url, pid_t unawaited)
 {
     enum err err = postgres_link_init(&s->link, url);

@@ -287,6 +287,7 @@ static enum err load_settings(struct load *load)
     return err;
 }
 
+/* This node's: each tells people itself what it found. */
 static enum err tell_alerts(struct load *load)
 {
     struct postgres_values values = {0};
@@ -295,9 +296,10 @@ static enum err tell_alerts(struct load *load)
     if (load->loader->on_alert == NULL)
         return OK;
     postgres_add_integer(&values, STORE_ALERTS_MAX);
+    postgres_add_integer(&values, load->s->node);
     enum err err = postgres_link_ask(&load->s->link,
-                                     "SELECT id,text FROM (SELECT id,text FROM alert ORDER BY id"
-                                     " DESC LIMIT $1) AS newest ORDER BY id",
+                                     "SELECT id,text FROM (SELECT id,text FROM alert WHERE node=$2"
+                                     " ORDER BY id DESC LIMIT $1) AS newest ORDER BY id",
                                      &values, "read", &rows);
     for (int i = 0; err == OK && i < PQntuples(rows); i++) {
         int64_t id = postgres_integer(rows, i, 0);

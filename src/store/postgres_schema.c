@@ -89,7 +89,9 @@ static const char *const MIGRATIONS[] = {
     ");"
     "INSERT INTO moonwatch VALUES('order', 0);"
     /* Of the slot's lease, under which the state was written: what is older is not put over it. */
-    "ALTER TABLE token ADD COLUMN generation bigint NOT NULL DEFAULT 0;",
+    "ALTER TABLE token ADD COLUMN generation bigint NOT NULL DEFAULT 0;"
+    /* Whose message it is: each node tells people itself what it found. */
+    "ALTER TABLE alert ADD COLUMN node bigint NOT NULL DEFAULT 1;",
 };
 
 /* The log's tables came before it: from version 1 to 2. */

@@ -109,9 +109,9 @@
       "INSERT INTO setting(name,value) VALUES($1,$2) ON CONFLICT(name) DO UPDATE SET "             \
       "value=excluded.value")                                                                      \
     X(PG_NOTIFY, "SELECT pg_notify('" POSTGRES_ROWS_CHANNEL "','')")                               \
-    X(PG_PUT_ALERT, "INSERT INTO alert(id,text) VALUES($1,$2) ON CONFLICT(id) DO UPDATE SET "      \
-                    "text=excluded.text")                                                          \
-    X(PG_DELETE_ALERT, "DELETE FROM alert WHERE id=$1")                                            \
+    X(PG_PUT_ALERT, "INSERT INTO alert(id,node,text) VALUES($1,$2,$3) ON CONFLICT(id) DO UPDATE "  \
+                    "SET text=excluded.text")                                                      \
+    X(PG_DELETE_ALERT, "DELETE FROM alert WHERE id=$1 AND node=$2")                                \
     X(PG_SET_POSITION, "UPDATE node SET log_position=$1 WHERE number=$2")                          \
     X(PG_PUT_COPY,                                                                                 \
       "INSERT INTO moonwatch(name,value) VALUES('copy_source',$1::bigint),"                        \

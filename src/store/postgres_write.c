@@ -505,6 +505,7 @@ enum err postgres_put_alert(struct store *store, int64_t id, const char *text)
     struct postgres_store *s = postgres_of(store);
     struct postgres_values values = {0};
     postgres_add_integer(&values, id);
+    postgres_add_integer(&values, s->node);
     if (text == NULL)
         return send_values(s, PG_DELETE_ALERT, &values);
     postgres_add_bytes(&values, POSTGRES_TEXT, text, strnlen(text, STORE_ALERT_TEXT_MAX));

@@ -36,6 +36,14 @@ static const struct scheme *scheme_find(const char *url, char why[STORE_MESSAGE_
     return NULL;
 }
 
+bool store_is_shared(const char *url, char node[STORE_NODE_SIZE])
+{
+    char why[STORE_MESSAGE_SIZE];
+    const struct scheme *scheme = scheme_find(url, why);
+    return scheme != NULL && scheme->open == postgres_store_open &&
+           postgres_store_is_shared(url, node);
+}
+
 struct store *store_open_after(const char *url, pid_t unawaited, char why[512])
 {
     const struct scheme *scheme = scheme_find(url, why);

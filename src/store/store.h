@@ -107,7 +107,11 @@ struct store_load_report {
  * schema. NULL with a sentence in `why` when it can't be. One writer at a time, in PostgreSQL one
  * of each node: a second one is told so. */
 struct store *store_open(const char *url, char why[512]);
-/* The same after an engine, process `unawaited`, that was killed and does not die: the lock that it
+/* Whether this is one of several nodes' (node=NAME); then `node` is its name, where it is not NULL.
+ */
+#define STORE_NODE_SIZE 33
+bool store_is_shared(const char *url, char node[STORE_NODE_SIZE]);
+/* The same as store_open() after an engine, process `unawaited`, that was killed and does not die: the lock that it
  * holds does not count. Should it ever wake, its generation keeps it from writing. */
 struct store *store_open_after(const char *url, pid_t unawaited, char why[512]);
 /* Once, before the first write. ERR_CORRUPT after having delivered all that could be read. */

@@ -79,6 +79,7 @@ struct store *sqlite_store_open_for_copy(const char *path, enum store_role role,
                                          char why[STORE_MESSAGE_SIZE]);
 struct store_reader *sqlite_reader_open(const char *path, char why[STORE_MESSAGE_SIZE]);
 struct store *postgres_store_open(const char *url, pid_t unawaited, char why[STORE_MESSAGE_SIZE]);
+bool postgres_store_is_shared(const char *url, char node[STORE_NODE_SIZE]);
 struct store *postgres_store_open_for_copy(const char *url, enum store_role role,
                                            char why[STORE_MESSAGE_SIZE]);
 struct store_reader *postgres_reader_open(const char *url, char why[STORE_MESSAGE_SIZE]);
