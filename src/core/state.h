@@ -116,7 +116,7 @@ struct core {
     struct lanes discover;
     struct lane_state lanes[LANE_KIND_COUNT];
     struct breaker breaker;
-    uint32_t knocked; /* times that we asked for somebody else's token */
+    uint32_t knocked;          /* times that we asked for somebody else's token */
     enum lane_kind probe_lane; /* whose turn to send the next probe it is */
     struct job_state jobs[JOB_COUNT];
     int64_t last_snapshot_id;

@@ -1,4 +1,5 @@
 /* What clients ask of the engine, through the api or through the supervisor. */
+#include "engine/node.h"
 #include "engine/parts.h"
 
 #include "base/clock.h"
@@ -22,6 +23,8 @@ static void do_add_token(struct engine *engine, const struct command *command)
         refuse(engine, command, "the token is in quarantine; release it first");
         return;
     }
+    if (!engine_node_expect(engine, command))
+        return;
     struct event event = {.kind = EVENT_TOKEN_SEEN};
     event.token_seen.mint = command->mint;
     event.token_seen.name = command->name;
@@ -33,6 +36,8 @@ static void do_add_token(struct engine *engine, const struct command *command)
 
 static void do_refresh(struct engine *engine, const struct command *command)
 {
+    if (!engine_node_expect(engine, command))
+        return;
     struct event event = {.kind = EVENT_REFRESH_WANTED};
     event.refresh_wanted.mint = command->mint;
     event.refresh_wanted.tag = command->tag;
@@ -40,6 +45,35 @@ static void do_refresh(struct engine *engine, const struct command *command)
 }
 
 /* In force at once, in every part: they all read the core's copy or the page's. */
+static void take_options(struct engine *engine, const struct options *options, const char *name,
+                         const char *value)
+{
+    engine->options = *options;
+    engine_publish_options(engine);
+    log_info("settings", "changed", LOG_STRING("name", name), LOG_STRING("value", value));
+    struct event event = {.kind = EVENT_OPTIONS};
+    event.options.options = &engine->options;
+    engine_step(engine, &event);
+}
+
+void engine_take_setting(struct engine *engine, const char *name, const char *value)
+{
+    char why[OPTION_MESSAGE_SIZE] = "no such setting";
+    struct options options = engine->options;
+    enum option_id id = option_find(name);
+    if (engine_take_limit(engine, name, value))
+        return;
+    if (id != OPTION_COUNT && options.origins[id] > OPTION_FROM_STORE)
+        return; /* what this node was started with is stronger */
+    if (id == OPTION_COUNT || !(option_row(id)->flags & OPTION_SETTING) ||
+        options_set(&options, name, value, OPTION_FROM_STORE, why) != OK ||
+        options_check(&options, why) != OK)
+        log_warning("settings", "a setting of another node is not valid here; it stays as it was",
+                    LOG_STRING("name", name), LOG_STRING("value", value), LOG_STRING("why", why));
+    else
+        take_options(engine, &options, name, value);
+}
+
 static void do_set(struct engine *engine, const struct command *command)
 {
     char why[OPTION_MESSAGE_SIZE];
@@ -60,13 +94,7 @@ static void do_set(struct engine *engine, const struct command *command)
         refuse(engine, command, why);
         return;
     }
-    engine->options = options;
-    engine_publish_options(engine);
-    log_info("settings", "changed", LOG_STRING("name", command->setting),
-             LOG_STRING("value", command->value));
-    struct event event = {.kind = EVENT_OPTIONS};
-    event.options.options = &engine->options;
-    engine_step(engine, &event);
+    take_options(engine, &options, command->setting, command->value);
     writer_put_setting(engine->writer, command->setting, command->value, command->tag);
 }
 
@@ -76,23 +104,52 @@ static void reply_done(struct engine *engine, const struct command *command)
     engine_reply(engine, &reply);
 }
 
-static void do_job(struct engine *engine, const struct command *command, enum job job)
+static void run_job(struct engine *engine, enum job job)
 {
     struct event event = {.kind = EVENT_JOB_WANTED};
     event.job_wanted.job = job;
     engine_step(engine, &event);
-    reply_done(engine, command);
 }
 
-static void do_pause(struct engine *engine, const struct command *command)
+static void set_pause(struct engine *engine, bool is_paused)
 {
-    uint64_t is_paused = command->kind == COMMAND_PAUSE;
     struct event event = {.kind = EVENT_PAUSE};
-    event.pause.is_paused = is_paused != 0;
+    event.pause.is_paused = is_paused;
     atomic_store(&engine->page->is_paused, is_paused);
     engine_step(engine, &event);
-    log_info("engine", is_paused != 0 ? "paused: nothing is fetched until it is resumed"
-                                      : "resumed: what is due goes first");
+    log_info("engine", is_paused ? "paused: nothing is fetched until it is resumed"
+                                 : "resumed: what is due goes first");
+}
+
+bool engine_do_order(struct engine *engine, uint32_t kind)
+{
+    switch (kind) {
+    case COMMAND_RECALCULATE:
+        run_job(engine, JOB_RECALCULATE);
+        return true;
+    case COMMAND_ARCHIVE:
+        run_job(engine, JOB_ARCHIVER);
+        return true;
+    case COMMAND_ACTIVATION:
+        run_job(engine, JOB_ACTIVATION);
+        return true;
+    case COMMAND_EXPORT:
+        run_job(engine, JOB_EXPORT);
+        return true;
+    case COMMAND_PAUSE:
+    case COMMAND_RESUME:
+        set_pause(engine, kind == COMMAND_PAUSE);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Here, and on all other nodes. */
+static void do_order(struct engine *engine, const struct command *command)
+{
+    (void)engine_do_order(engine, command->kind);
+    engine_node_tell_all(engine, command);
     reply_done(engine, command);
 }
 
@@ -137,20 +194,12 @@ static void on_command(struct engine *engine, struct command *command)
         do_set(engine, command);
         return;
     case COMMAND_RECALCULATE:
-        do_job(engine, command, JOB_RECALCULATE);
-        return;
     case COMMAND_ARCHIVE:
-        do_job(engine, command, JOB_ARCHIVER);
-        return;
     case COMMAND_ACTIVATION:
-        do_job(engine, command, JOB_ACTIVATION);
-        return;
     case COMMAND_EXPORT:
-        do_job(engine, command, JOB_EXPORT);
-        return;
     case COMMAND_PAUSE:
     case COMMAND_RESUME:
-        do_pause(engine, command);
+        do_order(engine, command);
         return;
     case COMMAND_RELEASE:
         do_release(engine, command);

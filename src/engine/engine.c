@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/node.h"
 #include "engine/parts.h"
 #include <errno.h>
 #include <string.h>
@@ -71,6 +72,7 @@ static void step_once(struct engine *engine, struct event *event)
 /* What has ended while actions were performed is told in a step of its own. */
 void engine_step(struct engine *engine, struct event *event)
 {
+    engine_node_look(engine);
     if (engine->is_stopping)
         return;
     step_once(engine, event);
@@ -238,6 +240,8 @@ void engine_store_callbacks(struct engine *engine, struct writer_callbacks *out)
         .on_alert_durable = engine_on_alert_durable,
         .on_new_file = engine_on_new_file,
         .on_beat = on_store_beat,
+        .on_token_left_out = engine_node_on_left_out,
+        .on_flushed = engine_node_on_flushed,
     };
 }
 
@@ -265,6 +269,7 @@ void engine_on_second(struct engine *engine)
     if (engine->is_stopping)
         return; /* feed and source are gone, or going */
     engine_look_at_load(engine);
+    engine_node_on_second(engine);
     engine_publish(engine);
     engine_release_expired(engine);
     engine_keep_incidents(engine);

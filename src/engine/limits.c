@@ -3,6 +3,9 @@
  * engine, and in the store, which outlives everything, as settings that are no options:
  *
  *     limit.LANE = "per minute, under which configured limit, when (microseconds)"
+ *
+ * of one of several nodes limit.LANE.NODE: each has an address of its own, and limits are per
+ * address.
  */
 #include "engine/parts.h"
 
@@ -15,12 +18,22 @@
 
 #define PREFIX "limit."
 
+#define LIMIT_NAME_SIZE 64
+
+static void name_limit(const struct engine *engine, enum lane_kind lane, char out[LIMIT_NAME_SIZE])
+{
+    char node[STORE_NODE_SIZE];
+    bool is_shared = store_is_shared(engine->options.db, node);
+    snprintf(out, LIMIT_NAME_SIZE, PREFIX "%s%s%s", lane_kind_name(lane), is_shared ? "." : "",
+             is_shared ? node : "");
+}
+
 /* ---- into the store, and to people ---- */
 
 static void keep(struct engine *engine, const struct action *action)
 {
-    char name[32], value[96];
-    snprintf(name, sizeof name, PREFIX "%s", lane_kind_name(action->limit.lane));
+    char name[LIMIT_NAME_SIZE], value[96];
+    name_limit(engine, action->limit.lane, name);
     snprintf(value, sizeof value, "%.17g %.17g %" PRId64, action->limit.per_minute,
              action->limit.configured, engine->actions.now.us);
     writer_put_setting(engine->writer, name, value, LIMIT_TAG);
@@ -74,7 +87,9 @@ bool engine_take_limit(struct engine *engine, const char *name, const char *valu
     if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
         return false;
     for (int lane = 0; lane < LANE_KIND_COUNT; lane++) {
-        if (strcmp(name + strlen(PREFIX), lane_kind_name((enum lane_kind)lane)) != 0)
+        char own[LIMIT_NAME_SIZE];
+        name_limit(engine, (enum lane_kind)lane, own);
+        if (strcmp(name, own) != 0)
             continue;
         struct known_limit known;
         if (parse(value, &known))

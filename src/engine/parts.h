@@ -56,7 +56,8 @@ struct engine {
     struct cold *cold;       /* tokens are still read from the store; else NULL */
     uv_async_t rows_async;   /* some of them have come */
     struct feed_workers *workers;
-    struct source *source;
+    struct source *source;     /* NULL: not yet, or another node listens to it */
+    struct node *node;         /* NULL: alone on its database, or not yet one of several */
     struct delivery *delivery; /* of messages to people */
     struct faults *faults;     /* NULL but under a drill */
     uint32_t start_kind;       /* enum start_kind: what the supervisor advises */
@@ -110,6 +111,7 @@ void engine_listen(struct engine *engine);
 
 /* start.c: from an inherited table, or a database, to work. False: why not is in the log. */
 bool engine_start(struct engine *engine);
+bool engine_start_source(struct engine *engine);
 void engine_on_rows(uv_async_t *async);
 /* Tokens that are still being read are given up. */
 void engine_start_give_up(struct engine *engine);
@@ -169,6 +171,10 @@ void engine_on_new_file(void *engine);
 void engine_publish_alerts(struct engine *engine);
 
 /* commands.c */
+/* What a command without an object does, when no client waits: false: it is none of these. */
+bool engine_do_order(struct engine *engine, uint32_t kind);
+/* Another node changed it. */
+void engine_take_setting(struct engine *engine, const char *name, const char *value);
 void engine_on_commands(uv_poll_t *poll, int status, int events);
 
 /* load.c */

@@ -1,4 +1,5 @@
 /* Each kind of action of the core. */
+#include "engine/node.h"
 #include "engine/parts.h"
 
 #include "base/log.h"
@@ -20,6 +21,9 @@ void engine_reply(struct engine *engine, const struct reply *reply)
 
 static void perform_reply(struct engine *engine, const struct action *action)
 {
+    if (action->reply.result == REPLY_ELSEWHERE && engine_node_forward(engine, action->reply.tag))
+        return; /* it is answered when the other node has done it */
+    engine_node_answered(engine, action->reply.tag);
     static const uint32_t results[] = {
         [REPLY_CREATED] = RESULT_CREATED,
         [REPLY_KNOWN] = RESULT_KNOWN,

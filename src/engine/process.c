@@ -4,6 +4,7 @@
 #include "alert/delivery.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/node.h"
 #include "engine/parts.h"
 #include "page/confinement.h"
 #include "page/passed_fd.h"
@@ -68,6 +69,7 @@ void engine_begin_stop(struct engine *engine)
     huge_cancel(&engine->huge);
     exporter_stop(engine->exporter);
     engine_start_give_up(engine);
+    engine_node_begin_stop(engine);
     engine->closing = 1; /* us, until all are asked */
     if (engine->source != NULL) {
         engine->closing++;
@@ -265,6 +267,7 @@ static void release(struct engine *engine)
     exporter_destroy(engine->exporter);
     free(engine->core_memory);
     free(engine->restore);
+    free(engine->node);
     table_memory_finish(&engine->memory);
     status_page_detach(engine->page);
     free(engine);
@@ -278,6 +281,7 @@ static uint32_t drain(struct engine *engine)
     huge_finish(&engine->huge);
     if (engine->writer != NULL)
         unwritten = writer_stop(engine->writer, instant_add(clock_now(), DRAIN_LIMIT));
+    engine_node_end(engine);
     relay_stop(engine->relay);
     page_beat_end(engine->page, BEAT_STORE_THREAD);
     return unwritten;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "core/score.h"
 #include "engine/cold.h"
+#include "engine/node.h"
 #include "engine/parts.h"
 #include <stdlib.h>
 #include <string.h>
@@ -54,15 +55,22 @@ static size_t convert_pools(struct token_table *table, const struct store_token 
     return count;
 }
 
+void restore_convert_row(struct token_table *table, const struct store_token *row,
+                         struct token *out, struct pool *pools)
+{
+    *out = row->token;
+    out->flags = TOKEN_DURABLE;
+    out->pool_count = (uint8_t)convert_pools(table, row, pools);
+    out->state.metrics.primary_dex = token_table_dex(table, row->primary_dex);
+}
+
 /* Into its slot, whatever is there; it is in the store as it is here. Which of its snapshots is,
  * the slot says still: its row can be ahead of that. */
 bool restore_take_row(struct token_table *table, const struct store_token *row)
 {
     struct pool pools[POOLS_MAX];
-    struct token fresh = row->token;
-    fresh.flags = TOKEN_DURABLE;
-    fresh.pool_count = (uint8_t)convert_pools(table, row, pools);
-    fresh.state.metrics.primary_dex = token_table_dex(table, row->primary_dex);
+    struct token fresh;
+    restore_convert_row(table, row, &fresh, pools);
     return token_table_replace(table, row->id, &fresh, pools);
 }
 
@@ -89,6 +97,7 @@ void restore_init_core(struct engine *engine, int64_t last_snapshot_id)
 {
     engine->core = core_init(engine->core_memory, engine->memory.table, &engine->options,
                              last_snapshot_id, clock_now());
+    engine_node_disown(engine);
 }
 
 void restore_note_store(struct engine *engine, const struct store *store, uint64_t is_behind)

@@ -87,6 +87,9 @@ void engine_catch_up(struct engine *engine, struct restore *restore);
 void restore_log(const struct restore_report *report);
 
 /* What the two kinds of start share. */
+/* As the table has it; `pools` has room for POOLS_MAX. */
+void restore_convert_row(struct token_table *table, const struct store_token *row,
+                         struct token *out, struct pool *pools);
 bool restore_take_row(struct token_table *table, const struct store_token *row);
 bool restore_on_setting(void *engine, const char *name, const char *value);
 void restore_on_alert(void *engine, int64_t id, const char *text);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/cold.h"
+#include "engine/node.h"
 #include "engine/parts.h"
 #include "page/state_dir.h"
 #include <stdlib.h>
@@ -41,6 +42,10 @@ static bool is_warm_possible(const struct engine *engine, struct restore *restor
     const struct token_table *table = engine->memory.table;
     if (table == NULL || token_table_count(table) == 0)
         return false;
+    if (engine_is_node(engine)) {
+        restore->report.why_cold = "other nodes may have written since";
+        return false;
+    }
     if (engine->start_kind != START_COLD)
         return true;
     restore->report.why_cold = "the engine before lived for less than a minute";
@@ -175,7 +180,7 @@ static bool await_workers(struct engine *engine)
     return true;
 }
 
-static bool start_source(struct engine *engine)
+bool engine_start_source(struct engine *engine)
 {
     char why[512] = "";
     engine->source = source_create(&engine->loop, &engine->options, engine_on_token, engine, why);
@@ -216,6 +221,8 @@ static bool let_in(struct engine *engine)
 {
     page_set(engine->page, GAUGE_LOADING, 0);
     tell_restored(engine);
+    if (engine_is_node(engine))
+        writer_hold(engine->writer, NULL, 0);
     if (!writer_begin(engine->writer)) {
         log_error("store", "no thread to write with");
         return false;
@@ -225,7 +232,9 @@ static bool let_in(struct engine *engine)
     engine_catch_up(engine, engine->restore);
     free(engine->restore);
     engine->restore = NULL;
-    if (!start_source(engine))
+    if (!engine_is_node(engine) && !engine_start_source(engine))
+        return false;
+    if (!engine_node_start(engine))
         return false;
     engine_listen(engine);
     engine_publish(engine);

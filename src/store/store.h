@@ -111,8 +111,9 @@ struct store *store_open(const char *url, char why[512]);
  */
 #define STORE_NODE_SIZE 33
 bool store_is_shared(const char *url, char node[STORE_NODE_SIZE]);
-/* The same as store_open() after an engine, process `unawaited`, that was killed and does not die: the lock that it
- * holds does not count. Should it ever wake, its generation keeps it from writing. */
+/* The same as store_open() after an engine, process `unawaited`, that was killed and does not die:
+ * the lock that it holds does not count. Should it ever wake, its generation keeps it from writing.
+ */
 struct store *store_open_after(const char *url, pid_t unawaited, char why[512]);
 /* Once, before the first write. ERR_CORRUPT after having delivered all that could be read. */
 enum err store_load(struct store *store, const struct store_loader *loader,

@@ -339,6 +339,10 @@ static void prepare(CURL *curl, const struct call *call)
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    if (call->token != NULL) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, call->token);
+    }
     if (call->body == NULL)
         return;
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body);
@@ -351,7 +355,8 @@ struct answer http_call(unsigned port, const struct call *call)
     char url[PATH_SIZE];
     long status = 0;
     assert_non_null(answer.body);
-    snprintf(url, sizeof url, "http://127.0.0.1:%u%s", port, call->path);
+    snprintf(url, sizeof url, "http://%s:%u%s", call->host != NULL ? call->host : "127.0.0.1", port,
+             call->path);
     curl_easy_reset(harness.curl); /* keeps its connections */
     prepare(harness.curl, call);
     curl_easy_setopt(harness.curl, CURLOPT_URL, url);

@@ -117,6 +117,8 @@ struct answer {
 struct call {
     const char *method, *path, *body;
     double patience_s; /* 0: WAIT_S */
+    const char *host;  /* NULL: this machine */
+    const char *token; /* of the api; NULL: none */
 };
 
 /* To be freed with answer_free(). */
