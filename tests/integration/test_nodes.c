@@ -34,7 +34,7 @@ static unsigned net(void)
 }
 
 /* A command of iproute2. False: it failed. */
-static bool ip(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static bool ip(const char *format, ...)
 {
     char command[512];
     va_list arguments;

@@ -5,6 +5,7 @@
 #ifndef MOONWATCH_TESTS_POSTGRES_SERVER_H
 #define MOONWATCH_TESTS_POSTGRES_SERVER_H
 
+#include "base/clock.h"
 #include "store/postgres_link.h"
 #include <fcntl.h>
 #include <glob.h>
