@@ -16,6 +16,8 @@
 struct follow_clock {
     int64_t node;
     duration offset; /* ahead of the database's */
+    int64_t seen;    /* the database's clock at the newest renewal that was looked at */
+    unsigned slower; /* renewals in a row that made it look so */
 };
 
 /* A node that was no member, and did not write, since then. */

@@ -11,7 +11,9 @@
 /* An offset is measured with an error of how long a message takes. It changes when it is off by
  * more than this, and less than twice this between two clocks is none, or everything that is
  * followed would be told in a slightly other time each round. */
-#define OFFSET_STEP duration_ms(50)
+#define OFFSET_STEP  duration_ms(50)
+#define SLOWER_LOOKS 3 /* renewals, a third of a lease time apart */
+#define TRIP_MAX     duration_ms(500)
 
 /* ---- giving ---- */
 
@@ -175,22 +177,39 @@ static struct follow_clock *find_clock(struct follow *f, int64_t node)
     return NULL;
 }
 
-static void note_clock(struct follow *f, int64_t node, duration offset)
+/* A renewal that was on its way for long makes its clock look slow, never fast: such a look is
+ * believed when several renewals in a row say so. */
+static void look_at_clock(struct follow_clock *clock, duration offset, int64_t seen)
+{
+    bool is_slower = offset.us < clock->offset.us;
+    if (distance(clock->offset, offset) <= OFFSET_STEP.us) {
+        clock->slower = 0;
+    } else if (!is_slower || (seen != clock->seen && ++clock->slower >= SLOWER_LOOKS)) {
+        clock->offset = offset;
+        clock->slower = 0;
+    }
+    clock->seen = seen;
+}
+
+static void note_clock(struct follow *f, int64_t node, duration offset, int64_t seen)
 {
     struct follow_clock *clock = find_clock(f, node);
     if (clock == NULL) {
         /* Of the 65th the last one's place: members are 64 at most. */
         clock = &f->clocks[f->clock_count < CLUSTER_NODES_MAX ? f->clock_count++
                                                               : CLUSTER_NODES_MAX - 1];
-        *clock = (struct follow_clock){node, offset};
-    } else if (distance(clock->offset, offset) > OFFSET_STEP.us) {
-        clock->offset = offset;
+        *clock = (struct follow_clock){.node = node, .offset = offset, .seen = seen};
+    } else {
+        look_at_clock(clock, offset, seen);
     }
 }
 
-/* Ours against the database's, which it told between these two instants. */
+/* Ours against the database's, which it told between these two instants: when they are far apart,
+ * nobody knows when. */
 static void note_own_clock(struct follow *f, instant before, instant after, int64_t database_us)
 {
+    if (instant_diff(after, before).us > TRIP_MAX.us)
+        return;
     duration offset = {before.us + (after.us - before.us) / 2 - database_us};
     if (!f->is_offset_known || distance(f->offset, offset) > OFFSET_STEP.us)
         f->offset = offset;
@@ -258,7 +277,7 @@ enum err follow_clocks(struct follow *f)
     for (int row = 0; row < PQntuples(rows) && row < CLUSTER_NODES_MAX; row++) {
         int64_t clock = postgres_integer(rows, row, 3), seen = postgres_integer(rows, row, 4);
         if (is_clock(clock, seen))
-            note_clock(f, postgres_integer(rows, row, 1), duration_us(clock - seen));
+            note_clock(f, postgres_integer(rows, row, 1), duration_us(clock - seen), seen);
         else
             follow_refuse_standing(f, &f->standing_clocks, ++refused, "cluster_member",
                                    "no clock's time");
