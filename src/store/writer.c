@@ -577,7 +577,11 @@ static void drop_oldest(struct writer *writer)
 
 static void queue_row(struct writer *writer, struct queued_row *row, token_id token)
 {
-    row->lease = writer_lease_of(writer, &writer->holds, token);
+    /* That a token came is said by who gave it its id, whoever works on it then. */
+    bool is_arrival = row->kind == ROW_EVENT && strcmp(row->event.kind, "added") == 0;
+    row->lease = is_arrival && writer->holds.is_node
+                     ? LEASE_SOURCE
+                     : writer_lease_of(writer, &writer->holds, token);
     uv_mutex_lock(&writer->mutex);
     if (row->lease != LEASE_NONE)
         row->term = writer->holds.terms[row->lease];
