@@ -17,6 +17,7 @@
 
 #define LOGGER         "node"
 #define DRAIN_LOOK_MS  20
+#define CAPACITY_SHARE 0.05 /* of the newest measurement: two thirds of it are of the last 40 s */
 #define MEASURED_EVERY duration_s(2)
 #define CUT_NOTICED    duration_s(5)
 #define WISHES_MAX     256
@@ -53,6 +54,7 @@ struct node {
     uint64_t flush;              /* number of the one under way; 0: none */
     uint64_t flushes;
     instant measured_at;
+    double capacity;     /* smoothed */
     instant answered_at; /* when the upstream was last known to answer */
     uint64_t forwarded, ordered;
     struct cluster_show show;
@@ -328,16 +330,20 @@ static bool can_fetch(struct engine *engine)
            instant_diff(now, node->answered_at).us < CUT_NOTICED.us;
 }
 
-/* Addresses a second of both lanes that keep tokens fresh. */
+/* Addresses a second of both lanes that keep tokens fresh. What the upstream allows is steady; what
+ * the CPUs can do depends on who else is at work, other nodes among them, and would move slots to
+ * and fro. */
 static uint32_t measure(struct engine *engine)
 {
     const struct core_stats *stats = core_stats(engine->core);
     double requests = requests_a_second(&stats->lanes[LANE_REFRESH]) +
                       requests_a_second(&stats->lanes[LANE_SCREEN]);
-    double told = requests * REQUEST_ADDRESSES_MAX;
+    struct node *node = engine->node;
+    double now = requests * REQUEST_ADDRESSES_MAX;
+    node->capacity += (node->capacity > 0 ? CAPACITY_SHARE : 1) * (now - node->capacity);
     if (!can_fetch(engine))
         return 0;
-    return told < UINT32_MAX ? (uint32_t)lround(told) : UINT32_MAX;
+    return node->capacity < UINT32_MAX ? (uint32_t)lround(node->capacity) : UINT32_MAX;
 }
 
 /* ---- what clients want of other nodes ---- */
@@ -541,6 +547,8 @@ static bool make_room(struct engine *engine, token_id id)
 {
     uint32_t count = token_table_count(engine->memory.table);
     uint32_t missing = id > count ? id - count : 0;
+    if (missing > FOLLOW_GAP_MAX)
+        return true; /* a mistake, which the core counts */
     return !token_table_is_short(engine->memory.table, missing) ||
            table_memory_grow(&engine->memory, missing);
 }
