@@ -10,6 +10,7 @@
 
 /* What never changes of a pair is written once and kept, where its pool's hash says; whoever comes
  * to the same place writes over it. */
+#define PAGE_BYTES    4096
 #define HEADS_A_TOKEN 4 /* pools, on average and then some */
 #define HEADS_MOST    65536
 #define HEAD_MAX      720
@@ -39,19 +40,28 @@ const char *body_damage_name(enum body_damage damage)
     return damage < BODY_SOUND ? names[damage] : "sound";
 }
 
+/* Its pages are ours from the beginning: who measures what a day's life adds to the process must
+ * not see them come. A compiler makes calloc() of malloc() and memset(), which gives none. */
+static void touch(void *memory, size_t size)
+{
+    volatile unsigned char *bytes = memory;
+    for (size_t at = 0; at < size; at += PAGE_BYTES)
+        bytes[at] = 0;
+}
+
 struct body_writer *body_writer_create(uint32_t tokens)
 {
     size_t count = 1024;
     while (count < (size_t)tokens * HEADS_A_TOKEN && count < HEADS_MOST)
         count *= 2;
     struct body_writer *writer = calloc(1, sizeof *writer);
-    struct head *heads = malloc(count * sizeof *heads);
+    struct head *heads = calloc(count, sizeof *heads);
     if (writer == NULL || heads == NULL) {
         free(heads);
         free(writer);
         return NULL;
     }
-    memset(heads, 0, count * sizeof *heads); /* its pages are ours from the beginning */
+    touch(heads, count * sizeof *heads);
     writer->heads = heads;
     writer->mask = count - 1;
     return writer;
