@@ -38,11 +38,14 @@ static instant due_at(const struct watch *watch, const struct status_page *page,
     return instant_max(due, watch->starved_until[which]);
 }
 
-/* By what was read after it was found overdue, so it may be less; never negative. */
-static duration silence(const struct page_beat *beat, instant now)
+/* By what was read after it was found overdue, so it may be less; never negative. A time that we
+ * slept through ourselves, as in a suspend, is nobody's silence. */
+static duration silence(const struct watch *watch, const struct page_beat *beat, instant now)
 {
     uint64_t at_us = atomic_load_explicit(&beat->at_us, memory_order_relaxed);
-    return duration_us(at_us < (uint64_t)now.us ? now.us - (int64_t)at_us : 0);
+    if (at_us >= (uint64_t)now.us)
+        return duration_us(0);
+    return instant_diff(now, instant_max((instant){(int64_t)at_us}, watch->fresh_from));
 }
 
 static void forgive_own_lateness(struct watch *watch, instant now)
@@ -70,7 +73,7 @@ struct watch_verdict watch_look(struct watch *watch, const struct status_page *p
     }
     if (!instant_before(now, verdict.due)) {
         verdict.overdue = first;
-        verdict.silent = silence(&page->beats[first], now);
+        verdict.silent = silence(watch, &page->beats[first], now);
     }
     instant latest = instant_add(now, duration_us(watch->deadline.us / WATCH_LOOKS_PER_DEADLINE));
     verdict.look_at = instant_max(now, instant_min(latest, verdict.due));

@@ -38,7 +38,7 @@ struct watch {
 
 struct watch_verdict {
     enum beat overdue; /* the one that is so for longest; BEAT_COUNT: none */
-    duration silent;   /* since its last beat */
+    duration silent;   /* since its last beat, what we slept through ourselves left out */
     instant due;       /* when the next beat is overdue; INSTANT_FAR: none is awaited */
     instant look_at;   /* when to look again, at the latest */
 };

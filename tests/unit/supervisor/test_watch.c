@@ -240,6 +240,22 @@ static void test_starved_is_not_hung(void **state)
     assert_false(is_starved_at(most_ms, 7000));
 }
 
+/* The night is not counted as time that it got no CPU: it is waited for as after any other silence.
+ */
+static void test_starved_after_a_night(void **state)
+{
+    (void)state;
+    const int64_t night_ms = 8LL * 3600 * 1000;
+    const struct thread_cpu idle = {.is_runnable = true};
+    beat(BEAT_ENGINE_LOOP, 0, 0);
+    assert_none(100, 500);
+    assert_none(night_ms, night_ms + DEADLINE_MS);
+    struct watch_verdict verdict = look(night_ms + DEADLINE_MS);
+    assert_int_equal(verdict.overdue, BEAT_ENGINE_LOOP);
+    assert_int_equal(verdict.silent.us, DEADLINE_MS * 1000);
+    assert_true(watch_is_starved(&watch, &page, &verdict, &idle));
+}
+
 static void test_asleep_is_hung(void **state)
 {
     (void)state;
@@ -296,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup(test_patience_has_an_end, fresh),
         cmocka_unit_test_setup(test_expect_and_forget, fresh),
         cmocka_unit_test_setup(test_starved_is_not_hung, fresh),
+        cmocka_unit_test_setup(test_starved_after_a_night, fresh),
         cmocka_unit_test_setup(test_asleep_is_hung, fresh),
         cmocka_unit_test_setup(test_a_beat_of_the_future_is_no_excuse, fresh),
         cmocka_unit_test_setup(test_who_starves_is_waited_for, fresh),
