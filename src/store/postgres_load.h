@@ -48,7 +48,6 @@ struct load {
 void load_refuse(struct load *load, const char *table, int64_t key, const char *why);
 /* The newest record of each token in all logs. */
 enum err load_index_logs(struct load *load) MUST_CHECK;
-enum err load_read_leases(struct load *load) MUST_CHECK;
 /* Puts the newest sound record of the logs over the token's state, when it is newer. */
 enum err load_replay(struct load *load) MUST_CHECK;
 

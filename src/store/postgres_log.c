@@ -181,7 +181,7 @@ static enum err index_log(struct load *load, struct postgres_position *position,
     return err;
 }
 
-enum err load_read_leases(struct load *load)
+static enum err read_leases(struct load *load)
 {
     PGresult *rows = NULL;
     enum err err = postgres_link_ask(&load->s->link, "SELECT lease,generation FROM cluster_lease",
@@ -224,7 +224,7 @@ enum err load_index_logs(struct load *load)
         if (load->s->is_alone && !load->is_walk && load->only == NULL &&
             load->positions[i].node != load->s->node && load->positions[i].after > 0)
             load->s->has_foreign_logs = true;
-    return err == OK ? load_read_leases(load) : err;
+    return err == OK ? read_leases(load) : err;
 }
 
 /* Notes that the token's row is to be written again before the log is cut. */
@@ -279,7 +279,11 @@ enum err load_replay(struct load *load)
     struct store_token *row = &load->token;
     struct store_token newer = {0};
     struct log_record record;
-    enum err err = is_beyond(load) ? reset_row(load) : OK;
+    enum err err = OK;
+    if (is_beyond(load)) /* of a row that was read after them a lease may be newer */
+        err = read_leases(load);
+    if (err == OK && is_beyond(load))
+        err = reset_row(load);
     struct state_place is = {load->origin, load->log_seq, row->token.state.checked_at}, logged;
     if (err != OK || !log_index_find(&load->log, row->id, &logged.origin.node, &record) ||
         log_record_decode(&record, &newer) != NULL)
