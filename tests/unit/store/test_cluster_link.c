@@ -25,6 +25,17 @@ static void stop_two(void)
     peer_stop(&b);
 }
 
+/* Connections of the nodes' links. */
+static void query_terminate(const char *what)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name "
+             "LIKE 'moonwatch _ %s'",
+             what);
+    peers_query(sql);
+}
+
 /* ---- exchanges ---- */
 
 static void exchanges_are_answered(void **state)
@@ -515,6 +526,101 @@ static void settings_and_orders_arrive_within_a_second(void **state)
     stop_two();
 }
 
+/* ---- all of it, by chance ---- */
+
+#define CHANCE_TOKENS 6
+#define CHANCE_STEPS  220
+
+static struct peer *const PEERS[] = {&a, &b, &c};
+
+/* A node's table: what it wrote itself, and what it heard since. */
+static void chance_append(struct peer *peer, token_id id, uint32_t n)
+{
+    enum with_pools pools = n % 3 == 0 ? WITH_POOLS : WITHOUT_POOLS;
+    peer_append(peer, id, n, pools);
+    token_make(&peer->tokens[id], id, n);
+    peer->heard[id]++;
+}
+
+/* Rows of all tokens, as a writer's pass brings them up to the log, and the log dropped. */
+static void chance_pass(struct peer *peer)
+{
+    for (token_id id = 1; id <= CHANCE_TOKENS; id++)
+        peer_checkpoint(peer, id, (uint32_t)peer_n(peer, id));
+    peer_drop_log(peer);
+}
+
+static void chance_step(struct prng *prng, uint32_t truth[], struct peer *owners[])
+{
+    token_id id = 1 + (token_id)prng_below(prng, CHANCE_TOKENS);
+    struct peer *other = PEERS[prng_below(prng, 3)];
+    switch (prng_below(prng, 12)) {
+    case 0:
+    case 1:
+        if (other == owners[id])
+            break;
+        peer_give(owners[id], other, slot_of_token(id));
+        assert_int_equal(peer_n(other, id), truth[id]);
+        owners[id] = other;
+        break;
+    case 2:
+        chance_pass(other);
+        break;
+    case 3:
+        query_terminate("follow");
+        break;
+    case 4: /* late, of a token that may be another's by now */
+        peer_checkpoint(other, id, (uint32_t)peer_n(other, id));
+        break;
+    default:
+        chance_append(owners[id], id, ++truth[id]);
+    }
+}
+
+/* Whatever happens: who takes a slot has the newest of its tokens, nobody's table goes back, all
+ * hear it in the end, and so does a start. */
+static void whatever_happens_the_newest_wins(void **state)
+{
+    uint32_t truth[CHANCE_TOKENS + 1] = {0};
+    struct peer *owners[CHANCE_TOKENS + 1] = {NULL};
+    struct kept kept;
+    struct prng prng;
+    (void)state;
+    start_two();
+    peer_start(&c, "c");
+    peer_join(&c);
+    for (token_id id = 1; id <= CHANCE_TOKENS; id++) {
+        for (token_id before = 1; before < id; before++)
+            assert_int_not_equal(slot_of_token(before), slot_of_token(id));
+        peer_put(&a, id, 0);
+        owners[id] = PEERS[id % 3];
+        peer_claim(owners[id], slot_of_token(id));
+    }
+    prng_seed(&prng, 20);
+    for (int step = 0; step < CHANCE_STEPS; step++) {
+        uint32_t known[3][CHANCE_TOKENS + 1];
+        for (int i = 0; i < 3; i++)
+            for (token_id id = 1; id <= CHANCE_TOKENS; id++)
+                known[i][id] = (uint32_t)(peer_n(PEERS[i], id) + 1);
+        chance_step(&prng, truth, owners);
+        for (int i = 0; i < 3; i++)
+            for (token_id id = 1; id <= CHANCE_TOKENS; id++)
+                assert_true((uint32_t)(peer_n(PEERS[i], id) + 1) >= known[i][id]);
+    }
+    for (int i = 0; i < 3; i++)
+        for (token_id id = 1; id <= CHANCE_TOKENS; id++)
+            PEERS_WAIT(peer_n(PEERS[i], id) == truth[id]);
+    peer_load(&b, &kept);
+    for (token_id id = 1; id <= CHANCE_TOKENS; id++)
+        assert_int_equal(kept.tokens[id].token.state.low_score_us, truth[id]);
+    assert_int_equal(kept.report.rows_refused, 0);
+    kept_finish(&kept);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(peer_stats(PEERS[i]).rows_refused, 0);
+    stop_two();
+    peer_stop(&c);
+}
+
 /* ---- a server that dies ---- */
 
 static void links_outlive_their_server(void **state)
@@ -569,6 +675,7 @@ int main(void)
         ROW(who_is_alone_afterwards_has_everything),
         ROW(a_history_goes_from_node_to_node),
         ROW(settings_and_orders_arrive_within_a_second),
+        ROW(whatever_happens_the_newest_wins),
         ROW(links_outlive_their_server),
     };
     return cmocka_run_group_tests_name("cluster_link", tests, peers_start_server,
