@@ -154,11 +154,16 @@ static void node_start(unsigned n, const struct setup *setup)
 
 /* All its processes at once, as when its machine dies: an engine that is told of its supervisor's
  * death would hand its slots back. */
-static void kill_node(unsigned n)
+static void signal_node(unsigned n, const char *name)
 {
     char command[96];
-    snprintf(command, sizeof command, "ip netns pids mw%u-%u | xargs kill -9", net(), n);
+    snprintf(command, sizeof command, "ip netns pids mw%u-%u | xargs kill -%s", net(), n, name);
     assert_int_equal(system(command), 0);
+}
+
+static void kill_node(unsigned n)
+{
+    signal_node(n, "KILL");
     assert_true(process_wait(nodes[n], WAIT_S));
 }
 
@@ -583,6 +588,72 @@ static void nodes_live_together(void)
     remove_network();
 }
 
+/* ---- what stands still ---- */
+
+static bool is_in_state(void *context)
+{
+    const char *wanted = context;
+    for (unsigned n = 1; n <= NODES; n++) {
+        json_t *json = node_get(n, "/health/cluster");
+        const char *state =
+            json_string_value(json_object_get(json_object_get(json, "node"), "state"));
+        bool is_there = state != NULL && strcmp(state, wanted) == 0;
+        json_decref(json);
+        if (!is_there)
+            return false;
+    }
+    return true;
+}
+
+static void a_node_that_stood_still_sends_nothing_old(void)
+{
+    static const unsigned all[] = {1, 2, 3};
+    expect_settled();
+    double stopped_s = journal_now_s();
+    signal_node(2, "STOP");
+    struct takeover takeover = expect_takeover(2, stopped_s);
+    double woken_s = journal_now_s();
+    signal_node(2, "CONT");
+    expect_balance(all, 3, 30);
+    expect_settled();
+    assert_true(takeover.first_s > 0);
+    expect_no_token_twice(INTERVAL_S, stopped_s, INFINITY);
+    print_message("# the node that stood still was woken after %.1f s\n", woken_s - stopped_s);
+}
+
+/* Nobody can know that he is still the owner: all rest when the lease time is over, and go on. */
+static void a_database_that_is_gone_is_waited_for(void)
+{
+    static const unsigned all[] = {1, 2, 3};
+    double gone_s = journal_now_s();
+    server_kill(&server, SIGKILL);
+    expect_soon(is_in_state, (char[]){"resting"});
+    read_journal();
+    double last_s = 0;
+    for (unsigned n = 1; n <= NODES; n++)
+        last_s = fmax(last_s, last_fetch_of(clients[n]) - gone_s);
+    print_message("# without a database nodes went on for %.1f s\n", last_s);
+    assert_true(last_s <= LEASE_S);
+    assert_true(server_start(&server));
+    expect_soon(is_in_state, (char[]){"working"});
+    expect_balance(all, 3, 30);
+    expect_settled();
+    expect_tokens(3, 600);
+}
+
+static void nodes_stand_still(void)
+{
+    if (!start_all(&ordinary))
+        return;
+    start_three(&ordinary);
+    expect_tokens(3, 600);
+    a_node_that_stood_still_sends_nothing_old();
+    a_database_that_is_gone_is_waited_for();
+    for (unsigned n = 1; n <= NODES; n++)
+        process_stop(nodes[n]);
+    remove_network();
+}
+
 /* ---- capacity ---- */
 
 /* More than three nodes can do: each keeps sending. None is active, so all are in one lane. */
@@ -640,6 +711,7 @@ int main(int argc, char *argv[])
 {
     static const struct integration_case cases[] = {
         {"nodes_live_together", nodes_live_together},
+        {"nodes_stand_still", nodes_stand_still},
         {"each_node_adds_what_its_address_may_send", each_node_adds_what_its_address_may_send},
     };
     if (!server_init(&server))
