@@ -263,14 +263,15 @@ static enum err take_row(struct follow *f, struct postgres_position *position, c
 static enum err ask_log(struct follow *f, const struct postgres_position *position, PGresult **out)
 {
     struct postgres_values values = {0};
-    char sql[320], a[64], b[64];
+    char sql[400], a[64], b[64];
     postgres_table_of_log(position->node, 0, a);
     postgres_table_of_log(position->node, 1, b);
+    /* Each part by its index, however long it is. */
     snprintf(sql, sizeof sql,
-             "SELECT " POSTGRES_LOG_COLUMNS
-             " FROM %s WHERE seq>=$1 UNION ALL SELECT " POSTGRES_LOG_COLUMNS
-             " FROM %s WHERE seq>=$1 ORDER BY seq LIMIT %d",
-             a, b, PAGE_LOG_ROWS);
+             "(SELECT " POSTGRES_LOG_COLUMNS " FROM %s WHERE seq>=$1 ORDER BY seq LIMIT %d) UNION "
+             "ALL (SELECT " POSTGRES_LOG_COLUMNS " FROM %s WHERE seq>=$1 ORDER BY seq LIMIT %d) "
+             "ORDER BY seq LIMIT %d",
+             a, PAGE_LOG_ROWS, b, PAGE_LOG_ROWS, PAGE_LOG_ROWS);
     postgres_add_integer(&values, position->after);
     return postgres_link_ask(&f->s->link, sql, &values, "follow", out);
 }
