@@ -5,7 +5,7 @@
 
 #include "fixture.h"
 
-#include "postgres_server.h"
+#include "postgres_group.h"
 
 #include "core/mint_slot.h"
 #include "store/cluster_link.h"
@@ -31,7 +31,6 @@ struct peer {
 };
 
 struct peers {
-    struct postgres_server server;
     char schema[32];
     uv_loop_t loop;
     uv_timer_t tick;
@@ -56,24 +55,10 @@ static inline void peers_on_tick(uv_timer_t *timer)
         }                                                                                          \
     } while (0)
 
-static inline int peers_start_server(void **state)
-{
-    (void)state;
-    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_LOGFMT);
-    return server_init(&peers.server) ? 0 : -1;
-}
-
-static inline int peers_stop_server(void **state)
-{
-    (void)state;
-    server_finish(&peers.server);
-    return 0;
-}
-
 static inline int peers_set_up(void **state)
 {
     (void)state;
-    if (!server_add_schema(&peers.server, peers.schema) || uv_loop_init(&peers.loop) != 0)
+    if (!server_add_schema(&server, peers.schema) || uv_loop_init(&peers.loop) != 0)
         return -1;
     uv_timer_init(&peers.loop, &peers.tick);
     uv_timer_start(&peers.tick, peers_on_tick, 1, 1);
@@ -96,19 +81,17 @@ static inline int peers_tear_down(void **state)
     peer_stop(&c);
     uv_close((uv_handle_t *)&peers.tick, NULL);
     uv_run(&peers.loop, UV_RUN_DEFAULT);
-    return uv_loop_close(&peers.loop) == 0 && (peers.server.pid != 0 || server_start(&peers.server))
-               ? 0
-               : -1;
+    return uv_loop_close(&peers.loop) == 0 && (server.pid != 0 || server_start(&server)) ? 0 : -1;
 }
 
 static inline void peers_execute(const char *sql)
 {
-    assert_true(server_execute(&peers.server, peers.schema, sql));
+    assert_true(server_execute(&server, peers.schema, sql));
 }
 
 static inline int64_t peers_query(const char *sql)
 {
-    return server_ask(&peers.server, peers.schema, sql);
+    return server_ask(&server, peers.schema, sql);
 }
 
 /* ---- what is heard ---- */
@@ -172,7 +155,7 @@ static inline void peer_name(struct peer *peer, const char *name)
     memset(peer, 0, sizeof *peer);
     snprintf(peer->name, sizeof peer->name, "%s", name);
     snprintf(more, sizeof more, "&node=%s", name);
-    server_url(&peers.server, peers.schema, more, peer->url, sizeof peer->url);
+    server_url(&server, peers.schema, more, peer->url, sizeof peer->url);
 }
 
 static inline void peer_load(struct peer *peer, struct kept *kept)

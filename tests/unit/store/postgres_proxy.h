@@ -67,18 +67,18 @@ static inline bool proxy_pass(struct proxy *proxy, int from, int to, bool is_ans
 static inline void proxy_serve(struct proxy *proxy, int client)
 {
     struct sockaddr_un address = proxy_address(proxy->target);
-    int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool goes_on = connect(server, (struct sockaddr *)&address, sizeof address) == 0;
+    int behind = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool goes_on = connect(behind, (struct sockaddr *)&address, sizeof address) == 0;
     while (goes_on && !atomic_load(&proxy->is_ending)) {
-        struct pollfd fds[] = {{.fd = client, .events = POLLIN}, {.fd = server, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = client, .events = POLLIN}, {.fd = behind, .events = POLLIN}};
         if (poll(fds, 2, 20) <= 0)
             continue;
         if (fds[0].revents != 0)
-            goes_on = proxy_pass(proxy, client, server, false);
+            goes_on = proxy_pass(proxy, client, behind, false);
         if (goes_on && fds[1].revents != 0)
-            goes_on = proxy_pass(proxy, server, client, true);
+            goes_on = proxy_pass(proxy, behind, client, true);
     }
-    close(server);
+    close(behind);
 }
 
 static inline void *proxy_run(void *argument)

@@ -2,8 +2,6 @@
  */
 #include "cluster_peers.h"
 
-#include "postgres_proxy.h"
-
 #include "store/postgres_schema.h"
 #include "store/writer.h"
 
@@ -83,7 +81,7 @@ static void a_link_needs_a_name(void **state)
     char why[512], url[256];
     const struct cluster_link_callbacks callbacks = {0};
     (void)state;
-    server_url(&peers.server, peers.schema, "", url, sizeof url);
+    server_url(&server, peers.schema, "", url, sizeof url);
     assert_null(cluster_link_start(url, &peers.loop, &callbacks, why));
     assert_non_null(strstr(why, "node=NAME"));
     assert_null(cluster_link_start("postgres://x/y?node=%20", &peers.loop, &callbacks, why));
@@ -417,7 +415,7 @@ static void who_is_alone_afterwards_has_everything(void **state)
     peer_claim(&b, slot_of_token(1));
     peer_append(&b, 1, 1, WITHOUT_POOLS);
     stop_two();
-    server_url(&peers.server, peers.schema, "", url, sizeof url);
+    server_url(&server, peers.schema, "", url, sizeof url);
     peer_name(&c, "c");
     for (uint32_t n = 1; n <= 2; n++) {
         c.store = open_or_fail(url);
@@ -633,7 +631,7 @@ static void links_outlive_their_server(void **state)
     peer_put(&a, 1, 0);
     peer_claim(&a, slot);
     for (uint32_t kill = 1; kill <= KILLS; kill++) {
-        server_kill(&peers.server, SIGKILL);
+        server_kill(&server, SIGKILL);
         unsigned failed = b.failed_replies;
         instant began = clock_now();
         peer_request(&b);
@@ -642,7 +640,7 @@ static void links_outlive_their_server(void **state)
         assert_true(duration_to_s(instant_diff(clock_now(), began)) < 5);
         assert_false(peer_stats(&b).is_connected);
         cluster_link_order(b.link, &order); /* that waits for its database */
-        assert_true(server_start(&peers.server));
+        assert_true(server_start(&server));
         do {
             peer_request(&b);
             peer_exchange(&b);
@@ -678,6 +676,6 @@ int main(void)
         ROW(whatever_happens_the_newest_wins),
         ROW(links_outlive_their_server),
     };
-    return cmocka_run_group_tests_name("cluster_link", tests, peers_start_server,
-                                       peers_stop_server);
+    return cmocka_run_group_tests_name("cluster_link", tests, server_start_group,
+                                       server_stop_group);
 }

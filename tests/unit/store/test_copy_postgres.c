@@ -1,15 +1,13 @@
 /* A database copied from a file to a server and back, and from one schema to another. */
 #include "copy_fixture.h"
-#include "postgres_server.h"
+#include "postgres_group.h"
 
 #include "core/mint_slot.h"
-
-static struct postgres_server server;
 
 static char from_schema[32], to_schema[32];
 
 /* What a process wrote outlives its death also when nothing was synced. */
-static int start_server(void **state)
+static int start_own_server(void **state)
 {
     (void)state;
     log_setup(LOG_ERROR, LOG_FORMAT_LOGFMT);
@@ -18,13 +16,6 @@ static int start_server(void **state)
                    server_execute(&server, "public", "SELECT pg_reload_conf()")
                ? 0
                : -1;
-}
-
-static int stop_server(void **state)
-{
-    (void)state;
-    server_finish(&server);
-    return 0;
 }
 
 static void use_server(struct place *place, char schema[32])
@@ -338,5 +329,6 @@ int main(void)
         ROW(what_is_no_source_is_said, between_schemas),
         ROW(a_source_of_several_nodes_is_one, between_schemas),
     };
-    return cmocka_run_group_tests_name("copies with servers", tests, start_server, stop_server);
+    return cmocka_run_group_tests_name("copies with servers", tests, start_own_server,
+                                       server_stop_group);
 }

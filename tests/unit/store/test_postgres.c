@@ -1,8 +1,8 @@
 /* What is PostgreSQL's own: nodes, lost connections and servers, its errors in our words. */
 #include "engine.h"
 
+#include "postgres_group.h"
 #include "postgres_proxy.h"
-#include "postgres_server.h"
 
 #include "core/mint_slot.h"
 #include "store/postgres_schema.h"
@@ -19,24 +19,9 @@
         }                                                                                          \
     } while (0)
 
-static struct postgres_server server;
 static struct proxy proxy;
 static struct engine engine;
 static char schema[32];
-
-static int start_server(void **state)
-{
-    (void)state;
-    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_LOGFMT);
-    return server_init(&server) ? 0 : -1;
-}
-
-static int stop_server(void **state)
-{
-    (void)state;
-    server_finish(&server);
-    return 0;
-}
 
 static int set_up(void **state)
 {
@@ -578,5 +563,5 @@ int main(void)
         ROW(history_without_partitions_goes_by_the_row),
         ROW(a_server_killed_under_load_loses_nothing),
     };
-    return cmocka_run_group_tests_name("postgres", tests, start_server, stop_server);
+    return cmocka_run_group_tests_name("postgres", tests, server_start_group, server_stop_group);
 }

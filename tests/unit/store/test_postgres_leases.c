@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#include "postgres_server.h"
+#include "postgres_group.h"
 
 #include "base/prng.h"
 #include "sim/cluster_rows.h"
@@ -22,25 +22,10 @@
 #define ATTEMPTS 30
 
 static const struct postgres_self SELF = {7, "seven"};
-static struct postgres_server server;
 static char schema[32];
 static struct postgres_link links[THREADS + 1];
 static struct cluster_reply reply, expected;
 static struct cluster_request request;
-
-static int start_server(void **state)
-{
-    (void)state;
-    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_LOGFMT);
-    return server_init(&server) ? 0 : -1;
-}
-
-static int stop_server(void **state)
-{
-    (void)state;
-    server_finish(&server);
-    return 0;
-}
 
 static bool connect_link(struct postgres_link *link)
 {
@@ -302,5 +287,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_writer_holds_what_it_writes_about, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_server_that_is_gone_is_a_failure, set_up, tear_down),
     };
-    return cmocka_run_group_tests(tests, start_server, stop_server);
+    return cmocka_run_group_tests(tests, server_start_group, server_stop_group);
 }

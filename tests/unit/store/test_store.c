@@ -3,7 +3,7 @@
  * program's argument (TAP knows one plan); the tests know no more of it than how it is opened.
  */
 #include "fixture.h"
-#include "postgres_server.h"
+#include "postgres_group.h"
 #include "sim/vault.h"
 
 struct world {
@@ -16,21 +16,6 @@ static void make_sqlite(struct world *world)
 {
     place_init(&world->place);
     world->url = world->place.url;
-}
-
-static struct postgres_server server;
-
-static int start_server(void **state)
-{
-    (void)state;
-    return server_init(&server) ? 0 : -1;
-}
-
-static int stop_server(void **state)
-{
-    (void)state;
-    server_finish(&server);
-    return 0;
 }
 
 static void make_postgres(struct world *world)
@@ -93,8 +78,8 @@ struct kind {
 
 static const struct kind STORES[] = {
     {"sqlite", HAS_URL | HAS_LOCK, make_sqlite, open_by_url, open_reader_by_url, NULL, NULL},
-    {"postgresql", HAS_URL | HAS_LOCK, make_postgres, open_by_url, open_reader_by_url, start_server,
-     stop_server},
+    {"postgresql", HAS_URL | HAS_LOCK, make_postgres, open_by_url, open_reader_by_url,
+     server_start_group, server_stop_group},
     {"simulated", 0, make_vault, open_vault, open_vault_reader, NULL, NULL},
 };
 

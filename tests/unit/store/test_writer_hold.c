@@ -2,27 +2,12 @@
  * another node's by now is left out. The leases are taken away by hand. */
 #include "engine.h"
 
-#include "postgres_server.h"
+#include "postgres_group.h"
 
 #include "core/mint_slot.h"
 
-static struct postgres_server server;
 static struct engine engine;
 static char schema[32];
-
-static int start_server(void **state)
-{
-    (void)state;
-    log_setup(LOG_LEVEL_COUNT, LOG_FORMAT_LOGFMT);
-    return server_init(&server) ? 0 : -1;
-}
-
-static int stop_server(void **state)
-{
-    (void)state;
-    server_finish(&server);
-    return 0;
-}
 
 static int64_t query(const char *sql)
 {
@@ -248,5 +233,5 @@ int main(void)
         ROW(a_new_token_needs_the_source),       ROW(what_waits_goes_with_its_lease),
         ROW(the_log_stays_at_the_end),
     };
-    return cmocka_run_group_tests_name("writer_hold", tests, start_server, stop_server);
+    return cmocka_run_group_tests_name("writer_hold", tests, server_start_group, server_stop_group);
 }
