@@ -135,9 +135,10 @@ void cluster_link_stats(struct cluster_link *link, struct cluster_link_stats *ou
 /* Instead of CLUSTER_GONE_AFTER: for tests. */
 void cluster_link_set_gone_after(struct cluster_link *link, duration gone_after);
 
-/* Orders that can be given within a second are. No callback comes any more. Takes as long as what
- * is under way: an answer for which the server takes its time, 4 s, a connection, 3 s a host. The
- * loop must turn once more before it is closed. NULL is fine. */
+/* A request that waits is sent still, if the newest was not in vain; orders that can be given
+ * within a second are. No callback comes any more. Takes as long as what is under way: an answer
+ * for which the server takes its time, 4 s, a connection, 3 s a host. The loop must turn once more
+ * before it is closed. NULL is fine. */
 void cluster_link_stop(struct cluster_link *link);
 
 #endif

@@ -76,6 +76,33 @@ static void a_newer_request_takes_the_place_of_one_that_waits(void **state)
     stop_two();
 }
 
+/* Who leaves frees its leases with its last words. */
+static void what_is_asked_at_the_end_is_sent(void **state)
+{
+    const struct cluster_order order = {.kind = "pause"};
+    (void)state;
+    start_two();
+    peer_claim(&b, 5);
+    peer_request(&b)->is_last = true;
+    cluster_link_order(b.link, &order);
+    cluster_link_exchange(b.link, &peers.request);
+    peer_stop(&b);
+    assert_int_equal(peers_query("SELECT count(*) FROM cluster_member"), 1);
+    PEERS_WAIT(a.orders == 1);
+    peer_request(&a);
+    peer_exchange(&a);
+    peer_claim(&a, 5);
+    assert_int_equal(a.reply.view.leases[5].generation, 2);
+    /* Without its database it does not wait for it. */
+    server_kill(&server, SIGKILL);
+    peer_request(&a);
+    peer_exchange(&a);
+    cluster_link_exchange(a.link, peer_request(&a));
+    instant began = clock_now();
+    peer_stop(&a);
+    assert_true(duration_to_s(instant_diff(clock_now(), began)) < 5);
+}
+
 static void a_link_needs_a_name(void **state)
 {
     char why[512], url[256];
@@ -659,6 +686,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(exchanges_are_answered),
         ROW(a_newer_request_takes_the_place_of_one_that_waits),
+        ROW(what_is_asked_at_the_end_is_sent),
         ROW(a_link_needs_a_name),
         ROW(tokens_are_followed),
         ROW(many_tokens_come_in_batches),
