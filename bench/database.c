@@ -29,13 +29,18 @@ double database_cpu_s(const struct database *database)
 {
     pid_t pids[PROCESSES_MAX] = {database->server.pid};
     int count = 1;
-    char path[64];
+    char path[64], list[4096] = "";
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pids[0], (int)pids[0]);
     FILE *file = fopen(path, "r");
-    while (file != NULL && count < PROCESSES_MAX && fscanf(file, "%d", &pids[count]) == 1)
-        count++;
-    if (file != NULL)
+    if (file != NULL) {
+        (void)!fgets(list, sizeof list, file);
         fclose(file);
+    }
+    for (char *at = list, *end; count < PROCESSES_MAX; at = end, count++) {
+        pids[count] = (pid_t)strtol(at, &end, 10);
+        if (end == at)
+            break;
+    }
     return usage_cpu_s(pids, count);
 }
 
