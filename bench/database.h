@@ -1,5 +1,5 @@
-/* A PostgreSQL server for a benchmark: Debian's, on a Unix socket of its own, with an empty database
- * (tests/unit/store/postgres_server.h). */
+/* A PostgreSQL server for a benchmark: Debian's, on a Unix socket of its own, with an empty
+ * database (tests/unit/store/postgres_server.h). */
 #ifndef MOONWATCH_BENCH_DATABASE_H
 #define MOONWATCH_BENCH_DATABASE_H
 
