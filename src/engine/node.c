@@ -48,6 +48,7 @@ struct node {
     struct cluster_link *link;
     instant due_at; /* of the next step */
     bool is_stepping;
+    bool listens; /* to the source */
     uv_timer_t timer;
     uint64_t working[SHARE_WORDS], listening[SHARE_WORDS];
     uint8_t drains[LEASE_COUNT]; /* enum drain */
@@ -146,9 +147,10 @@ static void begin_source(struct engine *engine)
 {
     struct event event = {.kind = EVENT_SOURCE, .source = {.is_held = true}};
     engine_step(engine, &event);
-    if (engine->source == NULL && !engine_start_source(engine))
+    if (!engine_start_source(engine))
         log_error(LOGGER, "this node has the source of new tokens and can't listen to it");
-    log_info(LOGGER, "this node listens to the source of new tokens");
+    else
+        log_info(LOGGER, "this node listens to the source of new tokens");
 }
 
 static void end_source(struct engine *engine)
@@ -158,6 +160,21 @@ static void end_source(struct engine *engine)
     if (engine->source != NULL)
         source_destroy(engine->source, on_source_closed);
     engine->source = NULL;
+}
+
+/* One at a time listens: not whose lease time is over, either. */
+static void update_source(struct engine *engine)
+{
+    struct node *node = engine->node;
+    bool listens =
+        !node->cluster.is_lapsed && cluster_lease_state(&node->cluster, LEASE_SOURCE) == LEASE_MINE;
+    if (listens == node->listens)
+        return;
+    node->listens = listens;
+    if (listens)
+        begin_source(engine);
+    else
+        end_source(engine);
 }
 
 /* ---- actions of the policy ---- */
@@ -176,20 +193,14 @@ static void perform(struct engine *engine, const struct cluster_action *action, 
     case CLUSTER_BEGIN:
         node->drains[action->lease] = DRAIN_NOT;
         tally->begun++;
-        if (action->lease == LEASE_SOURCE)
-            begin_source(engine);
         return;
     case CLUSTER_DRAIN:
         node->drains[action->lease] = DRAIN_ANSWERS;
         tally->drained++;
-        if (action->lease == LEASE_SOURCE)
-            end_source(engine);
         return;
     case CLUSTER_STOP:
         node->drains[action->lease] = DRAIN_NOT;
         tally->lost++;
-        if (action->lease == LEASE_SOURCE)
-            end_source(engine);
         return;
     case CLUSTER_LAPSED:
         log_error(LOGGER, "the lease time is over and could not be renewed: nothing is fetched "
@@ -215,6 +226,7 @@ static void perform_all(struct engine *engine)
         log_info(LOGGER, "leases moved", LOG_INT("begun", tally.begun),
                  LOG_INT("to_be_given", tally.drained), LOG_INT("lost", tally.lost));
     }
+    update_source(engine);
     update_share(engine);
 }
 
@@ -261,20 +273,23 @@ void engine_node_look(struct engine *engine)
 
 /* ---- handing over ---- */
 
-static bool is_answered(const struct engine *engine, uint16_t lease)
+/* Nothing about it is under way. */
+static bool is_answered(const uint64_t in_flight[SHARE_WORDS], uint16_t lease)
 {
-    return lease == LEASE_SOURCE || core_slot_in_flight(engine->core, lease) == 0;
+    return lease == LEASE_SOURCE || !(in_flight[lease / 64] >> (lease % 64) & 1);
 }
 
 /* All that is answered by now is written with one flush. */
 static void look_at_drains(struct engine *engine)
 {
     struct node *node = engine->node;
+    uint64_t in_flight[SHARE_WORDS];
     bool is_wanted = false;
-    if (node->flush != 0)
+    if (node->flush != 0 || !is_draining(node))
         return;
+    core_slots_in_flight(engine->core, in_flight);
     for (uint16_t lease = 0; lease < LEASE_COUNT; lease++) {
-        if (node->drains[lease] != DRAIN_ANSWERS || !is_answered(engine, lease))
+        if (node->drains[lease] != DRAIN_ANSWERS || !is_answered(in_flight, lease))
             continue;
         node->drains[lease] = DRAIN_WRITES;
         is_wanted = true;
