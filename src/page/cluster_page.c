@@ -3,8 +3,8 @@
 
 #include "core/surroundings.h"
 #include "page/status_page.h"
+#include "page/turns.h"
 #include <math.h>
-#include <sched.h>
 #include <string.h>
 
 #define READ_ATTEMPTS_MAX 1000 /* a copy takes microseconds */
@@ -20,24 +20,11 @@ const char *node_state_name(enum node_state state)
     return (unsigned)state < NODE_STATE_COUNT ? state_names[state] : "unknown";
 }
 
-/* Word by word and atomically: readers copy what is overwritten only after another turn. */
-static void copy_words(void *to, const void *from)
-{
-    _Static_assert(sizeof(struct page_cluster) % sizeof(uint64_t) == 0, "whole words");
-    uint64_t *target = to;
-    const uint64_t *source = from;
-    for (size_t i = 0; i < sizeof(struct page_cluster) / sizeof(uint64_t); i++)
-        __atomic_store_n(target + i, __atomic_load_n(source + i, __ATOMIC_RELAXED),
-                         __ATOMIC_RELAXED);
-}
+_Static_assert(sizeof(struct page_cluster) % sizeof(uint64_t) == 0, "whole words");
 
 void cluster_publish(struct status_page *page, const struct page_cluster *cluster)
 {
-    struct page_cluster_turns *turns = &page->cluster;
-    uint64_t turn = page_word(&turns->turn);
-    atomic_thread_fence(memory_order_release); /* the turn before is seen before this one's words */
-    copy_words(&turns->of[(turn + 1) % 2], cluster);
-    atomic_store_explicit(&turns->turn, turn + 1, memory_order_release);
+    turns_put(&page->cluster.turn, page->cluster.of, sizeof *cluster, cluster);
 }
 
 /* ---- reading ---- */
@@ -71,22 +58,15 @@ static void take_sound(struct page_cluster *cluster)
 
 bool cluster_read(const struct status_page *page, struct page_cluster *out)
 {
-    const struct page_cluster_turns *turns = &page->cluster;
-    for (int attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
-        uint64_t turn = atomic_load_explicit(&turns->turn, memory_order_acquire);
-        if (turn == 0) {
-            set_alone(out);
-            return true;
-        }
-        copy_words(out, &turns->of[turn % 2]);
-        atomic_thread_fence(memory_order_acquire);
-        if (atomic_load_explicit(&turns->turn, memory_order_relaxed) == turn) {
-            take_sound(out);
-            return true;
-        }
-        sched_yield();
-    }
-    return false;
+    uint64_t turn;
+    if (!turns_take(&page->cluster.turn, page->cluster.of, sizeof *out, out, READ_ATTEMPTS_MAX,
+                    &turn))
+        return false;
+    if (turn == 0)
+        set_alone(out);
+    else
+        take_sound(out);
+    return true;
 }
 
 /* ---- what it says of health ---- */

@@ -3,9 +3,9 @@
 
 #include "page/engine_state.h"
 #include "page/load_view.h"
+#include "page/turns.h"
 #include <assert.h>
 #include <math.h>
-#include <sched.h>
 #include <string.h>
 
 #define READ_ATTEMPTS_MAX 100
@@ -16,37 +16,20 @@ _Static_assert((int)WATCHED_API == (int)PROCESS_API, "in the page's order");
 
 /* ---- onto the page and from it ---- */
 
-/* Word by word and atomically: readers copy what is overwritten only after another turn. */
-static void copy_words(void *to, const void *from)
-{
-    _Static_assert(sizeof(struct findings) % sizeof(uint64_t) == 0, "whole words");
-    uint64_t *target = to;
-    const uint64_t *source = from;
-    for (size_t i = 0; i < sizeof(struct findings) / sizeof(uint64_t); i++)
-        __atomic_store_n(target + i, __atomic_load_n(source + i, __ATOMIC_RELAXED),
-                         __ATOMIC_RELAXED);
-}
+_Static_assert(sizeof(struct findings) % sizeof(uint64_t) == 0, "whole words");
 
 void health_publish(struct status_page *page, const struct findings *findings)
 {
-    uint64_t turn = page_word(&page->health.turn);
-    atomic_thread_fence(memory_order_release); /* the turn before is seen before this one's words */
-    copy_words(&page->health.findings[(turn + 1) % 2], findings);
-    atomic_store_explicit(&page->health.turn, turn + 1, memory_order_release);
+    turns_put(&page->health.turn, page->health.findings, sizeof *findings, findings);
 }
 
 /* False: nothing was published, or it changes faster than it can be read. */
 static bool read_page(const struct page_health *health, struct findings *out)
 {
-    for (int attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
-        uint64_t turn = atomic_load_explicit(&health->turn, memory_order_acquire);
-        copy_words(out, &health->findings[turn % 2]);
-        atomic_thread_fence(memory_order_acquire);
-        if (atomic_load_explicit(&health->turn, memory_order_relaxed) == turn)
-            return turn != 0;
-        sched_yield();
-    }
-    return false;
+    uint64_t turn;
+    return turns_take(&health->turn, health->findings, sizeof *out, out, READ_ATTEMPTS_MAX,
+                      &turn) &&
+           turn != 0;
 }
 
 static bool is_sound(const struct finding *finding)
