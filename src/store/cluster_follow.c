@@ -201,17 +201,9 @@ enum err follow_new_tokens(struct follow *f)
 static enum err check_generation(struct follow *f, const struct log_record *record,
                                  const char **complaint)
 {
-    PGresult *rows = NULL;
     if (record->generation <= f->leases[record->slot])
         return OK;
-    enum err err = postgres_link_ask(&f->s->link, "SELECT lease,generation FROM cluster_lease",
-                                     NULL, "follow", &rows);
-    for (int row = 0; err == OK && row < PQntuples(rows); row++) {
-        int64_t lease = postgres_integer(rows, row, 0);
-        if (lease >= 0 && lease < MINT_SLOTS)
-            f->leases[lease] = (uint64_t)postgres_integer(rows, row, 1);
-    }
-    PQclear(rows);
+    enum err err = postgres_leases_generations(&f->s->link, "follow", f->leases);
     if (err == OK && record->generation > f->leases[record->slot])
         *complaint = "a generation ahead of its lease's";
     return err;

@@ -294,3 +294,18 @@ enum err postgres_leases_hold(struct postgres_link *link, const struct cluster_c
     finish_columns(columns);
     return err;
 }
+
+enum err postgres_leases_generations(struct postgres_link *link, const char *doing,
+                                     uint64_t out[MINT_SLOTS])
+{
+    PGresult *rows = NULL;
+    enum err err =
+        postgres_link_ask(link, "SELECT lease,generation FROM cluster_lease", NULL, doing, &rows);
+    for (int row = 0; err == OK && row < PQntuples(rows); row++) {
+        int64_t lease = postgres_integer(rows, row, 0);
+        if (lease >= 0 && lease < MINT_SLOTS)
+            out[lease] = (uint64_t)postgres_integer(rows, row, 1);
+    }
+    PQclear(rows);
+    return err;
+}

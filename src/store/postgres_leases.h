@@ -42,4 +42,8 @@ enum err postgres_leases_exchange(struct postgres_link *link, const struct postg
 enum err postgres_leases_hold(struct postgres_link *link, const struct cluster_change *leases,
                               uint32_t count, bool *holds) MUST_CHECK;
 
+/* Of all slots, as they are now; `doing` is for link->message. */
+enum err postgres_leases_generations(struct postgres_link *link, const char *doing,
+                                     uint64_t out[MINT_SLOTS]) MUST_CHECK;
+
 #endif

@@ -1,6 +1,7 @@
 /* The nodes' logs: their rows, how far one was read, and what a load makes of them. */
 #include "base/log.h"
 #include "core/mint_slot.h"
+#include "store/postgres_leases.h"
 #include "store/postgres_load.h"
 #include <endian.h>
 #include <stdlib.h>
@@ -181,20 +182,6 @@ static enum err index_log(struct load *load, struct postgres_position *position,
     return err;
 }
 
-static enum err read_leases(struct load *load)
-{
-    PGresult *rows = NULL;
-    enum err err = postgres_link_ask(&load->s->link, "SELECT lease,generation FROM cluster_lease",
-                                     NULL, "read", &rows);
-    for (int i = 0; err == OK && i < PQntuples(rows); i++) {
-        int64_t lease = postgres_integer(rows, i, 0);
-        if (lease >= 0 && lease < MINT_SLOTS)
-            load->leases[lease] = (uint64_t)postgres_integer(rows, i, 1);
-    }
-    PQclear(rows);
-    return err;
-}
-
 /* Where they end, once they are read. */
 static enum err find_nodes(struct load *load)
 {
@@ -224,7 +211,7 @@ enum err load_index_logs(struct load *load)
         if (load->s->is_alone && !load->is_walk && load->only == NULL &&
             load->positions[i].node != load->s->node && load->positions[i].after > 0)
             load->s->has_foreign_logs = true;
-    return err == OK ? read_leases(load) : err;
+    return err == OK ? postgres_leases_generations(&load->s->link, "read", load->leases) : err;
 }
 
 /* Notes that the token's row is to be written again before the log is cut. */
@@ -281,7 +268,7 @@ enum err load_replay(struct load *load)
     struct log_record record;
     enum err err = OK;
     if (is_beyond(load)) /* of a row that was read after them a lease may be newer */
-        err = read_leases(load);
+        err = postgres_leases_generations(&load->s->link, "read", load->leases);
     if (err == OK && is_beyond(load))
         err = reset_row(load);
     struct state_place is = {load->origin, load->log_seq, row->token.state.checked_at}, logged;
