@@ -9,7 +9,6 @@
 #include "engine/parts.h"
 #include "engine/restore.h"
 #include "store/cluster_link.h"
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -640,8 +639,7 @@ static uint64_t count_refused(const struct share_stats *stats)
     return count;
 }
 
-static void show_link(struct node *node, const struct cluster_link_stats *link, instant now,
-                      struct page_cluster *page)
+static void show_link(const struct cluster_link_stats *link, instant now, struct page_cluster *page)
 {
     bool is_well = link->is_connected && link->is_following;
     page->behind_s = instant_is_never(link->round_at)
@@ -651,7 +649,6 @@ static void show_link(struct node *node, const struct cluster_link_stats *link, 
         return;
     page->failed_at = now;
     snprintf(page->message, sizeof page->message, "%.255s", link->message);
-    (void)node;
 }
 
 static void publish(struct engine *engine)
@@ -667,7 +664,7 @@ static void publish(struct engine *engine)
     cluster_show(&node->show, &node->cluster, now, page);
     snprintf(page->name, sizeof page->name, "%s", node->name);
     show_names(&link, page);
-    show_link(node, &link, now, page);
+    show_link(&link, now, page);
     page->followed = share->followed;
     page->ignored = count_refused(share);
     page->fenced = writer.refreshes_left_out + writer.rows_left_out + writer.additions_left_out;
