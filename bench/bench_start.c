@@ -8,7 +8,9 @@
  * from a cold disk comes what the disk takes for it. Between the rounds the daemon is stopped as a
  * power cut would stop it, so each start also recovers the store's log.
  *
- * Where the time goes is read from the flight recorder and printed: medians.
+ * Where the time goes is read from the flight recorder and printed: medians. Beside it stands what
+ * this machine takes to start our program and end it again at once, since a start is mostly that:
+ * two such processes, one after the other.
  */
 #include "base/clock.h"
 #include "bench/bench.h"
@@ -18,10 +20,12 @@
 #include "bench/upstream.h"
 #include <math.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PATIENCE duration_s(60)
 #define STEP_MS  0.2
+#define PROCESS  "start.process"
 
 enum { STEP_STARTED, STEP_STAGES, STEP_SENT = STEP_STAGES + START_STAGE_COUNT, STEP_COUNT };
 
@@ -62,6 +66,8 @@ static struct size sizes[] = {
 };
 
 #define SIZES (sizeof sizes / sizeof sizes[0])
+
+static struct sample process; /* ms from fork to exit */
 
 /* ---- a start ---- */
 
@@ -131,6 +137,16 @@ static void add_round(struct size *size, const double steps[STEP_COUNT], double 
         sample_add(&size->steps[i], steps[i]);
 }
 
+static void run_process(const struct bench *bench)
+{
+    const char *const argv[] = {bench->moonwatch, "--version", NULL};
+    int status;
+    instant began = clock_now();
+    pid_t pid = process_run(bench->folder, argv);
+    if (pid > 0 && waitpid(pid, &status, 0) == pid && status == 0)
+        sample_add(&process, duration_to_s(instant_diff(clock_now(), began)) * 1e3);
+}
+
 static void run_round(const struct bench *bench, struct size *size)
 {
     struct upstream *upstream = upstream_start();
@@ -184,9 +200,11 @@ static void report_size(struct report *report, const struct size *size)
     first->bar_kind = BAR_VALUE_MOST;
     first->bar = size->first_bar_ms;
     snprintf(first->note, sizeof first->note, "page cache warm");
+    figure_compare(first, report, PROCESS);
     struct figure *lanes = report_add_sample(report, size->lanes_name, "ms", &size->lanes);
     lanes->bar_kind = BAR_VALUE_MOST;
     lanes->bar = size->lanes_bar_ms;
+    figure_compare(lanes, report, PROCESS);
     if (size->first.count > 0)
         print_steps(size);
 }
@@ -197,8 +215,10 @@ static void run_size(struct bench *bench, struct size *size)
     snprintf(url, sizeof url, "sqlite:%s", path_in(bench->folder, size->database));
     if (!populate(url, size->tokens))
         return;
-    for (int i = 0; i < bench_rounds(bench, size->rounds_full, size->rounds_quick); i++)
+    for (int i = 0; i < bench_rounds(bench, size->rounds_full, size->rounds_quick); i++) {
+        run_process(bench);
         run_round(bench, size);
+    }
 }
 
 void bench_start(struct bench *bench)
@@ -207,6 +227,8 @@ void bench_start(struct bench *bench)
         return;
     for (size_t i = 0; i < SIZES; i++)
         run_size(bench, &sizes[i]);
+    snprintf(report_add_sample(&bench->report, PROCESS, "ms", &process)->note, 160,
+             "moonwatch --version, from fork to its end");
     for (size_t i = 0; i < SIZES; i++)
         report_size(&bench->report, &sizes[i]);
 }

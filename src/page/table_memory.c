@@ -19,6 +19,9 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1 */
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
 
 static uint32_t capacity_for_machine(void)
 {
@@ -70,7 +73,9 @@ static void *map_file(size_t size, int protection, int fd)
     return base;
 }
 
-/* Backs a range of the file with memory, whole pages. */
+/* Backs a range of the file with memory, whole pages, and maps it at one go: a fault for each page
+ * takes several times as long, above all in a virtual machine. Where that can't be done it comes by
+ * faults. */
 static bool back_range(const struct table_memory *memory, size_t offset, size_t length)
 {
     size_t page = page_size();
@@ -82,6 +87,8 @@ static bool back_range(const struct table_memory *memory, size_t offset, size_t 
     do
         result = posix_fallocate(memory->fd, (off_t)from, (off_t)(to - from));
     while (result == EINTR);
+    if (result == 0)
+        (void)madvise((char *)memory->base + from, to - from, MADV_POPULATE_WRITE);
     errno = result;
     return result == 0;
 }
