@@ -114,14 +114,16 @@ enum err handshake_url_parse(const char *url, struct handshake_url *out, char wh
 
 void handshake_key_format(const uint8_t random[HANDSHAKE_KEY_BYTES], char out[HANDSHAKE_KEY_TEXT])
 {
+    out[0] = '\0'; /* without libcrypto, of which the log tells, nobody accepts it */
     EVP_EncodeBlock((unsigned char *)out, random, HANDSHAKE_KEY_BYTES);
 }
 
 void handshake_accept(const char *key, char out[HANDSHAKE_ACCEPT_TEXT])
 {
     char text[HANDSHAKE_KEY_TEXT + sizeof HANDSHAKE_GUID];
-    uint8_t digest[SHA_DIGEST_LENGTH];
+    uint8_t digest[SHA_DIGEST_LENGTH] = {0};
     int length = snprintf(text, sizeof text, "%s%s", key, HANDSHAKE_GUID);
+    out[0] = '\0';
     SHA1((const unsigned char *)text, (size_t)length, digest);
     EVP_EncodeBlock((unsigned char *)out, digest, sizeof digest);
 }
