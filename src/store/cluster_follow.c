@@ -545,10 +545,19 @@ static void take_back_progress(struct follow *f)
     f->saved.positions = NULL;
 }
 
+/* A server that died may have lost the newest transactions, and have counted others in their place.
+ */
+static void doubt_counts(struct follow *f)
+{
+    for (size_t i = 0; i < f->position_count; i++)
+        f->positions[i].transactions = -1;
+}
+
 static enum err connect_follower(struct follow *f)
 {
     if (postgres_link_is_up(&f->s->link))
         return OK;
+    doubt_counts(f);
     enum err err = link_connect(&f->s->link, f->link, "follow", ANSWER_S, &f->s->node);
     if (err == OK)
         err = postgres_link_run(&f->s->link,
