@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "store/postgres_link.h"
+#include <dirent.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <grp.h>
@@ -152,6 +153,39 @@ static inline bool server_init(struct postgres_server *server)
            server_start(server);
 }
 
+/* Whether the process works in the server's folder of data. */
+static inline bool server_owns(const struct postgres_server *server, const char *pid)
+{
+    char path[64], folder[128], expected[128];
+    snprintf(path, sizeof path, "/proc/%.16s/cwd", pid);
+    snprintf(expected, sizeof expected, "%s/data", server->folder);
+    ssize_t length = readlink(path, folder, sizeof folder - 1);
+    folder[length > 0 ? length : 0] = '\0';
+    return strcmp(folder, expected) == 0;
+}
+
+/* One that is told to end waits for its children itself; one that was killed leaves them behind,
+ * and they may answer for a moment: as after a crash of the machine, none of them does. */
+static inline void server_kill_children(const struct postgres_server *server)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    bool is_any = true;
+    for (instant give_up = instant_add(clock_now(), duration_s(SERVER_WAIT_S));
+         is_any && instant_before(clock_now(), give_up); nanosleep(&pause, NULL)) {
+        const struct dirent *entry;
+        DIR *processes = opendir("/proc");
+        is_any = false;
+        while (processes != NULL && (entry = readdir(processes)) != NULL) {
+            if (!server_owns(server, entry->d_name))
+                continue;
+            is_any = true;
+            kill((pid_t)strtol(entry->d_name, NULL, 10), SIGKILL);
+        }
+        if (processes != NULL)
+            closedir(processes);
+    }
+}
+
 static inline void server_kill(struct postgres_server *server, int signal_number)
 {
     if (server->pid == 0)
@@ -159,6 +193,8 @@ static inline void server_kill(struct postgres_server *server, int signal_number
     kill(server->pid, signal_number);
     waitpid(server->pid, NULL, 0);
     server->pid = 0;
+    if (signal_number == SIGKILL)
+        server_kill_children(server);
 }
 
 static inline void server_finish(struct postgres_server *server)
