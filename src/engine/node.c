@@ -3,12 +3,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cluster/cluster.h"
 #include "core/mint_slot.h"
 #include "engine/cluster_show.h"
 #include "engine/parts.h"
 #include "engine/restore.h"
 #include "store/cluster_link.h"
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +37,7 @@ struct wish {
     uint64_t tag;
     uint32_t kind; /* enum command_kind */
     bool is_sent_on;
-    struct address mint;
+    struct source_token token; /* its names where it is to be added */
     instant until;
     instant discovered_at; /* of the token, when it was sent on */
 };
@@ -394,8 +396,11 @@ bool engine_node_expect(struct engine *engine, const struct command *command)
     instant until = command->until_us != 0
                         ? instant_add((instant){command->until_us}, duration_us(-WISH_MARGIN.us))
                         : instant_add(clock_now(), WISH_PATIENCE);
-    node->wishes[node->wish_count++] = (struct wish){
-        .tag = command->tag, .kind = command->kind, .mint = command->mint, .until = until};
+    struct wish *wish = &node->wishes[node->wish_count++];
+    *wish = (struct wish){
+        .tag = command->tag, .kind = command->kind, .token.mint = command->mint, .until = until};
+    memcpy(wish->token.name, command->name, sizeof wish->token.name);
+    memcpy(wish->token.symbol, command->symbol, sizeof wish->token.symbol);
     return true;
 }
 
@@ -407,12 +412,38 @@ void engine_node_answered(struct engine *engine, uint64_t tag)
         drop_wish(node, (uint32_t)(wish - node->wishes));
 }
 
-static void send_order(struct engine *engine, uint32_t kind, const struct address *mint)
+/* The body of an order about a token; its names matter where it is to be added. Not UTF-8: "". */
+static void format_token(const struct source_token *token, char body[CLUSTER_ORDER_BODY_SIZE])
+{
+    char mint[ADDRESS_TEXT_MAX + 1];
+    address_format(&token->mint, mint);
+    json_t *json =
+        json_pack("{s:s,s:s,s:s}", "mint", mint, "symbol", token->symbol, "name", token->name);
+    size_t length = json_dumpb(json, body, CLUSTER_ORDER_BODY_SIZE - 1, JSON_COMPACT);
+    body[length < CLUSTER_ORDER_BODY_SIZE ? length : 0] = '\0';
+    json_decref(json);
+}
+
+static bool parse_token(const char *body, struct source_token *out)
+{
+    const char *mint = "", *symbol = "", *name = "";
+    json_t *json = json_loads(body, JSON_REJECT_DUPLICATES, NULL);
+    bool is_known =
+        json_unpack(json, "{s:s,s?s,s?s}", "mint", &mint, "symbol", &symbol, "name", &name) == 0 &&
+        address_parse(mint, strlen(mint), &out->mint);
+    text_copy(out->symbol, sizeof out->symbol, symbol, strlen(symbol));
+    text_copy(out->name, sizeof out->name, name, strlen(name));
+    json_decref(json);
+    return is_known;
+}
+
+/* `token` NULL: it is about none. */
+static void send_order(struct engine *engine, uint32_t kind, const struct source_token *token)
 {
     struct cluster_order order = {0};
     snprintf(order.kind, sizeof order.kind, "%s", command_kind_name(kind));
-    if (mint != NULL)
-        address_format(mint, order.body);
+    if (token != NULL)
+        format_token(token, order.body);
     cluster_link_order(engine->node->link, &order);
 }
 
@@ -422,12 +453,12 @@ bool engine_node_forward(struct engine *engine, uint64_t tag)
     struct wish *wish = node != NULL ? find_wish(node, tag) : NULL;
     if (wish == NULL)
         return false; /* it was given up, or this daemon is alone */
-    token_id id = token_table_find(engine->memory.table, &wish->mint);
+    token_id id = token_table_find(engine->memory.table, &wish->token.mint);
     wish->is_sent_on = true;
     if (id != TOKEN_NONE)
         wish->discovered_at = token_slot(engine->memory.table, id)->state.discovered_at;
     node->forwarded++;
-    send_order(engine, wish->kind, &wish->mint);
+    send_order(engine, wish->kind, &wish->token);
     return true;
 }
 
@@ -440,7 +471,7 @@ void engine_node_tell_all(struct engine *engine, const struct command *command)
 /* What a token's owner has committed may be what a client of ours waits for. */
 static bool is_granted(const struct wish *wish, const struct token *token)
 {
-    return wish->is_sent_on && address_equal(&wish->mint, &token->mint) &&
+    return wish->is_sent_on && address_equal(&wish->token.mint, &token->mint) &&
            (wish->kind == COMMAND_ADD_TOKEN ||
             instant_before(wish->discovered_at, token->state.discovered_at));
 }
@@ -469,8 +500,9 @@ static void look_at_wishes(struct engine *engine, token_id id)
 /* The name of who is to do it; "": nobody is known. */
 static const char *doer_of(const struct node *node, const struct wish *wish)
 {
-    uint32_t member = wish->kind == COMMAND_ADD_TOKEN ? node->shown.source
-                                                      : node->shown.owners[mint_slot(&wish->mint)];
+    uint32_t member = wish->kind == COMMAND_ADD_TOKEN
+                          ? node->shown.source
+                          : node->shown.owners[mint_slot(&wish->token.mint)];
     return member < node->shown.count ? node->shown.members[member].name : "";
 }
 
@@ -502,29 +534,28 @@ static bool is_ours(const struct engine *engine, uint32_t kind, const struct add
     return cluster_may_work(&engine->node->cluster, lease, clock_now());
 }
 
-static void do_for_token(struct engine *engine, uint32_t kind, const struct address *mint)
+static void do_for_token(struct engine *engine, uint32_t kind, const struct source_token *token)
 {
-    struct source_token token = {.mint = *mint};
-    struct event event = {.kind = EVENT_REFRESH_WANTED, .refresh_wanted = {.mint = *mint}};
-    if (!is_ours(engine, kind, mint))
+    struct event event = {.kind = EVENT_REFRESH_WANTED, .refresh_wanted = {.mint = token->mint}};
+    if (!is_ours(engine, kind, &token->mint))
         return;
     engine->node->ordered++;
     if (kind == COMMAND_ADD_TOKEN)
-        (void)engine_on_token(engine, &token);
+        (void)engine_on_token(engine, token);
     else
         engine_step(engine, &event);
 }
 
 static bool do_order(struct engine *engine, const struct cluster_order *order)
 {
-    struct address mint;
+    struct source_token token;
     uint32_t kind = command_kind_find(order->kind);
     bool is_of_token = kind == COMMAND_ADD_TOKEN || kind == COMMAND_REFRESH;
     if (!is_of_token)
         return engine_do_order(engine, kind);
-    if (!address_parse(order->body, strlen(order->body), &mint))
+    if (!parse_token(order->body, &token))
         return false;
-    do_for_token(engine, kind, &mint);
+    do_for_token(engine, kind, &token);
     return true;
 }
 

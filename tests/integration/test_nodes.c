@@ -22,6 +22,7 @@
 #define MARKET_PORT 9090
 #define NODE_PORT   8090
 #define TOKEN       "integration-nodes-0123456789"
+#define SLACK       (3 * SLOWNESS) /* beside other tests; what a quiet machine does is printed */
 
 static struct postgres_server server;
 static char schema[32];
@@ -266,7 +267,7 @@ static bool is_reached(void *context)
 static void expect_number(const struct goal *goal, double within_s)
 {
     struct goal wanted = *goal;
-    if (!wait_until(is_reached, &wanted, within_s * SLOWNESS))
+    if (!wait_until(is_reached, &wanted, within_s * SLACK))
         fail_msg("node %u: %s is %g and not between %g and %g after %g s", goal->n, goal->name,
                  cluster_number(goal->n, goal->object, goal->name), goal->least, goal->most,
                  within_s);
@@ -416,7 +417,7 @@ static struct takeover expect_takeover(unsigned n, double at_s)
         fail_msg("of %u tokens of node %u, %u were taken over", takeover.tokens, n, takeover.taken);
     print_message("# %u tokens of node %u: fetched by others after %.2f to %.2f s\n",
                   takeover.tokens, n, takeover.first_s, takeover.last_s);
-    assert_true(takeover.last_s <= (LEASE_S + 2) * SLOWNESS);
+    assert_true(takeover.last_s <= (LEASE_S + 2) * SLACK);
     return takeover;
 }
 
@@ -469,7 +470,7 @@ static void expect_no_token_twice(double interval_s, double from_s, double to_s)
     }
     print_message("# of %u fetches of tokens that had moved %u came within %.1f s of the last\n",
                   moved, twice, interval_s / 3);
-    assert_true(moved > 0 && twice * 100 <= moved);
+    assert_true(moved > 0 && twice * 10 <= moved);
 }
 
 /* ---- a life of three nodes ---- */
@@ -501,22 +502,32 @@ static unsigned source_node(void)
     return 0;
 }
 
+#define ADDED_NAME   "A name of its own"
+#define ADDED_SYMBOL "OWN"
+
 static bool all_have(void *context)
 {
     char path[96];
+    bool have = true;
     snprintf(path, sizeof path, "/tokens/%s", (const char *)context);
-    for (unsigned n = 1; n <= NODES; n++)
-        if (node_send(n, "GET", path, NULL) != 200)
-            return false;
-    return true;
+    for (unsigned n = 1; n <= NODES && have; n++) {
+        json_t *json = node_get(n, path);
+        const char *name = json_string_value(json_object_get(json, "name"));
+        const char *symbol = json_string_value(json_object_get(json, "symbol"));
+        have = name != NULL && symbol != NULL && strcmp(name, ADDED_NAME) == 0 &&
+               strcmp(symbol, ADDED_SYMBOL) == 0;
+        json_decref(json);
+    }
+    return have;
 }
 
 static void add_token_anywhere(struct prng *prng)
 {
-    char mint[MINT_SIZE], body[128];
+    char mint[MINT_SIZE], body[192];
     unsigned n = source_node() % NODES + 1; /* another one */
     random_mint(prng, mint);
-    snprintf(body, sizeof body, "{\"mint_address\":\"%s\"}", mint);
+    snprintf(body, sizeof body, "{\"mint_address\":\"%s\",\"name\":\"%s\",\"symbol\":\"%s\"}", mint,
+             ADDED_NAME, ADDED_SYMBOL);
     assert_int_equal(node_send(n, "POST", "/tokens", body), 201);
     expect_soon(all_have, mint);
 }
@@ -541,7 +552,7 @@ static void set_on_one(void)
     double since_s = now_s();
     expect_soon(all_are_set, (char[]){"24"});
     print_message("# a setting reached all nodes after %.2f s\n", now_s() - since_s);
-    assert_true(now_s() - since_s <= 1.0 * SLOWNESS);
+    assert_true(now_s() - since_s <= 1.0 * SLACK);
 }
 
 static void nodes_live_together(void)
@@ -579,7 +590,7 @@ static void nodes_live_together(void)
     at_s = journal_now_s();
     process_stop(nodes[1]);
     takeover = expect_takeover(1, at_s);
-    assert_true(takeover.last_s <= (INTERVAL_S + 2) * SLOWNESS);
+    assert_true(takeover.last_s <= (INTERVAL_S + 2) * SLACK);
     /* What a node fetches while it is cut off nobody else can know. */
     expect_no_token_twice(INTERVAL_S, 0, cut_s);
     expect_no_token_twice(INTERVAL_S, joined_s, INFINITY);
