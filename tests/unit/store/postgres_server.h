@@ -22,7 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SERVER_WAIT_S 60
+#define SERVER_WAIT_S        60
+#define SERVER_ARGUMENTS_MAX 16
 
 struct postgres_server {
     char folder[64]; /* "" before the first start */
@@ -44,9 +45,13 @@ static inline void server_become_user(pid_t parent)
         _exit(126);
 }
 
+/* argv[0] is the program's name; it gets its whole path, by which it finds others beside it. */
 static inline pid_t server_spawn(const struct postgres_server *server, const char *const argv[])
 {
     char path[160], log[96];
+    const char *with_path[SERVER_ARGUMENTS_MAX + 1] = {path};
+    for (size_t i = 1; i < SERVER_ARGUMENTS_MAX && argv[i] != NULL; i++)
+        with_path[i] = argv[i];
     snprintf(path, sizeof path, "%s/%s", server->programs, argv[0]);
     snprintf(log, sizeof log, "%s/log", server->folder);
     pid_t parent = getpid(), pid = fork();
@@ -57,7 +62,7 @@ static inline pid_t server_spawn(const struct postgres_server *server, const cha
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
     if (chdir(server->folder) == 0)
-        execv(path, (char *const *)argv);
+        execv(path, (char *const *)with_path);
     _exit(127);
 }
 
