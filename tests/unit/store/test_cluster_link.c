@@ -17,6 +17,16 @@ static void start_two(void)
     peer_claim(&a, LEASE_SOURCE);
 }
 
+/* And token 1, whose slot, which is returned, is a's. */
+static uint16_t start_two_with_token(void)
+{
+    uint16_t slot = slot_of_token(1);
+    start_two();
+    peer_put(&a, 1, 0);
+    peer_claim(&a, slot);
+    return slot;
+}
+
 static void stop_two(void)
 {
     peer_stop(&a);
@@ -176,11 +186,8 @@ static void many_tokens_come_in_batches(void **state)
 
 static void a_takeover_moves_what_was_committed(void **state)
 {
-    uint16_t slot = slot_of_token(1);
     (void)state;
-    start_two();
-    peer_put(&a, 1, 0);
-    peer_claim(&a, slot);
+    uint16_t slot = start_two_with_token();
     peer_append(&a, 1, 1, WITHOUT_POOLS);
     peer_append(&a, 1, 2, WITH_POOLS);
     peer_give(&a, &b, slot);
@@ -211,11 +218,8 @@ static int64_t stored_n(token_id id)
 /* Both have the row to write: what was a's is written last. */
 static void a_late_checkpoint_undoes_nothing(void **state)
 {
-    uint16_t slot = slot_of_token(1);
     (void)state;
-    start_two();
-    peer_put(&a, 1, 0);
-    peer_claim(&a, slot);
+    uint16_t slot = start_two_with_token();
     peer_append(&a, 1, 1, WITHOUT_POOLS);
     peer_give(&a, &b, slot);
     peer_append(&b, 1, 2, WITHOUT_POOLS);
@@ -260,11 +264,8 @@ static void a_start_takes_the_newest_of_all_logs(void **state)
 /* Logs that end where they began for who did not look in between. */
 static void a_log_that_was_cut_off_is_made_up_for(void **state)
 {
-    uint16_t slot = slot_of_token(1);
     (void)state;
-    start_two();
-    peer_put(&a, 1, 0);
-    peer_claim(&a, slot);
+    (void)start_two_with_token();
     peer_append(&a, 1, 1, WITHOUT_POOLS);
     PEERS_WAIT(peer_n(&b, 1) == 1);
     for (uint32_t n = 2; peer_stats(&b).resyncs == 1; n++) {
@@ -281,18 +282,21 @@ static void a_log_that_was_cut_off_is_made_up_for(void **state)
     stop_two();
 }
 
+/* a's log has two records of the token, which b has read. */
+static void start_two_that_read(void)
+{
+    (void)start_two_with_token();
+    peer_append(&a, 1, 1, WITHOUT_POOLS);
+    peer_append(&a, 1, 2, WITHOUT_POOLS);
+    PEERS_WAIT(peer_n(&b, 1) == 2);
+}
+
 /* As after a crash that took the newest transactions: positions are given anew. */
 static void a_log_that_was_rewound_is_noticed(void **state)
 {
     enum store_file file;
-    uint16_t slot = slot_of_token(1);
     (void)state;
-    start_two();
-    peer_put(&a, 1, 0);
-    peer_claim(&a, slot);
-    peer_append(&a, 1, 1, WITHOUT_POOLS);
-    peer_append(&a, 1, 2, WITHOUT_POOLS);
-    PEERS_WAIT(peer_n(&b, 1) == 2);
+    start_two_that_read();
     peers_execute("DELETE FROM refresh_log_1_a WHERE seq=2;"
                   "DELETE FROM refresh_log_1_b WHERE seq=2");
     assert_int_equal(store_reopen(a.store, &file), OK);
@@ -305,14 +309,8 @@ static void a_log_that_was_rewound_is_noticed(void **state)
 /* The same, and as many new ones were committed before anybody looked. */
 static void a_log_that_grew_anew_is_noticed(void **state)
 {
-    uint16_t slot = slot_of_token(1);
     (void)state;
-    start_two();
-    peer_put(&a, 1, 0);
-    peer_claim(&a, slot);
-    peer_append(&a, 1, 1, WITHOUT_POOLS);
-    peer_append(&a, 1, 2, WITHOUT_POOLS);
-    PEERS_WAIT(peer_n(&b, 1) == 2);
+    start_two_that_read();
     uint64_t round = b.followed;
     PEERS_WAIT(b.followed > round + 1); /* by then their count is known */
     peers_execute("UPDATE refresh_log_1_a SET records=(SELECT records FROM refresh_log_1_a "
@@ -325,11 +323,8 @@ static void a_log_that_grew_anew_is_noticed(void **state)
 
 static void garbage_is_counted_and_passed_over(void **state)
 {
-    uint16_t slot = slot_of_token(1);
     (void)state;
-    start_two();
-    peer_put(&a, 1, 0);
-    peer_claim(&a, slot);
+    (void)start_two_with_token();
     peer_append(&a, 1, 1, WITH_POOLS);
     PEERS_WAIT(peer_n(&b, 1) == 1);
     static const char *const GARBAGE[] = {
@@ -383,11 +378,8 @@ static void garbage_is_counted_and_passed_over(void **state)
 static void instants_are_told_in_the_own_time(void **state)
 {
     struct store_token row;
-    uint16_t slot = slot_of_token(1);
     (void)state;
-    start_two();
-    peer_put(&a, 1, 0);
-    peer_claim(&a, slot);
+    (void)start_two_with_token();
     peer_append(&a, 1, 1, WITHOUT_POOLS);
     PEERS_WAIT(peer_n(&b, 1) == 1);
     token_make(&row, 1, 1); /* the clocks are one */
@@ -672,12 +664,9 @@ static void whatever_happens_the_newest_wins(void **state)
 static void links_outlive_their_server(void **state)
 {
     const struct cluster_order order = {.kind = "pause", .body = ""};
-    uint16_t slot = slot_of_token(1);
     enum store_file file;
     (void)state;
-    start_two();
-    peer_put(&a, 1, 0);
-    peer_claim(&a, slot);
+    (void)start_two_with_token();
     for (uint32_t kill = 1; kill <= KILLS; kill++) {
         server_kill(&server, SIGKILL);
         unsigned failed = b.failed_replies;
