@@ -112,10 +112,16 @@ enum err handshake_url_parse(const char *url, struct handshake_url *out, char wh
 
 /* --- The request ------------------------------------------------------------------------------ */
 
+/* In base64. Without libcrypto, of which the log tells, "": nobody accepts that. */
+static void encode(const uint8_t *bytes, int length, char *out)
+{
+    if (EVP_EncodeBlock((unsigned char *)out, bytes, length) < 0)
+        out[0] = '\0';
+}
+
 void handshake_key_format(const uint8_t random[HANDSHAKE_KEY_BYTES], char out[HANDSHAKE_KEY_TEXT])
 {
-    out[0] = '\0'; /* without libcrypto, of which the log tells, nobody accepts it */
-    EVP_EncodeBlock((unsigned char *)out, random, HANDSHAKE_KEY_BYTES);
+    encode(random, HANDSHAKE_KEY_BYTES, out);
 }
 
 void handshake_accept(const char *key, char out[HANDSHAKE_ACCEPT_TEXT])
@@ -123,9 +129,8 @@ void handshake_accept(const char *key, char out[HANDSHAKE_ACCEPT_TEXT])
     char text[HANDSHAKE_KEY_TEXT + sizeof HANDSHAKE_GUID];
     uint8_t digest[SHA_DIGEST_LENGTH] = {0};
     int length = snprintf(text, sizeof text, "%s%s", key, HANDSHAKE_GUID);
-    out[0] = '\0';
     SHA1((const unsigned char *)text, (size_t)length, digest);
-    EVP_EncodeBlock((unsigned char *)out, digest, sizeof digest);
+    encode(digest, sizeof digest, out);
 }
 
 size_t handshake_request(const struct handshake_url *url, const char *key,
