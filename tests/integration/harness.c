@@ -509,12 +509,19 @@ double metric_in(const char *text, const char *name, const char *labels, bool *f
     return sum;
 }
 
+static double ask_metric(const struct process *daemon, const char *name, const char *labels,
+                         bool *found)
+{
+    char *text = http_text(daemon->port, "/metrics");
+    double value = metric_in(text, name, labels, found);
+    free(text);
+    return value;
+}
+
 double metric(const struct process *daemon, const char *name, const char *labels)
 {
     bool found;
-    char *text = http_text(daemon->port, "/metrics");
-    double value = metric_in(text, name, labels, &found);
-    free(text);
+    double value = ask_metric(daemon, name, labels, &found);
     if (!found)
         fail_msg("/metrics has no %s{%s}", name, labels == NULL ? "" : labels);
     return value;
@@ -525,9 +532,7 @@ bool metric_reached(void *metric_goal)
     const struct metric_goal *goal = metric_goal;
     bool found;
     expect_healthy(goal->daemon);
-    char *text = http_text(goal->daemon->port, "/metrics");
-    double value = metric_in(text, goal->name, goal->labels, &found);
-    free(text);
+    double value = ask_metric(goal->daemon, goal->name, goal->labels, &found);
     return found && value >= goal->least; /* what is not known yet is not there yet */
 }
 
