@@ -227,8 +227,8 @@ void bench_start(struct bench *bench)
         return;
     for (size_t i = 0; i < SIZES; i++)
         run_size(bench, &sizes[i]);
-    snprintf(report_add_sample(&bench->report, PROCESS, "ms", &process)->note, 160,
-             "moonwatch --version, from fork to its end");
+    struct figure *figure = report_add_sample(&bench->report, PROCESS, "ms", &process);
+    snprintf(figure->note, sizeof figure->note, "moonwatch --version, from fork to its end");
     for (size_t i = 0; i < SIZES; i++)
         report_size(&bench->report, &sizes[i]);
 }
