@@ -404,9 +404,13 @@ void schedule_withdraw(struct core *core, token_id id)
 
 bool schedule_is_under_way(const struct core *core, token_id id, enum link_family family)
 {
-    for (int i = 0; i < REQUESTS_MAX; i++) {
+    unsigned left = REQUESTS_MAX - core->free_count; /* most of the time few, and the first ones */
+    for (int i = 0; left > 0; i++) {
         const struct request *request = &core->requests[i];
-        if (!request->in_flight || lane_family(request->lane) != family)
+        if (!request->in_flight)
+            continue;
+        left--;
+        if (lane_family(request->lane) != family)
             continue;
         for (int k = 0; k < request->token_count; k++)
             if (request->tokens[k] == id && !(request->withdrawn >> k & 1))
