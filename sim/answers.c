@@ -26,8 +26,6 @@ static void turn_round(struct sim *sim, size_t count)
 static size_t crowd(struct sim *sim, size_t count)
 {
     size_t most = ANSWER_PAIRS_MAX < UPSTREAM_PAIRS_MAX ? ANSWER_PAIRS_MAX : UPSTREAM_PAIRS_MAX;
-    if (count == 0)
-        return 0;
     for (; count < most; count++) {
         sim->pairs[count] = sim->pairs[count - 1];
         sim->pairs[count].pool.bytes[BYTES_OF_POOL] ^= (uint8_t)count;
@@ -45,10 +43,10 @@ static size_t spoil(struct sim *sim, size_t count)
             sim->pairs[i].base.bytes[31] ^= 0x55;
     if (fault_hits(sim, SIM_FAULT_QUOTE))
         turn_round(sim, count);
-    if (fault_hits(sim, SIM_FAULT_CROWD))
-        count = crowd(sim, count);
     if (fault_hits(sim, SIM_FAULT_PARTIAL))
         count = (size_t)prng_below(&sim->fault_prng[SIM_FAULT_PARTIAL], count + 1);
+    if (count > 0 && fault_hits(sim, SIM_FAULT_CROWD)) /* of those that are left */
+        count = crowd(sim, count);
     return count;
 }
 

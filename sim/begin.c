@@ -8,7 +8,8 @@
 
 #define TOKENS_DRAWN_MIN 10
 #define TOKENS_DRAWN_MAX 5000
-#define ARRIVALS_SLACK   1.2 /* of their expected number; luck takes less */
+#define HOLES_MAX        1000 /* ids of tokens that died with an engine before they were stored */
+#define ARRIVALS_SLACK   1.2  /* of their expected number; luck takes less */
 #define ARRIVALS_MORE    100
 
 /* ---- the real store ---- */
@@ -142,7 +143,7 @@ static uint32_t draw_tokens(struct sim *sim)
 static bool allocate(struct sim *sim)
 {
     int error;
-    size_t size = sim->tokens_expected + 1;
+    size_t size = sim->oracle.statuses_size;
     uint8_t **sets[] = {&sim->oracle.statuses, &sim->poisoned,    &sim->killed,
                         &sim->suspected,       &sim->quarantined, &sim->acknowledged};
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
@@ -163,7 +164,6 @@ static bool allocate(struct sim *sim)
 static void begin_oracle(struct sim *sim)
 {
     struct oracle *oracle = &sim->oracle;
-    oracle->statuses_size = sim->tokens_expected + 1;
     oracle->may_demote = sim->setup->faults >> SIM_FAULT_SETTINGS & 1;
     oracle->epoch = SIM_EPOCH;
     oracle->data_at = sim->now;
@@ -213,6 +213,7 @@ bool sim_begin(struct sim *sim)
     sim->end = sim_after(sim, setup->hours * 3600);
     sim->calm_from = sim_at(schedule_calm_from_s(setup));
     sim->tokens_expected = draw_tokens(sim);
+    sim->oracle.statuses_size = sim->tokens_expected + HOLES_MAX + 1;
     sim->result->trace_hash = 0xcbf29ce484222325ULL;
     if (!allocate(sim))
         return false;

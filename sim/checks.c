@@ -4,11 +4,23 @@
 #include "sim/schedule.h"
 #include <math.h>
 
-#define AGE_SLACK     3.0 /* × target, at the calm end */
-#define POOLS_A_TOKEN 4.0 /* of those that count, on average at most */
-#define BUDGET_SHARE  0.7
-#define HOUR_S        3700.0
-#define JOB_SLACK_S   5.0 /* a shell whose clock goes back notices later */
+#define AGE_SLACK          3.0 /* × target, at the calm end */
+#define POOLS_A_TOKEN      4.0 /* of those that count, on average at most */
+#define POOLS_A_TOKEN_MOST 8.0
+#define BUDGET_SHARE       0.7
+#define HOUR_S             3700.0
+#define JOB_SLACK_S        5.0 /* a shell whose clock goes back notices later */
+
+/* Addresses of all hot tokens, of which each has so many; more when answers had pools without end,
+ * until these are looked for anew. */
+static double hot_addresses(const struct sim *sim, double a_token)
+{
+    uint32_t count = 0;
+    for (token_id id = 1; id <= token_table_count(sim->memory.table); id++)
+        if (token_column_group(sim->memory.table, id) == GROUP_HOT)
+            count += (uint32_t)pace_count_pools(&sim->oracle, id);
+    return fmax(count, core_stats(sim->core)->groups[GROUP_HOT].tokens * a_token);
+}
 
 /* The longest that a target can be kept to with this population and budget. */
 double checks_achievable_s(const struct sim *sim)
@@ -19,7 +31,8 @@ double checks_achievable_s(const struct sim *sim)
         per_s[i] = fmax(stats->lanes[i].allowed_per_minute / 60, 1e-9);
     double hot = stats->groups[GROUP_HOT].tokens, cold = stats->groups[GROUP_COLD].tokens;
     need_s = fmax(need_s, sim->options.hot_interval_sec);
-    need_s = fmax(need_s, hot * 8 / REQUEST_ADDRESSES_MAX / per_s[LANE_REFRESH]);
+    need_s = fmax(need_s, hot_addresses(sim, POOLS_A_TOKEN_MOST) / REQUEST_ADDRESSES_MAX /
+                              per_s[LANE_REFRESH]);
     return fmax(need_s, (cold + hot) / REQUEST_ADDRESSES_MAX / per_s[LANE_SCREEN]);
 }
 
@@ -218,7 +231,8 @@ static bool is_short(const struct sim *sim)
     double hot = stats->groups[GROUP_HOT].tokens, cold = stats->groups[GROUP_COLD].tokens;
     double refresh = stats->lanes[LANE_REFRESH].allowed_per_minute / 60 * REQUEST_ADDRESSES_MAX;
     double screen = stats->lanes[LANE_SCREEN].allowed_per_minute / 60 * REQUEST_ADDRESSES_MAX;
-    return hot * POOLS_A_TOKEN / refresh > BUDGET_SHARE * sim->options.hot_interval_sec ||
+    return hot_addresses(sim, POOLS_A_TOKEN) / refresh >
+               BUDGET_SHARE * sim->options.hot_interval_sec ||
            (hot + cold) / screen > BUDGET_SHARE * sim->options.cold_interval_sec;
 }
 

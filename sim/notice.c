@@ -23,9 +23,10 @@ static uint64_t count_refused_pairs(const struct core_stats *stats)
     return stats->issues[PAIR_NOT_ASKED] + stats->issues[PAIR_QUOTE_SIDE];
 }
 
+/* So are pairs too many of a token that is not the one that was asked for. */
 static uint64_t count_over_limit(const struct core_stats *stats)
 {
-    return stats->issues[PAIR_OVER_LIMIT];
+    return stats->issues[PAIR_OVER_LIMIT] + count_refused_pairs(stats);
 }
 
 static uint64_t count_overruns(const struct core_stats *stats)

@@ -30,8 +30,7 @@ static bool counts(const struct oracle *oracle, token_id id)
            core_trust(oracle->core, id) == TRUST_ORDINARY;
 }
 
-/* That are asked for when it is hot. */
-static int count_pools(const struct oracle *oracle, token_id id)
+int pace_count_pools(const struct oracle *oracle, token_id id)
 {
     const struct pool *pools = token_pools(oracle->table, id);
     int count = 0;
@@ -48,7 +47,7 @@ static bool can_keep(const struct oracle *oracle, const struct intervals *interv
         enum token_group group = token_column_group(oracle->table, id);
         if (!counts(oracle, id))
             continue;
-        int pools = count_pools(oracle, id);
+        int pools = pace_count_pools(oracle, id);
         if (group == GROUP_HOT && pools > 0)
             refresh += pools / interval_of(intervals, group);
         else

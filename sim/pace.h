@@ -18,4 +18,7 @@ void pace_check(struct pace *pace, struct oracle *oracle, const struct options *
                 instant now);
 void pace_forget(struct pace *pace);
 
+/* How many of a token's pools are asked for when it is hot. */
+int pace_count_pools(const struct oracle *oracle, token_id id);
+
 #endif
