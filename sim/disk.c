@@ -189,16 +189,26 @@ void disk_stats(struct disk *disk, struct writer_stats *out)
 
 struct comparison {
     const struct token_table *table;
+    bool had_future;
     uint32_t alike;
 };
 
-static bool is_alike(const struct token *ours, const struct token *stored)
+/* A start brings times of the future back to its own; they are stored with the next answer. */
+static bool is_same_time(const struct comparison *comparison, instant ours, instant stored)
+{
+    return ours.us == stored.us || (comparison->had_future && instant_before(ours, stored));
+}
+
+static bool is_alike(const struct comparison *comparison, const struct token *ours,
+                     const struct token *stored)
 {
     const struct token_state *a = &ours->state, *b = &stored->state;
     return address_equal(&ours->mint, &stored->mint) && ours->status == stored->status &&
-           ours->created_at.us == stored->created_at.us && ours->pool_count == stored->pool_count &&
-           a->answers == b->answers && a->checked_at.us == b->checked_at.us &&
-           a->fetched_at.us == b->fetched_at.us && a->discovered_at.us == b->discovered_at.us &&
+           is_same_time(comparison, ours->created_at, stored->created_at) &&
+           is_same_time(comparison, a->checked_at, b->checked_at) &&
+           is_same_time(comparison, a->fetched_at, b->fetched_at) &&
+           is_same_time(comparison, a->discovered_at, b->discovered_at) &&
+           ours->pool_count == stored->pool_count && a->answers == b->answers &&
            a->score == b->score && a->snapshot_id == b->snapshot_id &&
            a->low_score_us == b->low_score_us;
 }
@@ -207,7 +217,8 @@ static bool compare_token(void *context, const struct store_token *stored)
 {
     struct comparison *comparison = context;
     if (stored->id <= token_table_count(comparison->table))
-        comparison->alike += is_alike(token_slot(comparison->table, stored->id), &stored->token);
+        comparison->alike +=
+            is_alike(comparison, token_slot(comparison->table, stored->id), &stored->token);
     return true;
 }
 
@@ -220,9 +231,9 @@ static uint32_t count_tokens(const struct token_table *table)
     return count;
 }
 
-uint32_t disk_compare_store(struct store *store, const struct token_table *table)
+uint32_t disk_compare_store(struct store *store, const struct token_table *table, bool had_future)
 {
-    struct comparison comparison = {.table = table};
+    struct comparison comparison = {.table = table, .had_future = had_future};
     const struct store_loader loader = {&comparison, compare_token, take_no_setting, NULL, NULL};
     struct store_load_report report;
     if (store == NULL)
@@ -232,8 +243,8 @@ uint32_t disk_compare_store(struct store *store, const struct token_table *table
     return err == OK ? count_tokens(table) - comparison.alike : UINT32_MAX;
 }
 
-uint32_t disk_compare(const char *url, const struct token_table *table)
+uint32_t disk_compare(const char *url, const struct token_table *table, bool had_future)
 {
     char why[512];
-    return disk_compare_store(store_open(url, why), table);
+    return disk_compare_store(store_open(url, why), table, had_future);
 }

@@ -42,9 +42,10 @@ void disk_stats(struct disk *disk, struct writer_stats *out);
 uint32_t disk_close(struct disk *disk);
 
 /* Opens the database as the next start would, and compares: the number of tokens that it does not
- * have as the table has them; UINT32_MAX when it can't be loaded. */
-uint32_t disk_compare(const char *url, const struct token_table *table);
+ * have as the table has them; UINT32_MAX when it can't be loaded. `had_future`: starts found times
+ * of the future, which it may still have. */
+uint32_t disk_compare(const char *url, const struct token_table *table, bool had_future);
 /* The same of a store that is open; it is closed. NULL: UINT32_MAX. */
-uint32_t disk_compare_store(struct store *store, const struct token_table *table);
+uint32_t disk_compare_store(struct store *store, const struct token_table *table, bool had_future);
 
 #endif
