@@ -260,6 +260,8 @@ static void step(struct engine *engine, struct cluster_event event)
     node->is_stepping = true;
     event.now = clock_now();
     cluster_step(&node->cluster, &event, &node->actions);
+    atomic_store_explicit(&engine->may_send_until_us, node->cluster.valid_until.us,
+                          memory_order_relaxed);
     perform_all(engine);
     node->is_stepping = false;
     arm(engine);
@@ -270,6 +272,12 @@ void engine_node_look(struct engine *engine)
     struct node *node = engine->node;
     if (node != NULL && !node->is_stepping && !instant_before(clock_now(), node->due_at))
         step(engine, (struct cluster_event){.kind = CLUSTER_TIME});
+}
+
+bool engine_node_may_send(void *context)
+{
+    struct engine *engine = context;
+    return clock_now().us < atomic_load_explicit(&engine->may_send_until_us, memory_order_relaxed);
 }
 
 /* ---- handing over ---- */

@@ -32,6 +32,10 @@ bool engine_node_start(struct engine *engine);
 
 /* Before each step of the core: is the lease time over, or an exchange due? */
 void engine_node_look(struct engine *engine);
+
+/* Whether a node's request may go out at this moment: while its lease time is not over. For feed
+ * workers, in their threads: any of them may have slept with a request in its hand. */
+bool engine_node_may_send(void *engine);
 void engine_node_on_second(struct engine *engine);
 void engine_node_on_flushed(void *engine, uint64_t tag);
 /* A new token that will not be written: another node gives them their ids now. */

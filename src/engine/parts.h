@@ -56,12 +56,13 @@ struct engine {
     struct cold *cold;       /* tokens are still read from the store; else NULL */
     uv_async_t rows_async;   /* some of them have come */
     struct feed_workers *workers;
-    struct source *source;     /* NULL: not yet, or another node listens to it */
-    struct node *node;         /* NULL: alone on its database, or not yet one of several */
-    struct delivery *delivery; /* of messages to people */
-    struct faults *faults;     /* NULL but under a drill */
-    uint32_t start_kind;       /* enum start_kind: what the supervisor advises */
-    struct exporter *exporter; /* NULL: no file is wanted */
+    struct source *source;             /* NULL: not yet, or another node listens to it */
+    struct node *node;                 /* NULL: alone on its database, or not yet one of several */
+    _Atomic int64_t may_send_until_us; /* of a node: its lease time; for feed workers, too */
+    struct delivery *delivery;         /* of messages to people */
+    struct faults *faults;             /* NULL but under a drill */
+    uint32_t start_kind;               /* enum start_kind: what the supervisor advises */
+    struct exporter *exporter;         /* NULL: no file is wanted */
     uv_timer_t deadline_timer;
     uv_prepare_t before_waiting;
     bool is_arm_due; /* there was a step since the deadline was set */

@@ -154,7 +154,10 @@ static bool open_store(struct engine *engine)
 static bool start_workers(struct engine *engine)
 {
     char why[512] = "";
+    bool is_node = engine_is_node(engine);
     const struct feed_workers_listener listener = {.context = engine,
+                                                   .may_send =
+                                                       is_node ? engine_node_may_send : NULL,
                                                    .on_received = engine_on_received,
                                                    .on_answer = engine_on_answer,
                                                    .on_start = engine_on_worker_start,

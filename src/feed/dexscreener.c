@@ -404,13 +404,16 @@ static void on_first_byte_timer(uv_timer_t *timer)
     tell_finished(feed);
 }
 
-static void on_sent(void *owner)
+static bool on_sent(void *owner)
 {
     struct feed *feed = ((struct request *)owner)->feed;
     duration timeout = duration_s(feed->options.feed_first_byte_timeout_sec);
+    if (feed->listener.may_send != NULL && !feed->listener.may_send(feed->listener.context))
+        return false;
     if (!uv_is_active((uv_handle_t *)&feed->first_byte_timer))
         uv_timer_start(&feed->first_byte_timer, on_first_byte_timer,
                        (uint64_t)duration_to_ms(timeout) + 1, 0);
+    return true;
 }
 
 static void on_connection(void *owner, curl_socket_t socket)

@@ -42,9 +42,12 @@ struct feed_answer {
 
 /* Called from the loop. `on_answer` comes once for each feed_send(), never from within it, and may
  * call everything here; `on_received`, which may be NULL, before the bytes of an answer are looked
- * at, so that whoever wonders what felled us knows what was in hand. */
+ * at, so that whoever wonders what felled us knows what was in hand. `may_send` is asked right
+ * before the first byte of a request goes out, however long it has waited for that, and may call
+ * nothing here; when it may not, the answer is FEED_CANCELLED. NULL: it always may. */
 struct feed_listener {
     void *context;
+    bool (*may_send)(void *context);
     void (*on_received)(void *context, uint64_t request);
     void (*on_answer)(void *context, const struct feed_answer *answer);
 };

@@ -22,8 +22,11 @@ static int on_prerequest(void *context, char *remote_ip, char *local_ip, int rem
     (void)local_ip;
     (void)remote_port;
     (void)local_port;
+    if (!transfer->settings->on_sent(transfer->owner)) {
+        transfer->broken_by = FEED_CANCELLED;
+        return CURL_PREREQFUNC_ABORT;
+    }
     transfer->sent_at = clock_now();
-    transfer->settings->on_sent(transfer->owner);
     return CURL_PREREQFUNC_OK;
 }
 

@@ -36,8 +36,8 @@ struct transfer_settings {
     size_t padding;    /* zeroes after the body */
     /* Told from within libcurl, so they must not call it: */
     void (*on_connection)(void *owner, curl_socket_t socket); /* one is being opened */
-    void (*on_sent)(void *owner);                             /* the request is about to be sent */
-    curl_closesocket_callback close_socket;                   /* closes it again */
+    bool (*on_sent)(void *owner); /* the request is about to be sent; false: it must not be */
+    curl_closesocket_callback close_socket; /* closes it again */
     void *close_context;
 };
 
@@ -61,7 +61,7 @@ struct transfer {
     instant sent_at;     /* INSTANT_NEVER while it connects */
     uint64_t wire_bytes; /* headers and body */
     size_t header_bytes;
-    enum feed_outcome broken_by; /* why we stopped taking bytes; FEED_OK: we did not */
+    enum feed_outcome broken_by; /* why we ended it ourselves; FEED_OK: we did not */
     char error[CURL_ERROR_SIZE]; /* libcurl's sentence; "" none */
 };
 

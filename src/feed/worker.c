@@ -140,6 +140,12 @@ static void on_before_waiting(uv_prepare_t *handle)
 
 /* ---- errands ---- */
 
+static bool may_send(void *context)
+{
+    const struct feed_workers_listener *listener = ((const struct worker *)context)->listener;
+    return listener->may_send == NULL || listener->may_send(listener->context);
+}
+
 static void refuse(struct errand *errand, enum err err)
 {
     char sentence[FEED_DETAIL_SIZE];
@@ -223,8 +229,10 @@ static void start_handles(struct worker *worker)
 /* One without a feed waits for its end. */
 static void get_ready(struct worker *worker)
 {
-    const struct feed_listener listener = {
-        .context = worker, .on_received = on_received, .on_answer = on_answer};
+    const struct feed_listener listener = {.context = worker,
+                                           .may_send = may_send,
+                                           .on_received = on_received,
+                                           .on_answer = on_answer};
     worker->feed = feed_create(&worker->loop, &worker->options, &listener, worker->why);
     worker->is_unfit = worker->feed == NULL;
     start_handles(worker);

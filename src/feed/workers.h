@@ -14,7 +14,8 @@
  * loop.
  *
  * The listener also learns, in the worker's own thread, when it starts, moves and ends, and which
- * answer it is about to open: whoever wonders what felled us must know what was in whose hand.
+ * answer it is about to open: whoever wonders what felled us must know what was in whose hand. It
+ * is also asked there whether a request may still go out: the thread may have slept meanwhile.
  */
 #ifndef MOONWATCH_FEED_WORKERS_H
 #define MOONWATCH_FEED_WORKERS_H
@@ -47,6 +48,7 @@ struct feed_workers_listener {
     void (*on_open)(void *context, unsigned worker, const struct feed_order *order);
     void (*on_shut)(void *context, unsigned worker); /* the answer is parsed, and handed on */
     void (*on_end)(void *context, unsigned worker);
+    bool (*may_send)(void *context); /* as that of feed_listener */
 };
 
 enum feed_workers_end { FEED_WORKERS_ENDED, FEED_WORKERS_LEFT_BEHIND };

@@ -50,7 +50,7 @@ struct fixture {
     struct options options;
     struct feed *feed;
     struct feed_listener listener;
-    bool is_closed;
+    bool is_closed, is_forbidden;
     struct told told[ANSWERS_MAX];
     size_t told_count;
     void (*then)(struct fixture *f, const struct feed_answer *answer);
@@ -121,9 +121,15 @@ static int teardown(void **state)
     return 0;
 }
 
+static bool may_send(void *context)
+{
+    return !((const struct fixture *)context)->is_forbidden;
+}
+
 static const struct feed_listener *listener_of(struct fixture *f)
 {
-    f->listener = (struct feed_listener){.context = f, .on_answer = on_answer};
+    f->listener =
+        (struct feed_listener){.context = f, .may_send = may_send, .on_answer = on_answer};
     return &f->listener;
 }
 
@@ -697,6 +703,25 @@ static void test_cancel(void **state)
     assert_told(ask(f), FEED_OK, "");
 }
 
+/* Asked at the last moment: on a connection to be opened, and on one that is there. */
+static void test_not_to_be_sent(void **state)
+{
+    struct fixture *f = *state;
+    push(f, "200 OK", "", "[]");
+    open_feed(f);
+    f->is_forbidden = true;
+    assert_told(ask(f), FEED_CANCELLED, "cancelled");
+    f->is_forbidden = false;
+    assert_told(ask(f), FEED_OK, "");
+    f->is_forbidden = true;
+    assert_told(ask(f), FEED_CANCELLED, "cancelled");
+    f->is_forbidden = false;
+    assert_told(ask(f), FEED_OK, "");
+    struct scripted_server_stats server;
+    scripted_server_stats(f->server, &server);
+    assert_int_equal(server.requests, 2);
+}
+
 static void cancel_the_rest(struct fixture *f, const struct feed_answer *answer)
 {
     if (answer->outcome == FEED_CANCELLED)
@@ -817,6 +842,7 @@ int main(void)
         TEST(test_closed_connection_is_opened_again),
         TEST(test_concurrency_is_bounded),
         TEST(test_cancel),
+        TEST(test_not_to_be_sent),
         TEST(test_cancel_from_an_answer),
         TEST(test_send_from_an_answer),
         TEST(test_destroy_from_an_answer),

@@ -40,7 +40,7 @@ struct fixture {
     _Atomic unsigned starts, ends, opened, shut, opened_by[FEED_WORKERS_MAX];
     _Atomic unsigned beats[FEED_WORKERS_MAX];
     _Atomic unsigned tokens_opened;
-    _Atomic bool is_to_hang, hangs;
+    _Atomic bool is_to_hang, hangs, is_forbidden;
 };
 
 static const char answer_of_one[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]";
@@ -96,6 +96,11 @@ static void on_shut(void *context, unsigned worker)
 {
     (void)worker;
     atomic_fetch_add(&((struct fixture *)context)->shut, 1);
+}
+
+static bool may_send(void *context)
+{
+    return !atomic_load(&((struct fixture *)context)->is_forbidden);
 }
 
 static void on_end(void *context, unsigned worker)
@@ -161,7 +166,8 @@ static const struct feed_workers_listener *listener_of(struct fixture *f)
                                               .on_beat = on_beat,
                                               .on_open = on_open,
                                               .on_shut = on_shut,
-                                              .on_end = on_end};
+                                              .on_end = on_end,
+                                              .may_send = may_send};
     return &listener;
 }
 
@@ -287,6 +293,24 @@ static void test_a_failure(void **state)
     run_until_told(f, 1);
     assert_int_equal(f->outcome, FEED_SERVER_ERROR);
     assert_non_null(strstr(f->detail, "HTTP status 503"));
+}
+
+static void test_not_to_be_sent(void **state)
+{
+    struct fixture *f = *state;
+    struct scripted_server_stats server;
+    push(f, SAMPLE_ARRAY);
+    open_workers(f);
+    atomic_store(&f->is_forbidden, true);
+    send_one(f, 1);
+    run_until_told(f, 1);
+    assert_int_equal(f->outcome, FEED_CANCELLED);
+    atomic_store(&f->is_forbidden, false);
+    send_one(f, 2);
+    run_until_told(f, 2);
+    assert_int_equal(f->outcome, FEED_OK);
+    scripted_server_stats(f->server, &server);
+    assert_int_equal(server.requests, 1);
 }
 
 static void send_another(struct fixture *f, const struct feed_answer *answer)
@@ -507,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_handoff),
         TEST(test_an_answer),
         TEST(test_a_failure),
+        TEST(test_not_to_be_sent),
         TEST(test_many),
         TEST(test_connections_are_shared_out),
         TEST(test_how_many),
