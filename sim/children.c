@@ -382,6 +382,15 @@ void children_starve(struct sim *sim, instant until)
     sim->starved_until = until;
 }
 
+/* Its timer is overdue, so it beats at once. */
+void children_feed(struct sim *sim)
+{
+    bool was_starved = sim->is_starved;
+    sim->is_starved = false;
+    if (was_starved)
+        beat_all(sim);
+}
+
 void children_wake_left(struct sim *sim)
 {
     bury_left(sim);

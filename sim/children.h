@@ -63,6 +63,7 @@ enum hang { HANG_MORTAL, HANG_UNDEAD };
 void children_hang(struct sim *sim, enum hang hang);
 /* Its thread is runnable and gets no CPU: it is waited for, though not for ever. */
 void children_starve(struct sim *sim, instant until);
+void children_feed(struct sim *sim); /* the engine has a CPU again, if it had none */
 /* Who was left behind moves again, and tries to write. */
 void children_wake_left(struct sim *sim);
 void children_restart(struct sim *sim, bool by_force);

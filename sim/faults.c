@@ -243,7 +243,7 @@ static void end(struct sim *sim, const struct sim_occurrence *occurrence)
     if (occurrence->fault == SIM_FAULT_POISON || occurrence->fault == SIM_FAULT_PLAGUE)
         cure_all(sim);
     if (occurrence->fault == SIM_FAULT_STARVED)
-        sim->is_starved = false;
+        children_feed(sim);
     if (occurrence->fault == SIM_FAULT_PAUSE)
         set_pause(sim, false);
     if (occurrence->fault == SIM_FAULT_ZOMBIE)
@@ -268,7 +268,7 @@ void fault_begins_or_ends(struct sim *sim, const struct world_event *world)
 {
     const struct sim_occurrence *occurrence = &sim->schedule[world->fault.number];
     if (is_order(occurrence->fault))
-        sim->is_starved = false; /* it has a CPU again */
+        children_feed(sim);
     if (world->fault.begins)
         begin(sim, occurrence);
     else
