@@ -260,9 +260,7 @@ static void check_ages(struct sim *sim)
 {
     /* While a budget is short, light tokens wait for up to the maximum age. */
     double achievable_s = checks_achievable_s(sim);
-    bool is_short =
-        achievable_s > fmax(sim->options.hot_interval_sec, sim->options.cold_interval_sec);
-    double light_s = is_short ? sim->options.maximum_age_sec + achievable_s : 0;
+    double light_s = is_short(sim) ? sim->options.maximum_age_sec + achievable_s : 0;
     oracle_on_ages(&sim->oracle, sim->now, duration_s(fmax(achievable_s * AGE_SLACK, light_s)));
 }
 
