@@ -184,9 +184,11 @@ void workload_on_more(struct sim *sim)
 
 void workload_bring_lost(struct sim *sim)
 {
-    for (uint32_t n = 0; n < sim->tokens_seen; n++)
+    for (uint32_t n = 0; children_engine_works(sim) && n < sim->tokens_seen; n++)
         if (token_table_find(sim->memory.table, &sim->mints[n]) == TOKEN_NONE)
             bring_token(sim, n);
+    if (!children_engine_works(sim)) /* who is not heard says it again */
+        agenda_plan(sim, sim_after(sim, AGAIN_S), (struct world_event){.kind = WORLD_CALM});
 }
 
 /* ---- clients ---- */
