@@ -144,6 +144,18 @@ double usage_alone_mb(const pid_t pids[], size_t count)
     return is_whole ? kb * 1024 / 1e6 : (double)NAN;
 }
 
+double usage_mapped_mb(pid_t pid, const char *part)
+{
+    struct summing summing = {.mappings = calloc(MAPPINGS_MAX, sizeof *summing.mappings)};
+    bool is_whole = summing.mappings != NULL && add_maps(&summing, pid);
+    double kb = 0;
+    for (size_t i = 0; i < summing.count; i++)
+        if (strstr(summing.mappings[i].name, part) != NULL)
+            kb += summing.mappings[i].kb;
+    free(summing.mappings);
+    return is_whole ? kb * 1024 / 1e6 : (double)NAN;
+}
+
 unsigned usage_descriptors(pid_t pid)
 {
     char path[64];
