@@ -271,9 +271,11 @@ void curl_loop_destroy(struct curl_loop *curl_loop, void (*on_closed)(void *cont
     CURLM *multi = curl_loop->multi;
     curl_loop->on_closed = on_closed;
     curl_loop->closed_context = context;
-    curl_multi_cleanup(multi);
-    curl_loop->multi = NULL;
+    /* While their sockets are open: another thread may have the numbers of closed ones. */
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, NULL);
     while (!TAILQ_EMPTY(&curl_loop->watches))
         drop_watch(TAILQ_FIRST(&curl_loop->watches));
+    curl_multi_cleanup(multi);
+    curl_loop->multi = NULL;
     uv_close((uv_handle_t *)&curl_loop->timer, on_timer_closed);
 }
