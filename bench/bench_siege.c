@@ -188,7 +188,7 @@ static void look(struct run *run)
     struct look *look = &run->looks[run->rounds++];
     for (int i = 0; i < PROCESS_COUNT; i++) {
         pid_t pid = pid_of(run, i);
-        look->memory_mb[i] = usage_alone_mb(&pid, 1) - usage_mapped_mb(pid, PAGE);
+        look->memory_mb[i] = usage_alone_without_mb(&pid, 1, PAGE);
         look->descriptors[i] = usage_descriptors(pid);
     }
 }

@@ -131,7 +131,7 @@ static bool add_maps(struct summing *summing, pid_t pid)
     return true;
 }
 
-double usage_alone_mb(const pid_t pids[], size_t count)
+double usage_alone_without_mb(const pid_t pids[], size_t count, const char *part)
 {
     struct summing summing = {.mappings = calloc(MAPPINGS_MAX, sizeof *summing.mappings)};
     bool is_whole = summing.mappings != NULL;
@@ -139,21 +139,15 @@ double usage_alone_mb(const pid_t pids[], size_t count)
         is_whole = add_maps(&summing, pids[i]);
     double kb = summing.anonymous_kb;
     for (size_t i = 0; i < summing.count; i++)
-        kb += summing.mappings[i].kb;
+        if (part == NULL || strstr(summing.mappings[i].name, part) == NULL)
+            kb += summing.mappings[i].kb;
     free(summing.mappings);
     return is_whole ? kb * 1024 / 1e6 : (double)NAN;
 }
 
-double usage_mapped_mb(pid_t pid, const char *part)
+double usage_alone_mb(const pid_t pids[], size_t count)
 {
-    struct summing summing = {.mappings = calloc(MAPPINGS_MAX, sizeof *summing.mappings)};
-    bool is_whole = summing.mappings != NULL && add_maps(&summing, pid);
-    double kb = 0;
-    for (size_t i = 0; i < summing.count; i++)
-        if (strstr(summing.mappings[i].name, part) != NULL)
-            kb += summing.mappings[i].kb;
-    free(summing.mappings);
-    return is_whole ? kb * 1024 / 1e6 : (double)NAN;
+    return usage_alone_without_mb(pids, count, NULL);
 }
 
 unsigned usage_descriptors(pid_t pid)

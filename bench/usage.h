@@ -12,8 +12,8 @@ double usage_pss_mb(const pid_t pids[], size_t count);
 /* The same as if nobody else had mapped what they have: each file as often as the one of them that
  * has most of it. At least PSS, and the same whatever else runs on the machine. */
 double usage_alone_mb(const pid_t pids[], size_t count);
-/* What one process has touched of the mappings whose path has `part` in it. NaN: unknown. */
-double usage_mapped_mb(pid_t pid, const char *part);
+/* The same, but for files whose path has `part` in it (NULL: all count). */
+double usage_alone_without_mb(const pid_t pids[], size_t count, const char *part);
 /* Open descriptors of one process; 0: it is not there. */
 unsigned usage_descriptors(pid_t pid);
 
