@@ -530,7 +530,7 @@ static void put_setting(struct peer *peer, const char *value)
     assert_int_equal(store_commit(peer->store), OK);
 }
 
-static void settings_and_orders_arrive_within_a_second(void **state)
+static void settings_and_orders_arrive_soon(void **state)
 {
     const struct cluster_order order = {.kind = "refresh", .body = "some mint"};
     (void)state;
@@ -712,7 +712,7 @@ int main(void)
         ROW(the_log_of_a_node_that_is_gone_is_taken_over),
         ROW(who_is_alone_afterwards_has_everything),
         ROW(a_history_goes_from_node_to_node),
-        ROW(settings_and_orders_arrive_within_a_second),
+        ROW(settings_and_orders_arrive_soon),
         ROW(whatever_happens_the_newest_wins),
         ROW(links_outlive_their_server),
     };
