@@ -209,6 +209,13 @@ static inline void peer_follow(struct peer *peer)
     PEERS_WAIT(peer->followed >= next);
 }
 
+/* Figures of a round are there at its end, after the news that it brought. */
+static inline void peer_expect_resyncs(struct peer *peer, uint64_t count)
+{
+    peer_follow(peer);
+    assert_int_equal(peer_stats(peer).resyncs, count);
+}
+
 /* ---- leases ---- */
 
 static inline struct cluster_request *peer_request(struct peer *peer)
