@@ -6,18 +6,6 @@
 
 static char from_schema[32], to_schema[32];
 
-/* What a process wrote outlives its death also when nothing was synced. */
-static int start_own_server(void **state)
-{
-    (void)state;
-    log_setup(LOG_ERROR, LOG_FORMAT_LOGFMT);
-    return server_init(&server) &&
-                   server_execute(&server, "public", "ALTER SYSTEM SET fsync=off") &&
-                   server_execute(&server, "public", "SELECT pg_reload_conf()")
-               ? 0
-               : -1;
-}
-
 static void use_server(struct place *place, char schema[32])
 {
     assert_true(server_add_schema(&server, schema));
@@ -329,6 +317,6 @@ int main(void)
         ROW(what_is_no_source_is_said, between_schemas),
         ROW(a_source_of_several_nodes_is_one, between_schemas),
     };
-    return cmocka_run_group_tests_name("copies with servers", tests, start_own_server,
+    return cmocka_run_group_tests_name("copies with servers", tests, server_start_group,
                                        server_stop_group);
 }
