@@ -239,7 +239,7 @@ static void print_suspects(FILE *out, const struct status_page *page, instant no
         if (state == SUSPECT_NONE)
             continue;
         address_format(&row->mint, mint);
-        double left = (double)(atomic_load(&row->until_us) - now.us) / 1e6;
+        double left = duration_to_s(instant_diff((instant){atomic_load(&row->until_us)}, now));
         fprintf(out, "  %-*s%s, in hand at %u death%s%s%s\n", NAME_WIDTH - 2,
                 suspect_state_name((enum suspect_state)state), mint, row->deaths,
                 row->deaths == 1 ? "" : "s", state == SUSPECT_QUARANTINED ? ", for another " : "",
