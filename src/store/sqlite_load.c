@@ -555,7 +555,8 @@ static enum err load_settings(struct load *load)
             err = ERR_NO_MEMORY;
     }
     sqlite3_finalize(statement);
-    if (err == OK && sqlite_err(result) == ERR_CORRUPT) {
+    /* SQLITE_ERROR: a column that should be there is not, as when its name was damaged. */
+    if (err == OK && (sqlite_err(result) == ERR_CORRUPT || result == SQLITE_ERROR)) {
         load->is_damaged = true;
         sqlite_fail(load->s, result, "read the settings of");
     } else if (err == OK && sqlite_err(result) != OK) {
