@@ -43,12 +43,12 @@ static void parse_frame(const struct input *input)
         check_frame(&frame);
 }
 
-/* Every third is refused at first, and offered again. */
+/* A file's third is refused at first, and offered again; more would be a fuzzer that waits. */
 static bool on_token(void *context, const struct source_token *token)
 {
     static bool is_again;
     (void)context, (void)token;
-    is_again = !is_again && tokens % 3 == 2;
+    is_again = !is_again && tokens == 2;
     tokens += !is_again;
     return !is_again;
 }
