@@ -228,11 +228,17 @@ uint32_t token_mint_hash(const struct token_table *table, const struct address *
     return (uint32_t)address_hash(mint, table->constants.hash_key);
 }
 
+struct address token_mint_shared(const struct token_table *table, token_id id)
+{
+    /* It is there before its id is reachable, and never changes. */
+    struct address mint;
+    words_load(&mint, &slot_of(table, id)->token.mint, sizeof mint);
+    return mint;
+}
+
 static bool mint_matches(const struct token_table *table, token_id id, const struct address *mint)
 {
-    /* A mint is written once, before its id is reachable, and never changes. */
-    struct address there;
-    words_load(&there, &slot_of(table, id)->token.mint, sizeof there);
+    struct address there = token_mint_shared(table, id);
     return address_equal(&there, mint);
 }
 

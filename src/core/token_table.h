@@ -294,6 +294,9 @@ void token_columns_read(const struct token_table *table, token_id first, uint32_
 instant token_column_checked(const struct token_table *table, token_id id); /* price lane's stamp */
 size_t token_table_bytes_used(const struct token_table *table);
 
+/* A reader's: who publishes writes its mint anew each time, the same. */
+struct address token_mint_shared(const struct token_table *table, token_id id);
+
 /* Another one after each publication and addition: while it stays, what was read of tokens, pools
  * and the columns of status and score holds. Groups and links change without it. */
 uint64_t token_table_version(const struct token_table *table);

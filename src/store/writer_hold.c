@@ -7,8 +7,10 @@
 
 uint16_t writer_lease_of(const struct writer *writer, const struct holds *holds, token_id id)
 {
-    bool has_slot = holds->is_node && id != TOKEN_NONE && id <= token_table_count(writer->table);
-    return has_slot ? mint_slot(&token_slot(writer->table, id)->mint) : LEASE_NONE;
+    if (!holds->is_node || id == TOKEN_NONE || id > token_table_count(writer->table))
+        return LEASE_NONE;
+    struct address mint = token_mint_shared(writer->table, id);
+    return mint_slot(&mint);
 }
 
 /* ---- the engine's side ---- */
