@@ -5,6 +5,7 @@
 #include <curses.h>
 #include <locale.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +78,30 @@ void canvas_end(void)
     screen = NULL;
 }
 
+void canvas_resize(void)
+{
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
+        resizeterm(size.ws_row, size.ws_col);
+    clearok(curscr, TRUE); /* what a terminal leaves there when it is resized is anybody's guess */
+}
+
+/* It stops by the signal, as programs without a handler do: where no shell could go on with it, the
+ * kernel does not stop it. */
+void canvas_stop(void)
+{
+    sigset_t set;
+    endwin();
+    signal(SIGTSTP, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTSTP);
+    raise(SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &set, NULL); /* here */
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    refresh();
+    canvas_resize();
+}
+
 int canvas_rows(void)
 {
     return LINES;
@@ -85,14 +110,6 @@ int canvas_rows(void)
 int canvas_columns(void)
 {
     return COLS;
-}
-
-void canvas_resize(void)
-{
-    struct winsize size;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
-        resizeterm(size.ws_row, size.ws_col);
-    clearok(curscr, TRUE); /* what a terminal leaves there when it is resized is anybody's guess */
 }
 
 int canvas_key(void)

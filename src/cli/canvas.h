@@ -36,6 +36,9 @@ int canvas_rows(void);
 int canvas_columns(void);
 /* The terminal's size may have changed. */
 void canvas_resize(void);
+/* Gives it to the shell until somebody goes on with us. For whoever blocks SIGTSTP, so that
+ * ncurses' own handler, which allocates, never runs in the middle of anything. */
+void canvas_stop(void);
 
 /* A key that waits, as ncurses has it; −1: none. */
 int canvas_key(void);

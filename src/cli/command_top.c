@@ -284,6 +284,7 @@ static int make_signal_fd(void)
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGWINCH);
+    sigaddset(&set, SIGTSTP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -293,9 +294,12 @@ static bool take_signals(int fd)
 {
     struct signalfd_siginfo info;
     while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo != SIGWINCH)
+        if (info.ssi_signo == SIGWINCH)
+            canvas_resize();
+        else if (info.ssi_signo == SIGTSTP)
+            canvas_stop();
+        else
             return false;
-        canvas_resize();
     }
     return true;
 }
