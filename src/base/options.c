@@ -367,6 +367,17 @@ size_t options_get(const struct options *options, enum option_id id, char out[OP
                             (const char *)member);
 }
 
+void options_mend(struct options *options)
+{
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        unsigned char *member = (unsigned char *)options + offsets[i];
+        if (rows[i].type == OPTION_BOOLEAN)
+            *member = *member != 0;
+        else if (rows[i].type == OPTION_TEXT)
+            member[OPTION_TEXT_SIZE - 1] = '\0';
+    }
+}
+
 /* ---- secrets ---- */
 
 /* scheme://NAME:PASSWORD@host (RFC 3986, 3.2.1); the last @ before the path, as curl has it. */

@@ -91,6 +91,10 @@ enum err options_check_settings(const struct options *options,
 /* The present value as text, as options_set() would take it. Returns the length. */
 size_t options_get(const struct options *options, enum option_id id, char out[OPTION_TEXT_SIZE]);
 
+/* Options whose bytes may be anything, as those on a damaged page: texts end, booleans are true or
+ * false. Numbers and choices stay as they are. */
+void options_mend(struct options *options);
+
 /* What of a text of this option's nobody is to see: all of a SECRET, else the name and password in
  * a URL. Its length, 0: nothing; *begin is where in the text. */
 size_t option_url_user(const char *text, const char **begin); /* of any URL, the same way */

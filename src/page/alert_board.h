@@ -47,9 +47,9 @@ const char *delivery_state_name(enum delivery_state state);
 
 struct board_alert {
     struct finding finding;
-    uint32_t state; /* enum alert_state */
-    uint32_t told;  /* enum severity, if: */
-    bool is_told, flaps;
+    uint32_t state;         /* enum alert_state */
+    uint32_t told;          /* enum severity, if: */
+    uint8_t is_told, flaps; /* 0: not; a damaged page has anything */
     uint32_t onsets;
 };
 

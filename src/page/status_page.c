@@ -353,9 +353,10 @@ UNINSTRUMENTED static void copy_texts(struct page_texts *to, const struct page_t
     }
 }
 
-/* Who reads them need not fear that one has no end. */
+/* Who reads them need not fear that one has no end, or that a boolean is neither true nor false. */
 static void end_texts(struct page_texts *texts)
 {
+    options_mend(&texts->options);
     texts->store_message[PAGE_TEXT_SIZE - 1] = '\0';
     texts->source_message[PAGE_TEXT_SIZE - 1] = '\0';
     texts->feed_message[PAGE_TEXT_SIZE - 1] = '\0';

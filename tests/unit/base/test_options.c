@@ -104,6 +104,18 @@ static void test_every_value_reads_back(void **state)
         }
 }
 
+static void test_damaged_ones_are_mended(void **state)
+{
+    static struct options damaged;
+    (void)state;
+    memset(&damaged, 'x', sizeof damaged);
+    options_mend(&damaged);
+    assert_true(damaged.scheduler_enabled);
+    assert_int_equal(*(unsigned char *)&damaged.scheduler_enabled, 1);
+    assert_int_equal(strlen(damaged.db), OPTION_TEXT_SIZE - 1);
+    assert_int_equal(damaged.feed_workers, 0x7878787878787878);
+}
+
 /* ---- values ---- */
 
 struct good {
@@ -485,6 +497,7 @@ int main(void)
         cmocka_unit_test_setup(test_every_row_is_complete, fresh),
         cmocka_unit_test_setup(test_defaults, fresh),
         cmocka_unit_test_setup(test_every_value_reads_back, fresh),
+        cmocka_unit_test(test_damaged_ones_are_mended),
         cmocka_unit_test_setup(test_good_values, fresh),
         cmocka_unit_test_setup(test_bad_values_change_nothing, fresh),
         cmocka_unit_test_setup(test_unknown_names, fresh),
