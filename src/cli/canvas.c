@@ -78,6 +78,16 @@ void canvas_end(void)
     screen = NULL;
 }
 
+int canvas_rows(void)
+{
+    return LINES;
+}
+
+int canvas_columns(void)
+{
+    return COLS;
+}
+
 void canvas_resize(void)
 {
     struct winsize size;
@@ -100,16 +110,6 @@ void canvas_stop(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
     refresh();
     canvas_resize();
-}
-
-int canvas_rows(void)
-{
-    return LINES;
-}
-
-int canvas_columns(void)
-{
-    return COLS;
 }
 
 int canvas_key(void)
