@@ -3,8 +3,10 @@
 #include "base/text.h"
 #include "cli/terminal.h"
 #include "page/inherited.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HELP_COLUMN 14
 
@@ -113,8 +115,21 @@ static int is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
+/* Whoever closed a standard stream would have the next file we open take its place: logs would go
+ * into it, and libuv aborts when it is to close such a descriptor. What stands there now can't be
+ * used the wrong way round, so that reading and writing fail as they would have. */
+static void occupy_standard_streams(void)
+{
+    static const int modes[] = {
+        [STDIN_FILENO] = O_WRONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_RDONLY};
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", modes[fd]); /* the lowest that is free: this one */
+}
+
 int command_line(int argc, char *argv[])
 {
+    occupy_standard_streams();
     if (argc < 2) {
         command_print_help(stderr);
         return EXIT_USAGE;

@@ -321,6 +321,22 @@ static void refresh_on_demand(void)
     process_stop(market);
 }
 
+/* As cron jobs and some supervisors start programs. */
+static void closed_streams_are_no_matter(void)
+{
+    static const char script[] =
+        "exec \"$0\" run --db \"$1\" --feed http://127.0.0.1:1 --source none "
+        "--listen 127.0.0.1:0 --log-format json <&- >&-";
+    char db[PATH_SIZE];
+    snprintf(db, sizeof db, "sqlite:%s", sandbox_path("closed.db"));
+    struct process *daemon =
+        process_start("daemon", "/bin/sh",
+                      (const char *const[]){"-c", script, moonwatch_program(), db, NULL}, NULL);
+    assert_true(daemon_await_port(daemon));
+    process_stop(daemon);
+    expect_said(daemon, "everything is written");
+}
+
 int main(int argc, char *argv[])
 {
     static const struct integration_case cases[] = {
@@ -333,6 +349,7 @@ int main(int argc, char *argv[])
         {"a scheduler that is off says so", off_is_said_plainly},
         {"settings take effect and stay", settings_take_effect_and_stay},
         {"a refresh on demand", refresh_on_demand},
+        {"closed standard streams are no matter", closed_streams_are_no_matter},
     };
     return harness_run(argc, argv, cases, sizeof cases / sizeof cases[0]);
 }
