@@ -6,6 +6,10 @@
 /* A socket in error is still read this often, since what came before the error is data. */
 #define SOCKET_ERRORS_MAX 64
 
+/* So many transfers can be found unable to go on in one call of libcurl's; more would wait until
+ * their time is over. */
+#define UNWATCHED_MAX 64
+
 /* libcurl lets go of a connection after each transfer and takes it up again for the next. To tell
  * the kernel each time would cost six system calls, so a connection that is KEPT is watched until
  * its socket is closed. */
@@ -26,6 +30,8 @@ struct curl_loop {
     uv_timer_t timer;
     TAILQ_HEAD(, socket_watch) watches;
     size_t open_handles;
+    CURL *unwatched[UNWATCHED_MAX]; /* transfers whose socket can't be watched, to be ended */
+    size_t unwatched_count;
     curl_loop_on_done *on_done;
     void *context;
     void (*on_closed)(void *context);
@@ -68,12 +74,38 @@ static void report_done(struct curl_loop *curl_loop)
 
 static void watch_for(struct socket_watch *watch, int events);
 
+static void forget_unwatched(struct curl_loop *curl_loop, const CURL *easy)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < curl_loop->unwatched_count; i++)
+        if (curl_loop->unwatched[i] != easy)
+            curl_loop->unwatched[kept++] = curl_loop->unwatched[i];
+    curl_loop->unwatched_count = kept;
+}
+
+static void note_unwatched(struct curl_loop *curl_loop, CURL *easy)
+{
+    forget_unwatched(curl_loop, easy);
+    if (curl_loop->unwatched_count < UNWATCHED_MAX)
+        curl_loop->unwatched[curl_loop->unwatched_count++] = easy;
+}
+
+static void end_unwatched(struct curl_loop *curl_loop)
+{
+    while (curl_loop->multi != NULL && curl_loop->unwatched_count > 0) {
+        CURL *easy = curl_loop->unwatched[--curl_loop->unwatched_count];
+        curl_multi_remove_handle(curl_loop->multi, easy);
+        curl_loop->on_done(curl_loop->context, easy, CURLE_ABORTED_BY_CALLBACK);
+    }
+}
+
 static void act(struct curl_loop *curl_loop, curl_socket_t socket, int events)
 {
     int running;
     if (curl_loop->multi == NULL)
         return;
     curl_multi_socket_action(curl_loop->multi, socket, events, &running);
+    end_unwatched(curl_loop);
     report_done(curl_loop);
 }
 
@@ -167,12 +199,13 @@ static void let_go(struct socket_watch *watch)
         drop_watch(watch);
 }
 
-/* libcurl says what it waits for on a socket. */
+/* libcurl says what it waits for on a socket. It is never told that this failed: libcurl 7.88 would
+ * call its multi handle dead then, ask for no timer any more, and let all other transfers wait for
+ * ever. Those that can't go on are ended when it has returned. */
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *context, void *assigned)
 {
     struct curl_loop *curl_loop = context;
     struct socket_watch *watch = assigned != NULL ? assigned : find_watch(curl_loop, socket);
-    (void)easy;
     if (what == CURL_POLL_REMOVE) {
         if (watch != NULL)
             let_go(watch);
@@ -180,14 +213,16 @@ static int on_socket(CURL *easy, curl_socket_t socket, int what, void *context, 
     }
     if (watch == NULL)
         watch = add_watch(curl_loop, socket);
-    if (watch == NULL)
-        return -1;
-    if (assigned == NULL)
-        curl_multi_assign(curl_loop->multi, socket, watch);
-    watch->events = what & CURL_POLL_IN ? UV_READABLE : 0;
-    watch->events |= what & CURL_POLL_OUT ? UV_WRITABLE : 0;
-    watch_for(watch, watch->events);
-    return watch->watching == watch->events ? 0 : -1;
+    if (watch != NULL) {
+        if (assigned == NULL)
+            curl_multi_assign(curl_loop->multi, socket, watch);
+        watch->events = what & CURL_POLL_IN ? UV_READABLE : 0;
+        watch->events |= what & CURL_POLL_OUT ? UV_WRITABLE : 0;
+        watch_for(watch, watch->events);
+    }
+    if (watch == NULL || watch->watching != watch->events)
+        note_unwatched(curl_loop, easy);
+    return 0;
 }
 
 void curl_loop_keep(struct curl_loop *curl_loop, curl_socket_t socket)
@@ -261,6 +296,7 @@ enum err curl_loop_add(struct curl_loop *curl_loop, CURL *easy)
 
 void curl_loop_remove(struct curl_loop *curl_loop, CURL *easy)
 {
+    forget_unwatched(curl_loop, easy);
     curl_multi_remove_handle(curl_loop->multi, easy);
 }
 
