@@ -71,16 +71,26 @@ static bool receive(int fd, struct control_answer *out)
     return size == (ssize_t)sizeof out->reply;
 }
 
+/* A signal, as when a terminal changes its size, begins the wait anew. */
+static bool await_reply(int fd, duration patience)
+{
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    int ready;
+    do
+        ready = poll(&waiting, 1, (int)duration_to_ms(patience));
+    while (ready < 0 && errno == EINTR);
+    return ready == 1;
+}
+
 bool control_ask(int fd, const struct command *command, duration patience,
                  struct control_answer *out, char why[CONTROL_WHY_SIZE])
 {
-    struct pollfd waiting = {.fd = fd, .events = POLLIN};
     *out = (struct control_answer){.page_fd = -1};
     if (send(fd, command, sizeof *command, MSG_NOSIGNAL) != (ssize_t)sizeof *command) {
         snprintf(why, CONTROL_WHY_SIZE, "the daemon ended: %s", strerror(errno));
         return false;
     }
-    if (poll(&waiting, 1, (int)duration_to_ms(patience)) != 1) {
+    if (!await_reply(fd, patience)) {
         snprintf(why, CONTROL_WHY_SIZE, "the daemon did not answer within %.0f s",
                  duration_to_s(patience));
         return false;

@@ -11,8 +11,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -330,6 +332,38 @@ static void test_client_that_is_not_allowed(void **state)
     assert_int_equal(supervised_stop(), 0);
 }
 
+static void on_alarm(int number)
+{
+    (void)number;
+}
+
+static void test_client_waits_on_when_a_signal_comes(void **state)
+{
+    (void)state;
+    struct control_answer answer;
+    struct sigaction before, action = {.sa_handler = on_alarm}; /* no SA_RESTART */
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    const struct itimerval soon = {.it_value = {.tv_usec = 50000}};
+    assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    instant began = clock_now();
+    assert_false(control_ask(pair[0], &status_wanted, duration_ms(200), &answer, why));
+    assert_true(instant_diff(clock_now(), began).us >= 200000);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+
+    /* A process that may have no descriptors can't wait for one. */
+    struct rlimit limit, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){0, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    bool answered = control_ask(pair[0], &status_wanted, duration_s(10), &answer, why);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_false(answered);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static void test_client_of_who_does_not_answer(void **state)
 {
     (void)state;
@@ -448,6 +482,7 @@ int main(int argc, char *argv[])
         CASE(test_client_of_somebody_else),
         CASE(test_client_that_is_not_allowed),
         cmocka_unit_test(test_client_of_who_does_not_answer),
+        cmocka_unit_test(test_client_waits_on_when_a_signal_comes),
         cmocka_unit_test(test_silent_clients),
         cmocka_unit_test(test_client_that_is_shut_meanwhile),
         CASE(test_no_socket),
