@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/drill_view.h"
 #include "drill/runner.h"
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,8 +49,11 @@ static int complain(const char *typed)
 static bool find_programs(struct drill_command *command)
 {
     ssize_t length = readlink("/proc/self/exe", command->moonwatch, sizeof command->moonwatch - 1);
-    if (length <= 0)
+    if (length <= 0) {
+        fprintf(stderr, "moonwatch drill: can't tell where this program is: /proc/self/exe: %s\n",
+                strerror(errno));
         return false;
+    }
     command->moonwatch[length] = '\0';
     const char *slash = strrchr(command->moonwatch, '/');
     int room = snprintf(command->market, sizeof command->market, "%.*s/moonwatch-market",
@@ -88,6 +92,8 @@ static int run(struct drill_command *command)
 {
     char why[RUNNER_WHY_SIZE] = "";
     struct runner_run *runs = calloc(drill_count(), sizeof *runs);
+    if (runs == NULL)
+        fprintf(stderr, "moonwatch drill: no memory\n");
     if (runs == NULL || !find_programs(command)) {
         free(runs);
         return EXIT_FAILED;
