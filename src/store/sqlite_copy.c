@@ -116,12 +116,16 @@ static enum err next_token(struct sqlite_scan *scan, struct store_row *row, bool
 static enum err next(struct store_scan *base, struct store_row *row, bool *has_row)
 {
     struct sqlite_scan *scan = (struct sqlite_scan *)base;
+    bool is_taken;
     int result;
     if (scan->part == STORE_TOKENS)
         return next_token(scan, row, has_row);
-    do
+    do {
         result = sqlite3_step(scan->statement);
-    while (result == SQLITE_ROW && !take_row(scan, row));
+        is_taken = result != SQLITE_ROW || take_row(scan, row);
+        if (result == SQLITE_ROW && sqlite_lacks_memory(scan->s))
+            result = SQLITE_NOMEM;
+    } while (result == SQLITE_ROW && !is_taken);
     *has_row = result == SQLITE_ROW;
     return sqlite_err(result) == OK ? OK : sqlite_fail(scan->s, result, "read all of");
 }

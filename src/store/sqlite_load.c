@@ -133,6 +133,8 @@ static bool take_row(struct load *load, struct scan *scan)
 static enum err scan_next(struct load *load, struct scan *scan)
 {
     int result;
+    if (scan->has_row && sqlite_lacks_memory(load->s))
+        return sqlite_fail(load->s, SQLITE_NOMEM, "read");
     do {
         result = sqlite3_step(scan->statement);
         if (sqlite_err(result) != OK)
@@ -430,6 +432,8 @@ static enum err deliver(struct load *load)
 static enum err load_token(struct load *load, sqlite3_stmt *statement)
 {
     const char *complaint = read_identity(load, statement);
+    if (sqlite_lacks_memory(load->s))
+        return sqlite_fail(load->s, SQLITE_NOMEM, "read");
     if (complaint != NULL) {
         refuse(load, "token", sqlite3_column_int64(statement, 0), complaint);
         return OK;
@@ -546,6 +550,10 @@ static enum err load_settings(struct load *load)
             continue;
         const char *name = (const char *)sqlite3_column_text(statement, 0);
         const char *value = (const char *)sqlite3_column_text(statement, 1);
+        if (sqlite_lacks_memory(load->s)) {
+            result = SQLITE_NOMEM;
+            continue;
+        }
         if (name == NULL || value == NULL || sqlite3_column_bytes(statement, 1) > 4096) {
             refuse(load, "setting", 0, "no name or no value");
             continue;

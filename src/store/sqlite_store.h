@@ -142,6 +142,13 @@ enum err sqlite_fail(struct sqlite_store *s, int result, const char *doing);
 /* Without a store: the code alone. */
 enum err sqlite_err(int result);
 
+/* After columns were read: was there too little memory for one? It is NULL then, which must not be
+ * taken for damage. https://www.sqlite.org/c3ref/column_blob.html */
+static inline bool sqlite_lacks_memory(const struct sqlite_store *s)
+{
+    return sqlite3_errcode(s->db) == SQLITE_NOMEM;
+}
+
 /* Notes what became of a binding: the statement must not run without it. */
 static inline void sqlite_bound(struct sqlite_store *s, int result)
 {

@@ -318,6 +318,54 @@ static void damaged_rows_are_left_out(void **state)
     assert_int_equal(report.sums[STORE_SETTINGS].rows, 1);
 }
 
+/* ---- short of memory ---- */
+
+static int texts_until_short; /* 0: memory is there */
+static sqlite3 *short_one;
+
+const unsigned char *__real_sqlite3_column_text(sqlite3_stmt *statement, int column);
+const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column);
+int __real_sqlite3_errcode(sqlite3 *db);
+int __wrap_sqlite3_errcode(sqlite3 *db);
+
+const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column)
+{
+    if (texts_until_short == 0 || --texts_until_short > 0)
+        return __real_sqlite3_column_text(statement, column);
+    short_one = sqlite3_db_handle(statement);
+    return NULL;
+}
+
+/* Until it is told. */
+int __wrap_sqlite3_errcode(sqlite3 *db)
+{
+    bool is_short = short_one == db;
+    short_one = NULL;
+    return is_short ? SQLITE_NOMEM : __real_sqlite3_errcode(db);
+}
+
+/* A text that can't be read for lack of memory is there all the same. */
+static void what_memory_is_short_for_is_not_left_out(void **state)
+{
+    struct world *world = *state;
+    struct copy_report report;
+    char why[512];
+    fill(world->from.url, 30, 10, 10);
+    size_t stopped = 0;
+    enum copy_outcome result = COPY_FAILED;
+    for (int n = 1; result != COPY_DONE; n++) {
+        texts_until_short = n;
+        result = store_copy(world->from.url, world->to.url, NULL, &report, why);
+        stopped += result != COPY_DONE;
+        assert_int_equal(report.refused, 0);
+        if (result != COPY_DONE && strstr(why, "memory") == NULL)
+            fail_msg("\"%s\" does not say \"memory\"", why);
+    }
+    texts_until_short = 0;
+    assert_true(stopped > 30);
+    assert_all_there(world);
+}
+
 int main(void)
 {
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -336,6 +384,7 @@ int main(void)
         ROW(a_newer_target_is_refused),
         ROW(a_copy_that_is_not_equal_fails),
         ROW(damaged_rows_are_left_out),
+        ROW(what_memory_is_short_for_is_not_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
