@@ -69,10 +69,8 @@ static int watch(pid_t pid)
 {
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     int error = errno;
-    if (pidfd < 0) { /* nobody is left unwatched */
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-    }
+    if (pidfd < 0)
+        kill(pid, SIGKILL); /* nobody is left unwatched; it is reaped with others' children */
     errno = error;
     return pidfd;
 }
