@@ -1,12 +1,13 @@
 /*
- * Makes one call of the program fail. Linked into it with --wrap for each row of calls.def: a stub
+ * Makes calls of the program fail. Linked into it with --wrap for each row of calls.def: a stub
  * in the place of the function asks decide(), and either goes on to the function, with everything
  * as it was, or returns its failure. A SITE is the address that the call returns to, from the start
  * of the image; a process has a role, the word it was started with (run, engine, api…).
  *
- *     TORTURE=FOLDER                     each site is noted in FOLDER/sites when it is first
- * reached TORTURE_FAIL=ROLE:SITE:once|always  that one fails: at its first call of all processes
- * (then FOLDER/fired is made), or at each
+ *     TORTURE=FILE                            a struct shared: sites are noted there when they are
+ *                                             first reached, and which failures took place
+ *     TORTURE_FAIL=ROLE:SITE:once|always,…    these fail: at the first call of all processes, or at
+ *                                             each
  *
  * decide() runs anywhere (between vfork and exec, in signal handlers, in any thread), so it makes
  * raw system calls only.
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,11 +39,12 @@ struct call {
 };
 
 /* tools/torture makes the file, and reads it afterwards. */
-#define RECORDS_MAX 8191
+#define RECORDS_MAX  8191
+#define FAILURES_MAX 4
 
 struct shared {
-    _Atomic uint32_t fired, count;
-    char unused[56];
+    _Atomic uint32_t fired[FAILURES_MAX], count;
+    char unused[44];
     char records[RECORDS_MAX][64]; /* ROLE FUNCTION SITE */
 };
 
@@ -51,8 +54,10 @@ extern char **environ;
 static _Atomic int state; /* 0: not set up, 1: is being, 2: it is */
 static struct shared *shared;
 static char role[32];
-static uint64_t failing_site;
-static bool is_failing, is_always;
+static struct failure {
+    uint64_t site; /* 0: of another role, or none */
+    bool is_always;
+} failures[FAILURES_MAX];
 static _Atomic uint32_t seen[SITES_MAX];
 
 /* ---- without the C library ---- */
@@ -123,13 +128,16 @@ static void set_up(void)
     find_role();
     if (where != NULL)
         map_shared(where);
-    const char *colon = what == NULL ? NULL : strchr(what, ':');
-    if (colon == NULL || strncmp(what, role, (size_t)(colon - what)) != 0 ||
-        role[colon - what] != '\0')
-        return;
-    failing_site = hexadecimal(colon + 1);
-    is_always = strstr(what, ":always") != NULL;
-    is_failing = true;
+    for (size_t i = 0; what != NULL && i < FAILURES_MAX; i++) {
+        size_t length = strcspn(what, ":");
+        if (what[length] == ':' && strncmp(what, role, length) == 0 && role[length] == '\0') {
+            failures[i].site = hexadecimal(what + length + 1);
+            what = strchr(what + length + 1, ':');
+            failures[i].is_always = what != NULL && strncmp(what, ":always", 7) == 0;
+        }
+        what = what == NULL ? NULL : strchr(what, ',');
+        what = what == NULL ? NULL : what + 1;
+    }
 }
 
 static void note(const struct call *call, uint64_t site)
@@ -163,9 +171,12 @@ static bool is_news(uint64_t site)
     }
 }
 
-static bool fires(void)
+static bool fires(uint64_t site)
 {
-    return atomic_exchange(&shared->fired, 1) == 0 || is_always;
+    for (size_t i = 0; i < FAILURES_MAX; i++)
+        if (failures[i].site == site)
+            return atomic_exchange(&shared->fired[i], 1) == 0 || failures[i].is_always;
+    return false;
 }
 
 int torture_decide(const struct call *call, uintptr_t address);
@@ -184,7 +195,7 @@ torture_decide(const struct call *call, uintptr_t address)
         return 0;
     if (is_news(site))
         note(call, site);
-    if (!is_failing || site != failing_site || !fires())
+    if (!fires(site))
         return 0;
     errno = call->error != 0 ? (int)call->error : kept;
     return 1;
@@ -234,16 +245,24 @@ __asm__(".text\n"
             "  lea torture_call_" #name "(%rip), %r11\n"                                           \
             "  jmp torture_gate\n");
 #define CALL_ONCE CALL
+#define CALL_OWN(name)
 #include "calls.def"
 #undef CALL
 #undef CALL_ONCE
+#undef CALL_OWN
 
-/* ---- those that take over what they are given ---- */
+/* ---- those that do something even when they fail ---- */
 
 int __real_json_array_append_new(json_t *array, json_t *value);
 int __wrap_json_array_append_new(json_t *array, json_t *value);
 int __real_fclose(FILE *file);
 int __wrap_fclose(FILE *file);
+int __real_uv_spawn(uv_loop_t *loop, uv_process_t *process, const uv_process_options_t *options);
+int __wrap_uv_spawn(uv_loop_t *loop, uv_process_t *process, const uv_process_options_t *options);
+const unsigned char *__real_sqlite3_column_text(sqlite3_stmt *statement, int column);
+const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column);
+int __real_sqlite3_errcode(sqlite3 *db);
+int __wrap_sqlite3_errcode(sqlite3 *db);
 
 #define OWN(function) static const struct call own_##function = {.error = EIO, .name = #function}
 
@@ -262,4 +281,34 @@ int __wrap_fclose(FILE *file)
     int wrong = torture_decide(&own_fclose, (uintptr_t)__builtin_return_address(0));
     int result = __real_fclose(file);
     return wrong != 0 ? EOF : result;
+}
+
+/* It begins the handle, which is to be closed, and finds no program. */
+int __wrap_uv_spawn(uv_loop_t *loop, uv_process_t *process, const uv_process_options_t *options)
+{
+    OWN(uv_spawn);
+    uv_process_options_t wrong = *options;
+    if (torture_decide(&own_uv_spawn, (uintptr_t)__builtin_return_address(0)) == 0)
+        return __real_uv_spawn(loop, process, options);
+    wrong.file = "/nowhere/at/all";
+    return __real_uv_spawn(loop, process, &wrong);
+}
+
+/* Without memory it gives nothing, and sqlite3_errcode() tells that from a NULL in the database. */
+static _Thread_local sqlite3 *short_of_memory;
+
+const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column)
+{
+    OWN(sqlite3_column_text);
+    if (torture_decide(&own_sqlite3_column_text, (uintptr_t)__builtin_return_address(0)) == 0)
+        return __real_sqlite3_column_text(statement, column);
+    short_of_memory = sqlite3_db_handle(statement);
+    return NULL;
+}
+
+int __wrap_sqlite3_errcode(sqlite3 *db)
+{
+    bool is_short = short_of_memory == db;
+    short_of_memory = NULL;
+    return is_short ? SQLITE_NOMEM : __real_sqlite3_errcode(db);
 }

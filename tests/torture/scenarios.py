@@ -1,0 +1,325 @@
+"""What the program does in a trial of tools/torture. Each scenario runs on a sandbox, which judges."""
+import glob
+import http.client
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import socket
+import sys
+import time
+
+from trial import Daemon, Sandbox, check_sqlite
+
+MINTS = ["So11111111111111111111111111111111111111112", "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkwyTDt1v",
+         "Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB", "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263"]
+GETS = ["/health", "/ready", "/health/detailed", "/health/comprehensive", "/health/store", "/health/feeds",
+        "/health/forecast", "/health/freshness", "/health/performance", "/health/priority", "/health/resources",
+        "/health/scheduler", "/health/supervisor", "/health/cluster", "/tokens?limit=5", "/tokens?search=a", "/tokens.csv",
+        "/metrics", "/logs", "/logs/meta", "/alerts", "/incidents", "/incidents/1", "/notarb/export", "/notarb/file",
+        "/notarb/markets", "/notarb/pools", "/openapi.json", "/settings", "/settings/schema", "/settings/weights",
+        "/settings/min_score", "/version", "/app", "/nothing"]
+TOKEN_GETS = ["", "/explain", "/history", "/life", "/pools"]
+
+
+# ---- daemons ----
+
+def scenario_run(sandbox):
+    daemon, acknowledged, settings = Daemon(sandbox), [], {}
+    if daemon.await_port(4):
+        is_ready = daemon.await_ready(3)
+        daemon.await_history(1.5)
+        acknowledged += [mint for mint in MINTS[:2] if daemon.add(mint)]
+        if daemon.set("min_score", "0.2"):
+            settings["min_score"] = "0.2"
+        daemon.call("POST", "/tokens/import", MINTS[3] + "\n")
+        for path in GETS + [f"/tokens/{MINTS[0]}{what}" for what in TOKEN_GETS] + ["/events?topics=token"]:
+            if daemon.has_ended() or daemon.call("GET", path) == 0 and not is_ready:
+                break
+        daemon.call("POST", f"/tokens/{MINTS[0]}/refresh")
+        daemon.call("POST", "/admin/archive")
+        for request in ("status", "test-alert"):
+            daemon.ctl(request)
+        if daemon.kill("engine"):
+            daemon.await_ready(3)
+        acknowledged += [mint for mint in MINTS[2:3] if daemon.add(mint)]
+        if daemon.kill("api"):
+            daemon.await_ready(2)
+        daemon.ctl("incidents")
+    daemon.stop()
+    daemon.judge()
+    check_sqlite(sandbox, acknowledged, settings)
+    if not sandbox.failures and (len(acknowledged) < 3 or not settings):
+        sandbox.complain("lost", f"acknowledged are only {acknowledged} and {settings}")
+
+
+def leave_database(options):
+    """What others start from: tokens and a setting, and a log that was not folded."""
+    sandbox = Sandbox(options, None)
+    daemon = Daemon(sandbox, fails=False)
+    if not daemon.await_port(10) or not daemon.await_ready(10):
+        sys.exit(f"torture: no daemon: {sandbox.text('daemon.log')}")
+    if not all([daemon.add(MINTS[0]), daemon.add(MINTS[1]), daemon.set("min_score", "0.2", seconds=10)]):
+        sys.exit(f"torture: the daemon says {daemon.body}")
+    daemon.await_history(5)
+    daemon.die()
+    options.left = sandbox.folder
+    return sandbox
+
+
+def take_left(sandbox):
+    for name in glob.glob(os.path.join(sandbox.options.left, "w.db*")):
+        if os.path.isfile(name):
+            shutil.copy(name, sandbox.folder)
+
+
+def scenario_cold(sandbox):
+    """A start from what a killed daemon left, with mints from a file."""
+    take_left(sandbox)
+    with open(sandbox.path("mints.txt"), "w", encoding="utf-8") as file:
+        file.write("\n".join(MINTS) + "\n")
+    daemon = Daemon(sandbox, source=f"file:{sandbox.path('mints.txt')}?follow")
+    if daemon.await_port(4) and daemon.await_ready(3):
+        for mint in MINTS[:3]:
+            daemon.call("GET", f"/tokens/{mint}/history")
+        with open(sandbox.path("mints.txt"), "a", encoding="utf-8") as file:
+            file.write("5tzFkiKscXHK5ZXCGbXZxdw7gTjjD1mBwuoFbhUvuAi9\n")
+        daemon.await_history(0.5)
+    daemon.stop()
+    daemon.judge()
+    check_sqlite(sandbox, MINTS[:2], {"min_score": "0.2"})
+
+
+def scenario_guarded(sandbox):
+    """Whatever else may be asked for: a token, pages of others, a file of options, systemd, mints through a pipe."""
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.bind(sandbox.path("notify"))
+    with open(sandbox.path("options"), "w", encoding="utf-8") as file:
+        file.write("cors-origin = https://example.org\nlog-level = debug\n")
+    os.mkfifo(sandbox.path("mints"))
+    daemon = Daemon(sandbox, ["--config", sandbox.path("options"), "--listen", "localhost:0"], source=f"file:{sandbox.path('mints')}",
+                    environment={"MOONWATCH_API_TOKEN": "torture-0123456789", "NOTIFY_SOCKET": sandbox.path("notify")},
+                    stdin=None, preexec_fn=lambda: os.close(0))
+    if daemon.await_port(4):
+        daemon.await_ready(3)
+        try:
+            pipe = os.open(sandbox.path("mints"), os.O_WRONLY | os.O_NONBLOCK)
+            os.write(pipe, f"{MINTS[0]}\nnothing\n{MINTS[1]}".encode())
+            os.close(pipe)
+        except OSError:
+            pass  # nobody reads: the source failed
+        headers = {"Origin": "https://example.org", "Accept-Encoding": "gzip"}
+        for method, path in (("GET", "/health"), ("GET", "/tokens.csv"), ("POST", "/tokens"), ("DELETE", "/tokens"),
+                             ("OPTIONS", "/tokens"), ("GET", "/app"), ("GET", "/app/nothing"), ("HEAD", "/metrics")):
+            daemon.call(method, path, headers=headers)
+        daemon.token = "torture-0123456789"
+        acknowledged = [mint for mint in MINTS[2:3] if daemon.add(mint)]
+        daemon.ctl("status")
+        daemon.ctl("restart", "engine")
+        daemon.await_ready(3)
+    else:
+        acknowledged = []
+    daemon.stop()
+    daemon.judge()
+    told.close()
+    check_sqlite(sandbox, acknowledged, {})
+
+
+def scenario_deaths(sandbox):
+    """An engine that crashes and tells why, one that stops, and who reads of it."""
+    daemon = Daemon(sandbox, ["--heartbeat-deadline-ms", "500"] if sandbox.options.is_plain else [])
+    if daemon.await_port(4) and daemon.await_ready(3):
+        for number in (signal.SIGBUS, signal.SIGSTOP):
+            if daemon.kill("engine", number):
+                daemon.await_ready(3)
+        for request in (["incidents"], ["incidents", "1"], ["incidents", "--json"], ["status", "--json"]):
+            daemon.ctl(*request)
+        daemon.call("GET", "/incidents/1")
+    daemon.stop()
+    daemon.judge()
+
+
+def scenario_import(sandbox):
+    with open(sandbox.path("mints.txt"), "w", encoding="utf-8") as file:
+        file.write("\n".join(MINTS) + "\n# a comment\nnot a mint\n")
+    daemon = Daemon(sandbox, fails=False)
+    if not daemon.await_port(10) or not daemon.await_ready(10):
+        sandbox.complain("crash", "no daemon to import into")
+    sandbox.command(["import", sandbox.path("mints.txt"), "--to", f"http://127.0.0.1:{daemon.port}", "--patience", "1"])
+    daemon.stop()
+
+
+def scenario_top(sandbox):
+    daemon = Daemon(sandbox, fails=False)
+    if daemon.await_port(10):
+        daemon.await_ready(10)
+        if daemon.kill("api"):
+            daemon.await_ready(5)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(sandbox.folder)
+        os.execve(sandbox.options.program, [sandbox.options.program, "top", "--db", daemon.database, "--state-dir",
+                                            sandbox.path("daemon-state")], sandbox.environment)
+    said, deadline, keys = b"", time.monotonic() + 10 * sandbox.options.patience, iter(b"\t?jk\tj\tj\r\tj\rq")
+    status, is_open = None, True
+    while (status is None or is_open) and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                said += os.read(terminal, 65536)
+            except OSError:  # it has ended, and all that it said is read
+                is_open = False
+        elif status is None:
+            os.write(terminal, bytes([next(keys, ord("q"))]))
+        if status is None:
+            ended, code = os.waitpid(pid, os.WNOHANG)
+            status = code if ended else None
+    if status is None:
+        sandbox.complain("hang", "top: runs on after q")
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    elif os.WIFSIGNALED(status):
+        sandbox.complain("crash", f"top: killed by {signal.Signals(os.WTERMSIG(status)).name}")
+    elif os.WEXITSTATUS(status) != 0 and not said.strip():
+        sandbox.complain("silent", f"top: exit status {os.WEXITSTATUS(status)} without a word")
+    os.close(terminal)
+    daemon.stop()
+
+
+# ---- PostgreSQL ----
+
+def work_on(daemon, acknowledged, settings):
+    """Requests that another node or the same engine must know of later."""
+    acknowledged += [mint for mint in MINTS[:2] if daemon.add(mint)]
+    if daemon.set("min_score", "0.2"):
+        settings["min_score"] = "0.2"
+    for path in (f"/tokens/{MINTS[0]}/history", f"/tokens/{MINTS[0]}/life", "/health/cluster", "/health/store", "/events?topics=token"):
+        daemon.call("GET", path)
+
+
+def scenario_postgres(sandbox):
+    """One daemon on a database of PostgreSQL's."""
+    postgres = sandbox.options.postgres
+    schema, acknowledged, settings = postgres.add_schema(sandbox), [], {}
+    daemon = Daemon(sandbox, database=postgres.url(schema))
+    if daemon.await_port(4):
+        daemon.await_ready(4)
+        daemon.await_history(2)
+        work_on(daemon, acknowledged, settings)
+        if daemon.kill("engine"):
+            daemon.await_ready(4)
+        acknowledged += [mint for mint in MINTS[2:3] if daemon.add(mint)]
+        daemon.ctl("restart", "engine")
+        daemon.await_ready(4)
+    daemon.stop()
+    daemon.judge()
+    postgres.check(sandbox, schema, acknowledged, settings)
+    if not sandbox.failures and (len(acknowledged) < 3 or not settings):
+        sandbox.complain("lost", f"acknowledged are only {acknowledged} and {settings}")
+
+
+def scenario_nodes(sandbox):
+    """One of two nodes: they share, it asks the other for what it does not hold, takes over, and hands back."""
+    postgres = sandbox.options.postgres
+    schema, acknowledged, settings = postgres.add_schema(sandbox), [], {}
+    other = Daemon(sandbox, database=postgres.url(schema, "&node=other"), name="other", fails=False)
+    if not other.await_port(10) or not other.await_ready(10):
+        sandbox.complain("crash", "the other node does not start")
+    other.add(MINTS[3])
+    daemon = Daemon(sandbox, database=postgres.url(schema, "&node=tried"))
+    if daemon.await_port(4) and daemon.await_ready(6):
+        daemon.await_history(2)
+        work_on(daemon, acknowledged, settings)
+        other.set("ewma_alpha", "0.4")
+        other.call("POST", f"/tokens/{MINTS[0]}/refresh")
+        daemon.call("POST", f"/tokens/{MINTS[3]}/refresh")
+        daemon.soon(2, lambda: daemon.call("GET", "/settings/ewma_alpha") == 200 and b"0.4" in daemon.body)
+        other.die()
+        daemon.soon(16, lambda: daemon.call("GET", "/health/cluster") == 200 and len(json.loads(daemon.body)["members"]) == 1)
+        acknowledged += [mint for mint in MINTS[2:3] if daemon.add(mint)]
+        again = Daemon(sandbox, database=postgres.url(schema, "&node=other"), name="again", fails=False)
+        if again.await_port(10):
+            again.await_ready(10)
+        if daemon.kill("engine"):
+            daemon.await_ready(4)
+        daemon.stop()
+        again.stop()
+    else:
+        daemon.stop()
+        other.stop()
+    daemon.judge()
+    postgres.check(sandbox, schema, acknowledged, settings)
+    if not sandbox.failures and (len(acknowledged) < 3 or not settings):
+        sandbox.complain("lost", f"acknowledged are only {acknowledged} and {settings}")
+
+
+# ---- commands ----
+
+def scenario_copy(sandbox):
+    """Into SQLite, into PostgreSQL, and back."""
+    postgres = sandbox.options.postgres
+    schema = postgres.add_schema(sandbox)
+    take_left(sandbox)
+    sandbox.command(["copy", f"sqlite:{sandbox.path('w.db')}", f"sqlite:{sandbox.path('w2.db')}"], "copy.log")
+    there = sandbox.command(["copy", f"sqlite:{sandbox.path('w.db')}", postgres.url(schema)], "copy.log")
+    back = sandbox.command(["copy", postgres.url(schema), f"sqlite:{sandbox.path('w3.db')}"], "copy.log") if there == 0 else 1
+    if back == 0:
+        check_sqlite(sandbox, MINTS[:2], {"min_score": "0.2"}, "w3.db")
+    elif not sandbox.failures:
+        sandbox.complain("lost", f"copy: {sandbox.text('copy.log')}")
+    check_sqlite(sandbox, MINTS[:2], {"min_score": "0.2"})
+    postgres.check(sandbox, schema, [], {})
+
+
+def scenario_explain(sandbox):
+    connection = http.client.HTTPConnection("127.0.0.1", sandbox.options.market_port, timeout=5)
+    connection.request("GET", f"/token-pairs/v1/solana/{MINTS[0]}")
+    answer = connection.getresponse().read().decode()
+    connection.close()
+    with open(sandbox.path("pairs.json"), "w", encoding="utf-8") as file:
+        file.write(answer)
+    with open(sandbox.path("wrapped.json"), "w", encoding="utf-8") as file:
+        json.dump({"request": "…", "answer": answer}, file)
+    sandbox.command(["explain", "--mint", MINTS[0], "--pairs", sandbox.path("pairs.json")], "explained.json")
+    sandbox.command(["explain", "--mint", MINTS[0], "--pairs", sandbox.path("wrapped.json"), "--previous",
+                     sandbox.path("explained.json")])
+
+
+def command(*arguments, **how):
+    return lambda sandbox: sandbox.command(arguments, **how)
+
+
+def series(value):
+    return b"\n".join(b"2026-01-01T%02d:%02d:00Z,%d" % (i // 60, i % 60, value(i)) for i in range(600))
+
+
+# The first that reaches a call is the one in which it fails.
+SCENARIOS = {
+    "config": command("config", "--check"),
+    "drills": command("drill", "--list"),
+    "help": command("help", "run"),
+    "findings": command("findings"),
+    "completion": command("completion", "bash"),
+    "freshness": command("freshness", "--tokens", "50"),
+    "size": command("size", "--tokens", "5000"),
+    "detect": command("detect", stdin=series(lambda i: i % 7)),
+    "forecast": command("forecast", "--threshold", "700", stdin=series(lambda i: i)),
+    "explain": scenario_explain,
+    "sim": command("sim", "--tokens", "20", "--hours", "0.05", "--seed", "1"),
+    "sim nodes": command("sim", "--nodes", "3", "--tokens", "50", "--hours", "0.05", "--seed", "1"),
+    "sim seeds": command("sim", "--tokens", "20", "--hours", "0.05", "--seeds", "1..3"),
+    "sim shrink": command("sim", "--tokens", "20", "--hours", "0.05", "--seed", "1", "--shrink"),
+    "copy": scenario_copy,
+    "run": scenario_run,
+    "cold": scenario_cold,
+    "guarded": scenario_guarded,
+    "deaths": scenario_deaths,
+    "import": scenario_import,
+    "top": scenario_top,
+    "postgres": scenario_postgres,
+    **{f"drill {name}": command("drill", name, seconds=400)
+       for name in ("supervisor-crash", "token-table-corrupt", "database-corrupt", "database-locked", "disk-full", "stuck-job",
+                    "engine-hang", "poison-token", "source-silent", "upstream-half-answers", "zombie-engine", "load-peak")},
+    "nodes": scenario_nodes,
+}
