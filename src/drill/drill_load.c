@@ -104,9 +104,11 @@ static void start_hogs(struct drill *drill, struct hogs *hogs)
 static void stop_hogs(struct hogs *hogs)
 {
     for (unsigned i = 0; i < hogs->count; i++)
-        kill(hogs->pids[i], SIGKILL);
+        if (kill(hogs->pids[i], SIGKILL) != 0)
+            hogs->pids[i] = 0; /* it dies with us */
     for (unsigned i = 0; i < hogs->count; i++)
-        waitpid(hogs->pids[i], NULL, 0);
+        if (hogs->pids[i] != 0)
+            waitpid(hogs->pids[i], NULL, 0);
     hogs->count = 0;
 }
 

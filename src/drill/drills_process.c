@@ -77,7 +77,8 @@ void drill_supervisor_crash(struct drill *drill)
     drill_set_up(drill, NULL);
     pid_t engine = sandbox_pid(drill, PROCESS_ENGINE), api = sandbox_pid(drill, PROCESS_API);
     drill_strike(drill, "SIGKILL to the supervisor, process %d", drill->sandbox.supervisor);
-    kill(drill->sandbox.supervisor, SIGKILL);
+    if (kill(drill->sandbox.supervisor, SIGKILL) != 0)
+        drill_fail(drill, "the supervisor cannot be given a signal");
     waitpid(drill->sandbox.supervisor, NULL, 0);
     expect_clean_end(drill, engine, "engine");
     expect_clean_end(drill, api, "api");

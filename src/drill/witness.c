@@ -135,8 +135,8 @@ void witness_stop(struct drill *drill)
     for (int i = 0; witnesses != NULL && i < 2 + CROWD; i++) {
         if (witnesses->pids[i] == 0)
             continue;
-        kill(witnesses->pids[i], SIGKILL);
-        waitpid(witnesses->pids[i], NULL, 0);
+        if (kill(witnesses->pids[i], SIGKILL) == 0) /* else it dies with us */
+            waitpid(witnesses->pids[i], NULL, 0);
         witnesses->pids[i] = 0;
     }
 }
