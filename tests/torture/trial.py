@@ -334,7 +334,7 @@ class Postgres:
     def ask(self, sql, schema="public"):
         """Lines of columns with tabs between them; nothing when it failed."""
         environment = {**os.environ, "PGOPTIONS": f"-csearch_path={schema}"}
-        done = subprocess.run(["psql", "-X", "-h", self.folder, "-U", "postgres", "-AtF", "\t", "-c", sql, "postgres"],
+        done = subprocess.run([f"{self.programs}/psql", "-X", "-h", self.folder, "-U", "postgres", "-AtF", "\t", "-c", sql, "postgres"],
                               env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         return done.stdout.splitlines() if done.returncode == 0 else []
 
