@@ -221,8 +221,7 @@ static void on_store_beat(void *context)
     if (!is_armed)
         crash_arm_thread();
     is_armed = true;
-    page_beat(engine->page, BEAT_STORE_THREAD, clock_now(),
-              duration_s(engine->options.store_deadline_sec));
+    page_beat(engine->page, BEAT_STORE_THREAD, clock_now(), engine->store_patience);
     if (fault_take(engine->faults, FAULT_HANG_STORE))
         for (;;)
             continue;
@@ -230,6 +229,7 @@ static void on_store_beat(void *context)
 
 void engine_store_callbacks(struct engine *engine, struct writer_callbacks *out)
 {
+    engine->store_patience = duration_s(engine->options.store_deadline_sec);
     *out = (struct writer_callbacks){
         .context = engine,
         .on_token_durable = on_token_durable,

@@ -84,7 +84,9 @@ struct engine {
     uint64_t incident_kept;     /* the newest that the store has been told of */
     uint64_t failures_in_a_row; /* of requests */
     instant failure_told_at;
-    duration start_patience; /* how long a thread may take to start; before there are any */
+    /* Of threads, which must not look at `options`; before there are any: */
+    duration start_patience; /* how long one may take to start */
+    duration store_patience; /* how long the store's may wait for its disk */
     bool is_left_behind;     /* a feed worker hangs, and the process must not wait for it */
     struct load_watch load;
     struct actions actions;
