@@ -193,9 +193,11 @@ uint32_t population_lost(struct drill *drill)
 static bool is_sound(sqlite3 *db)
 {
     sqlite3_stmt *check = NULL;
-    bool sound = sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &check, NULL) == SQLITE_OK &&
-                 sqlite3_step(check) == SQLITE_ROW &&
-                 strcmp((const char *)sqlite3_column_text(check, 0), "ok") == 0;
+    const char *said = NULL;
+    if (sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &check, NULL) == SQLITE_OK &&
+        sqlite3_step(check) == SQLITE_ROW)
+        said = (const char *)sqlite3_column_text(check, 0);
+    bool sound = said != NULL && strcmp(said, "ok") == 0;
     sqlite3_finalize(check);
     return sound;
 }

@@ -726,11 +726,12 @@ static enum err move_aside(struct sqlite_store *s, const char *why, char moved[P
 static bool passes_check(struct sqlite_store *s)
 {
     sqlite3_stmt *statement = NULL;
-    bool passes =
-        open_connection(s) == OK &&
+    const char *said = NULL; /* NULL also for lack of memory */
+    if (open_connection(s) == OK &&
         sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW &&
-        strcmp((const char *)sqlite3_column_text(statement, 0), "ok") == 0;
+        sqlite3_step(statement) == SQLITE_ROW)
+        said = (const char *)sqlite3_column_text(statement, 0);
+    bool passes = said != NULL && strcmp(said, "ok") == 0;
     sqlite3_finalize(statement);
     disconnect(s);
     return passes;

@@ -196,6 +196,18 @@ static struct components read_components(sqlite3_value **values)
                                sqlite3_value_double(values[2]), sqlite3_value_double(values[3])};
 }
 
+/* A text or blob is NULL when there is no memory for it, too: then the migration must fail, and be
+ * tried again. */
+static bool lacks_memory(sqlite3_context *context, sqlite3_value *value, const void *bytes)
+{
+    int type = sqlite3_value_type(value);
+    bool lacks = bytes == NULL &&
+                 (type == SQLITE_TEXT || (type == SQLITE_BLOB && sqlite3_value_bytes(value) > 0));
+    if (lacks)
+        sqlite3_result_error_nomem(context);
+    return lacks;
+}
+
 static void snapshot_figures(sqlite3_context *context, int count, sqlite3_value **values)
 {
     struct store_snapshot snapshot = {.score_raw = figure_of(values[0]),
@@ -203,17 +215,20 @@ static void snapshot_figures(sqlite3_context *context, int count, sqlite3_value 
                                       .smoothed = read_components(values + 5)};
     uint8_t figures[SNAPSHOT_BLOB_MAX];
     const char *dex = (const char *)sqlite3_value_text(values[count - 1]);
+    if (lacks_memory(context, values[count - 1], dex))
+        return;
     read_metrics(values + 9, &snapshot.metrics);
     snprintf(snapshot.primary_dex, sizeof snapshot.primary_dex, "%s", dex == NULL ? "" : dex);
     size_t length = snapshot_encode(&snapshot, figures);
     sqlite3_result_blob(context, figures, (int)length, SQLITE_TRANSIENT);
 }
 
-static void read_name(sqlite3_value *value, char *out, size_t size)
+static bool read_name(sqlite3_context *context, sqlite3_value *value, char *out, size_t size)
 {
     const char *text = (const char *)sqlite3_value_text(value);
     size_t length = (size_t)sqlite3_value_bytes(value);
     text_copy(out, size, text == NULL ? "" : text, text == NULL ? 0 : length);
+    return !lacks_memory(context, value, text);
 }
 
 /* What can't be right makes a record that the next start refuses: one of no token. */
@@ -228,6 +243,8 @@ static void log_record(sqlite3_context *context, int count, sqlite3_value **valu
     size_t length = (size_t)sqlite3_value_bytes(values[1]);
     const uint8_t *state = sqlite3_value_blob(values[4]);
     size_t size = (size_t)sqlite3_value_bytes(values[4]);
+    if (lacks_memory(context, values[1], text) || lacks_memory(context, values[4], state))
+        return;
     bool is_sound = id >= 1 && id <= UINT32_MAX && text != NULL &&
                     token_status_parse(text, length, &status) &&
                     state_decode(state, size, &row.token, row.primary_dex) == NULL;
@@ -235,8 +252,9 @@ static void log_record(sqlite3_context *context, int count, sqlite3_value **valu
         row.id = (token_id)id;
         row.token.status = (uint8_t)status;
     }
-    read_name(values[2], row.token.name, sizeof row.token.name);
-    read_name(values[3], row.token.symbol, sizeof row.token.symbol);
+    if (!read_name(context, values[2], row.token.name, sizeof row.token.name) ||
+        !read_name(context, values[3], row.token.symbol, sizeof row.token.symbol))
+        return;
     size_t written = log_record_encode(&row, bytes);
     sqlite3_result_blob(context, bytes, (int)written, SQLITE_TRANSIENT);
 }
