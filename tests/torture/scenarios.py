@@ -1,14 +1,19 @@
 """What the program does in a trial of tools/torture. Each scenario runs on a sandbox, which judges."""
+import fcntl
 import glob
 import http.client
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
 import socket
+import sqlite3
+import struct
 import sys
+import termios
 import time
 
 from trial import Daemon, Sandbox, check_sqlite
@@ -18,7 +23,7 @@ MINTS = ["So11111111111111111111111111111111111111112", "EPjFWdd5AufqSSqeM2qN1xz
 GETS = ["/health", "/ready", "/health/detailed", "/health/comprehensive", "/health/store", "/health/feeds",
         "/health/forecast", "/health/freshness", "/health/performance", "/health/priority", "/health/resources",
         "/health/scheduler", "/health/supervisor", "/health/cluster", "/tokens?limit=5", "/tokens?search=a", "/tokens.csv",
-        "/metrics", "/logs", "/logs/meta", "/alerts", "/incidents", "/incidents/1", "/notarb/export", "/notarb/file",
+        "/metrics", "/logs", "/logs/meta", "/alerts", "/incidents", "/incidents/1", "/notarb/export", "/notarb/file-info",
         "/notarb/markets", "/notarb/pools", "/openapi.json", "/settings", "/settings/schema", "/settings/weights",
         "/settings/min_score", "/version", "/app", "/nothing"]
 TOKEN_GETS = ["", "/explain", "/history", "/life", "/pools"]
@@ -92,14 +97,71 @@ def scenario_cold(sandbox):
     check_sqlite(sandbox, MINTS[:2], {"min_score": "0.2"})
 
 
+def first_schema():
+    """SQL of the first migration, from the program's source."""
+    with open(os.path.join(os.path.dirname(__file__), "../../src/store/sqlite_schema.c"), encoding="utf-8") as file:
+        first = re.search(r'MIGRATIONS\[\] = \{\n(.*?"),\n', file.read(), re.S)[1]
+    return "".join(re.findall(r'"([^"]*)"', first))
+
+
+def scenario_old(sandbox):
+    """A database of the first version."""
+    database = sqlite3.connect(sandbox.path("w.db"))
+    database.executescript(first_schema() + "PRAGMA application_id=0x4d4f4f4e; PRAGMA user_version=1;")
+    for number, mint in enumerate(MINTS[:2], 1):
+        database.execute("INSERT INTO token(id,mint,name,symbol,status,created_at,log_seq,state) VALUES(?,?,'a','b','monitoring',1000,0,x'00')",
+                         (number, mint))
+    database.execute("INSERT INTO snapshot(id,previous,token_id,at,primary_dex) VALUES(1,0,1,1000,'orca')")
+    database.execute("INSERT INTO refresh_log_a VALUES(1,1,1000,'c','d','active',x'00')")
+    database.execute("INSERT INTO setting VALUES('min_score','0.2')")
+    database.commit()
+    database.close()
+    daemon = Daemon(sandbox)
+    if daemon.await_port(4):
+        daemon.await_ready(3)
+    daemon.stop()
+    daemon.judge()
+    check_sqlite(sandbox, MINTS[:2], {"min_score": "0.2"})
+
+
+def scenario_hurt(sandbox):
+    """A database that was damaged while nobody ran, is deleted while somebody does, and then another lies in its place."""
+    take_left(sandbox)
+    sqlite3.connect(sandbox.path("w.db")).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    with open(sandbox.path("w.db"), "r+b") as file:
+        file.seek(0, os.SEEK_END)
+        size = file.tell()
+        file.seek(size // 2)
+        file.write(b"\x5a" * (size // 4))
+    daemon, acknowledged = Daemon(sandbox), []
+    if daemon.await_port(4) and daemon.await_ready(3):
+        os.remove(sandbox.path("w.db"))
+        daemon.add(MINTS[2])
+        daemon.soon(4, lambda: os.path.exists(sandbox.path("w.db")))
+        other = sqlite3.connect(sandbox.path("other.db"))
+        other.execute("CREATE TABLE other(x)")
+        other.close()
+        os.replace(sandbox.path("other.db"), sandbox.path("w.db"))
+        daemon.add(MINTS[3])
+        daemon.soon(4, lambda: glob.glob(sandbox.path("w.db.replaced-*")))
+        acknowledged += [mint for mint in MINTS[:1] if daemon.add(mint)]
+    daemon.stop()
+    daemon.judge()
+    check_sqlite(sandbox, acknowledged, {})
+
+
 def scenario_guarded(sandbox):
     """Whatever else may be asked for: a token, pages of others, a file of options, systemd, mints through a pipe."""
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     told.bind(sandbox.path("notify"))
     with open(sandbox.path("options"), "w", encoding="utf-8") as file:
         file.write("cors-origin = https://example.org\nlog-level = debug\n")
+    os.mkdir(sandbox.path("daemon-state"))
+    os.chmod(sandbox.path("daemon-state"), 0o755)
     os.mkfifo(sandbox.path("mints"))
-    daemon = Daemon(sandbox, ["--config", sandbox.path("options"), "--listen", "localhost:0"], source=f"file:{sandbox.path('mints')}",
+    daemon = Daemon(sandbox, ["--config", sandbox.path("options"), "--listen", "localhost:0", "--feed-http-version", "2",
+                              "--tls-ca-file", "/etc/ssl/certs/ca-certificates.crt", "--alert-command", "/bin/sleep 100",
+                              "--alert-timeout-sec", "0.5"], source=f"file:{sandbox.path('mints')}",
                     environment={"MOONWATCH_API_TOKEN": "torture-0123456789", "NOTIFY_SOCKET": sandbox.path("notify")},
                     stdin=None, preexec_fn=lambda: os.close(0))
     if daemon.await_port(4):
@@ -112,9 +174,15 @@ def scenario_guarded(sandbox):
             pass  # nobody reads: the source failed
         headers = {"Origin": "https://example.org", "Accept-Encoding": "gzip"}
         for method, path in (("GET", "/health"), ("GET", "/tokens.csv"), ("POST", "/tokens"), ("DELETE", "/tokens"),
-                             ("OPTIONS", "/tokens"), ("GET", "/app"), ("GET", "/app/nothing"), ("HEAD", "/metrics")):
-            daemon.call(method, path, headers=headers)
+                             ("OPTIONS", "/tokens"), ("GET", "/app"), ("GET", "/app/nothing"), ("HEAD", "/metrics"),
+                             ("HEAD", "/tokens.csv"), *[("GET", page) for page in GETS]):
+            if daemon.call(method, path, headers=headers) == 0:
+                break
         daemon.token = "torture-0123456789"
+        daemon.call("PUT", "/settings/ewma_alpha", '{"value": 0.4}')
+        mint = daemon.await_history(1.5)
+        if mint:
+            daemon.call("GET", f"/tokens/{mint}?history_limit=5")
         acknowledged = [mint for mint in MINTS[2:3] if daemon.add(mint)]
         daemon.ctl("status")
         daemon.ctl("restart", "engine")
@@ -129,7 +197,7 @@ def scenario_guarded(sandbox):
 
 def scenario_deaths(sandbox):
     """An engine that crashes and tells why, one that stops, and who reads of it."""
-    daemon = Daemon(sandbox, ["--heartbeat-deadline-ms", "500"] if sandbox.options.is_plain else [])
+    daemon = Daemon(sandbox, ["--incidents-max", "1", "--heartbeat-deadline-ms", "500" if sandbox.options.is_plain else "5000"], source="none")
     if daemon.await_port(4) and daemon.await_ready(3):
         for number in (signal.SIGBUS, signal.SIGSTOP):
             if daemon.kill("engine", number):
@@ -171,6 +239,7 @@ def scenario_top(sandbox):
             except OSError:  # it has ended, and all that it said is read
                 is_open = False
         elif status is None:
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100 + len(said) % 10, 0, 0))
             os.write(terminal, bytes([next(keys, ord("q"))]))
         if status is None:
             ended, code = os.waitpid(pid, os.WNOHANG)
@@ -258,9 +327,15 @@ def scenario_nodes(sandbox):
 
 def scenario_copy(sandbox):
     """Into SQLite, into PostgreSQL, and back."""
+    def left_with_alert():
+        take_left(sandbox)
+        database = sqlite3.connect(sandbox.path("w.db"))
+        database.execute("INSERT OR IGNORE INTO alert VALUES(1,'{}')")
+        database.commit()
+        database.close()
     postgres = sandbox.options.postgres
     schema = postgres.add_schema(sandbox)
-    take_left(sandbox)
+    left_with_alert()
     sandbox.command(["copy", f"sqlite:{sandbox.path('w.db')}", f"sqlite:{sandbox.path('w2.db')}"], "copy.log")
     there = sandbox.command(["copy", f"sqlite:{sandbox.path('w.db')}", postgres.url(schema)], "copy.log")
     back = sandbox.command(["copy", postgres.url(schema), f"sqlite:{sandbox.path('w3.db')}"], "copy.log") if there == 0 else 1
@@ -308,18 +383,20 @@ SCENARIOS = {
     "explain": scenario_explain,
     "sim": command("sim", "--tokens", "20", "--hours", "0.05", "--seed", "1"),
     "sim nodes": command("sim", "--nodes", "3", "--tokens", "50", "--hours", "0.05", "--seed", "1"),
-    "sim seeds": command("sim", "--tokens", "20", "--hours", "0.05", "--seeds", "1..3"),
+    "sim seeds": command("sim", "--tokens", "20", "--hours", "0.05", "--seeds", "1..3", "--log", "failures.log"),
     "sim shrink": command("sim", "--tokens", "20", "--hours", "0.05", "--seed", "1", "--shrink"),
     "copy": scenario_copy,
     "run": scenario_run,
     "cold": scenario_cold,
     "guarded": scenario_guarded,
+    "old": scenario_old,
+    "hurt": scenario_hurt,
     "deaths": scenario_deaths,
     "import": scenario_import,
     "top": scenario_top,
     "postgres": scenario_postgres,
     **{f"drill {name}": command("drill", name, seconds=400)
        for name in ("supervisor-crash", "token-table-corrupt", "database-corrupt", "database-locked", "disk-full", "stuck-job",
-                    "engine-hang", "poison-token", "source-silent", "upstream-half-answers", "zombie-engine", "load-peak")},
+                    "engine-hang", "poison-token", "memory-leak", "source-silent", "upstream-half-answers", "zombie-engine", "load-peak")},
     "nodes": scenario_nodes,
 }
