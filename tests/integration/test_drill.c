@@ -38,18 +38,19 @@ static const char *const drills[] = {
 
 /* A sanitizer takes SIGSEGV for its own, reports at length and exits. Here it is a drill's means,
  * and has to kill. */
-static const char *sanitizer_options(void)
+static const char *sanitizer_options(const char *name, char text[PATH_SIZE])
 {
-    static char text[PATH_SIZE];
-    const char *given = getenv("ASAN_OPTIONS");
-    snprintf(text, sizeof text, "ASAN_OPTIONS=%s:handle_segv=0", given == NULL ? "" : given);
+    const char *given = getenv(name);
+    snprintf(text, PATH_SIZE, "%s=%s:handle_segv=0", name, given == NULL ? "" : given);
     return text;
 }
 
 static struct process *run_drills(const char *program, const char *const arguments[],
                                   double seconds)
 {
-    const char *const environment[] = {sanitizer_options(), NULL};
+    char address[PATH_SIZE], threads[PATH_SIZE];
+    const char *const environment[] = {sanitizer_options("ASAN_OPTIONS", address),
+                                       sanitizer_options("TSAN_OPTIONS", threads), NULL};
     struct process *process = process_start("drill", program, arguments, environment);
     if (!process_wait(process, seconds * SLOWNESS))
         fail_msg("%s: not over within %g s", process->log, seconds * SLOWNESS);
