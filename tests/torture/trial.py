@@ -18,7 +18,7 @@ FAILURES_MAX = 4  # that one trial may have, as in calls.c
 RECORDS_AT, RECORD_BYTES, RECORDS_MAX = 64, 64, 8191
 CRASH = re.compile(r"(runtime error|AddressSanitizer|LeakSanitizer|Assertion|terminate called|stack smashing)")
 DEATH = re.compile(r"SIG(SEGV|ABRT|BUS|FPE|ILL|TRAP|SYS|PIPE)")
-SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:handle_sigbus=0", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
              "LC_ALL": "C.UTF-8", "TERM": "xterm"}
 
 
