@@ -56,6 +56,12 @@ static void on_handle_closed(struct curl_loop *curl_loop)
         on_closed(context);
 }
 
+static void end(struct curl_loop *curl_loop, CURL *easy, CURLcode code)
+{
+    curl_multi_remove_handle(curl_loop->multi, easy);
+    curl_loop->on_done(curl_loop->context, easy, code);
+}
+
 /* Tells of finished transfers until there are none, or until one of them ended it all. */
 static void report_done(struct curl_loop *curl_loop)
 {
@@ -63,12 +69,8 @@ static void report_done(struct curl_loop *curl_loop)
     CURLMsg *message;
     while (curl_loop->multi != NULL &&
            (message = curl_multi_info_read(curl_loop->multi, &left)) != NULL) {
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        CURL *easy = message->easy_handle;
-        CURLcode code = message->data.result;
-        curl_multi_remove_handle(curl_loop->multi, easy);
-        curl_loop->on_done(curl_loop->context, easy, code);
+        if (message->msg == CURLMSG_DONE)
+            end(curl_loop, message->easy_handle, message->data.result);
     }
 }
 
@@ -92,11 +94,9 @@ static void note_unwatched(struct curl_loop *curl_loop, CURL *easy)
 
 static void end_unwatched(struct curl_loop *curl_loop)
 {
-    while (curl_loop->multi != NULL && curl_loop->unwatched_count > 0) {
-        CURL *easy = curl_loop->unwatched[--curl_loop->unwatched_count];
-        curl_multi_remove_handle(curl_loop->multi, easy);
-        curl_loop->on_done(curl_loop->context, easy, CURLE_ABORTED_BY_CALLBACK);
-    }
+    while (curl_loop->multi != NULL && curl_loop->unwatched_count > 0)
+        end(curl_loop, curl_loop->unwatched[--curl_loop->unwatched_count],
+            CURLE_ABORTED_BY_CALLBACK);
 }
 
 static void act(struct curl_loop *curl_loop, curl_socket_t socket, int events)
