@@ -229,7 +229,6 @@ static void on_store_beat(void *context)
 
 void engine_store_callbacks(struct engine *engine, struct writer_callbacks *out)
 {
-    engine->store_patience = duration_s(engine->options.store_deadline_sec);
     *out = (struct writer_callbacks){
         .context = engine,
         .on_token_durable = on_token_durable,

@@ -118,6 +118,7 @@ static bool prepare_writer(struct engine *engine, struct store *store)
 {
     struct writer_callbacks callbacks;
     engine_store_callbacks(engine, &callbacks);
+    engine->store_patience = duration_s(engine->options.store_deadline_sec);
     engine->writer =
         writer_prepare(store, engine->memory.table, &engine->loop, &engine->options, &callbacks);
     if (engine->writer == NULL)
