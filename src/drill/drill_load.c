@@ -104,10 +104,7 @@ static void start_hogs(struct drill *drill, struct hogs *hogs)
 static void stop_hogs(struct hogs *hogs)
 {
     for (unsigned i = 0; i < hogs->count; i++)
-        if (kill(hogs->pids[i], SIGKILL) != 0)
-            hogs->pids[i] = 0; /* it dies with us */
-    for (unsigned i = 0; i < hogs->count; i++)
-        if (hogs->pids[i] != 0)
+        if (kill(hogs->pids[i], SIGKILL) == 0) /* else it dies with us */
             waitpid(hogs->pids[i], NULL, 0);
     hogs->count = 0;
 }
