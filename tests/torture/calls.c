@@ -16,10 +16,10 @@
 #error "the stubs are written for x86-64"
 #endif
 
+#include "tests/torture/short_of_memory.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -259,10 +259,6 @@ int __real_fclose(FILE *file);
 int __wrap_fclose(FILE *file);
 int __real_uv_spawn(uv_loop_t *loop, uv_process_t *process, const uv_process_options_t *options);
 int __wrap_uv_spawn(uv_loop_t *loop, uv_process_t *process, const uv_process_options_t *options);
-const unsigned char *__real_sqlite3_column_text(sqlite3_stmt *statement, int column);
-const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column);
-int __real_sqlite3_errcode(sqlite3 *db);
-int __wrap_sqlite3_errcode(sqlite3 *db);
 
 #define OWN(function) static const struct call own_##function = {.error = EIO, .name = #function}
 
@@ -294,21 +290,10 @@ int __wrap_uv_spawn(uv_loop_t *loop, uv_process_t *process, const uv_process_opt
     return __real_uv_spawn(loop, process, &wrong);
 }
 
-/* Without memory it gives nothing, and sqlite3_errcode() tells that from a NULL in the database. */
-static _Thread_local sqlite3 *short_of_memory;
-
 const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column)
 {
     OWN(sqlite3_column_text);
     if (torture_decide(&own_sqlite3_column_text, (uintptr_t)__builtin_return_address(0)) == 0)
         return __real_sqlite3_column_text(statement, column);
-    short_of_memory = sqlite3_db_handle(statement);
-    return NULL;
-}
-
-int __wrap_sqlite3_errcode(sqlite3 *db)
-{
-    bool is_short = short_of_memory == db;
-    short_of_memory = NULL;
-    return is_short ? SQLITE_NOMEM : __real_sqlite3_errcode(db);
+    return fall_short_of_memory(statement);
 }

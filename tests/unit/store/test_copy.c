@@ -1,5 +1,7 @@
 /* A file copied into another: whole, equal, and never mixed with a second one. */
 #include "copy_fixture.h"
+
+#include "tests/torture/short_of_memory.h"
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
@@ -321,27 +323,12 @@ static void damaged_rows_are_left_out(void **state)
 /* ---- short of memory ---- */
 
 static int texts_until_short; /* 0: memory is there */
-static sqlite3 *short_one;
-
-const unsigned char *__real_sqlite3_column_text(sqlite3_stmt *statement, int column);
-const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column);
-int __real_sqlite3_errcode(sqlite3 *db);
-int __wrap_sqlite3_errcode(sqlite3 *db);
 
 const unsigned char *__wrap_sqlite3_column_text(sqlite3_stmt *statement, int column)
 {
     if (texts_until_short == 0 || --texts_until_short > 0)
         return __real_sqlite3_column_text(statement, column);
-    short_one = sqlite3_db_handle(statement);
-    return NULL;
-}
-
-/* Until it is told. */
-int __wrap_sqlite3_errcode(sqlite3 *db)
-{
-    bool is_short = short_one == db;
-    short_one = NULL;
-    return is_short ? SQLITE_NOMEM : __real_sqlite3_errcode(db);
+    return fall_short_of_memory(statement);
 }
 
 /* A text that can't be read for lack of memory is there all the same. */
