@@ -31,12 +31,18 @@ TOKEN_GETS = ["", "/explain", "/history", "/life", "/pools"]
 
 # ---- daemons ----
 
+def expect_work(sandbox, acknowledged, settings):
+    """Without a failure all that was asked for is acknowledged."""
+    if not sandbox.failures and (len(acknowledged) < 3 or not settings):
+        sandbox.complain("lost", f"acknowledged are only {acknowledged} and {settings}")
+
+
 def scenario_run(sandbox):
     daemon, acknowledged, settings = Daemon(sandbox), [], {}
     if daemon.await_port(4):
         is_ready = daemon.await_ready(3)
         daemon.await_history(1.5)
-        acknowledged += [mint for mint in MINTS[:2] if daemon.add(mint)]
+        acknowledged += daemon.add_all(MINTS[:2])
         if daemon.set("min_score", "0.2"):
             settings["min_score"] = "0.2"
         daemon.call("POST", "/tokens/import", MINTS[3] + "\n")
@@ -49,15 +55,13 @@ def scenario_run(sandbox):
             daemon.ctl(request)
         if daemon.kill("engine"):
             daemon.await_ready(3)
-        acknowledged += [mint for mint in MINTS[2:3] if daemon.add(mint)]
+        acknowledged += daemon.add_all(MINTS[2:3])
         if daemon.kill("api"):
             daemon.await_ready(2)
         daemon.ctl("incidents")
-    daemon.stop()
-    daemon.judge()
+    daemon.finish()
     check_sqlite(sandbox, acknowledged, settings)
-    if not sandbox.failures and (len(acknowledged) < 3 or not settings):
-        sandbox.complain("lost", f"acknowledged are only {acknowledged} and {settings}")
+    expect_work(sandbox, acknowledged, settings)
 
 
 def leave_database(options):
@@ -92,8 +96,7 @@ def scenario_cold(sandbox):
         with open(sandbox.path("mints.txt"), "a", encoding="utf-8") as file:
             file.write("5tzFkiKscXHK5ZXCGbXZxdw7gTjjD1mBwuoFbhUvuAi9\n")
         daemon.await_history(0.5)
-    daemon.stop()
-    daemon.judge()
+    daemon.finish()
     check_sqlite(sandbox, MINTS[:2], {"min_score": "0.2"})
 
 
@@ -119,8 +122,7 @@ def scenario_old(sandbox):
     daemon = Daemon(sandbox)
     if daemon.await_port(4):
         daemon.await_ready(3)
-    daemon.stop()
-    daemon.judge()
+    daemon.finish()
     check_sqlite(sandbox, MINTS[:2], {"min_score": "0.2"})
 
 
@@ -144,9 +146,8 @@ def scenario_hurt(sandbox):
         os.replace(sandbox.path("other.db"), sandbox.path("w.db"))
         daemon.add(MINTS[3])
         daemon.soon(4, lambda: glob.glob(sandbox.path("w.db.replaced-*")))
-        acknowledged += [mint for mint in MINTS[:1] if daemon.add(mint)]
-    daemon.stop()
-    daemon.judge()
+        acknowledged += daemon.add_all(MINTS[:1])
+    daemon.finish()
     check_sqlite(sandbox, acknowledged, {})
 
 
@@ -164,6 +165,7 @@ def scenario_guarded(sandbox):
                               "--alert-timeout-sec", "0.5"], source=f"file:{sandbox.path('mints')}",
                     environment={"MOONWATCH_API_TOKEN": "torture-0123456789", "NOTIFY_SOCKET": sandbox.path("notify")},
                     stdin=None, preexec_fn=lambda: os.close(0))
+    acknowledged = []
     if daemon.await_port(4):
         daemon.await_ready(3)
         try:
@@ -183,14 +185,11 @@ def scenario_guarded(sandbox):
         mint = daemon.await_history(1.5)
         if mint:
             daemon.call("GET", f"/tokens/{mint}?history_limit=5")
-        acknowledged = [mint for mint in MINTS[2:3] if daemon.add(mint)]
+        acknowledged += daemon.add_all(MINTS[2:3])
         daemon.ctl("status")
         daemon.ctl("restart", "engine")
         daemon.await_ready(3)
-    else:
-        acknowledged = []
-    daemon.stop()
-    daemon.judge()
+    daemon.finish()
     told.close()
     check_sqlite(sandbox, acknowledged, {})
 
@@ -205,8 +204,7 @@ def scenario_deaths(sandbox):
         for request in (["incidents"], ["incidents", "1"], ["incidents", "--json"], ["status", "--json"]):
             daemon.ctl(*request)
         daemon.call("GET", "/incidents/1")
-    daemon.stop()
-    daemon.judge()
+    daemon.finish()
 
 
 def scenario_import(sandbox):
@@ -260,7 +258,7 @@ def scenario_top(sandbox):
 
 def work_on(daemon, acknowledged, settings):
     """Requests that another node or the same engine must know of later."""
-    acknowledged += [mint for mint in MINTS[:2] if daemon.add(mint)]
+    acknowledged += daemon.add_all(MINTS[:2])
     if daemon.set("min_score", "0.2"):
         settings["min_score"] = "0.2"
     for path in (f"/tokens/{MINTS[0]}/history", f"/tokens/{MINTS[0]}/life", "/health/cluster", "/health/store", "/events?topics=token"):
@@ -278,14 +276,12 @@ def scenario_postgres(sandbox):
         work_on(daemon, acknowledged, settings)
         if daemon.kill("engine"):
             daemon.await_ready(4)
-        acknowledged += [mint for mint in MINTS[2:3] if daemon.add(mint)]
+        acknowledged += daemon.add_all(MINTS[2:3])
         daemon.ctl("restart", "engine")
         daemon.await_ready(4)
-    daemon.stop()
-    daemon.judge()
+    daemon.finish()
     postgres.check(sandbox, schema, acknowledged, settings)
-    if not sandbox.failures and (len(acknowledged) < 3 or not settings):
-        sandbox.complain("lost", f"acknowledged are only {acknowledged} and {settings}")
+    expect_work(sandbox, acknowledged, settings)
 
 
 def scenario_nodes(sandbox):
@@ -306,36 +302,32 @@ def scenario_nodes(sandbox):
         daemon.soon(2, lambda: daemon.call("GET", "/settings/ewma_alpha") == 200 and b"0.4" in daemon.body)
         other.die()
         daemon.soon(16, lambda: daemon.call("GET", "/health/cluster") == 200 and len(json.loads(daemon.body)["members"]) == 1)
-        acknowledged += [mint for mint in MINTS[2:3] if daemon.add(mint)]
+        acknowledged += daemon.add_all(MINTS[2:3])
         again = Daemon(sandbox, database=postgres.url(schema, "&node=other"), name="again", fails=False)
         if again.await_port(10):
             again.await_ready(10)
         if daemon.kill("engine"):
             daemon.await_ready(4)
-        daemon.stop()
+        daemon.finish()
         again.stop()
     else:
-        daemon.stop()
+        daemon.finish()
         other.stop()
-    daemon.judge()
     postgres.check(sandbox, schema, acknowledged, settings)
-    if not sandbox.failures and (len(acknowledged) < 3 or not settings):
-        sandbox.complain("lost", f"acknowledged are only {acknowledged} and {settings}")
+    expect_work(sandbox, acknowledged, settings)
 
 
 # ---- commands ----
 
 def scenario_copy(sandbox):
     """Into SQLite, into PostgreSQL, and back."""
-    def left_with_alert():
-        take_left(sandbox)
-        database = sqlite3.connect(sandbox.path("w.db"))
-        database.execute("INSERT OR IGNORE INTO alert VALUES(1,'{}')")
-        database.commit()
-        database.close()
+    take_left(sandbox)
+    database = sqlite3.connect(sandbox.path("w.db"))
+    database.execute("INSERT OR IGNORE INTO alert VALUES(1,'{}')")
+    database.commit()
+    database.close()
     postgres = sandbox.options.postgres
     schema = postgres.add_schema(sandbox)
-    left_with_alert()
     sandbox.command(["copy", f"sqlite:{sandbox.path('w.db')}", f"sqlite:{sandbox.path('w2.db')}"], "copy.log")
     there = sandbox.command(["copy", f"sqlite:{sandbox.path('w.db')}", postgres.url(schema)], "copy.log")
     back = sandbox.command(["copy", postgres.url(schema), f"sqlite:{sandbox.path('w3.db')}"], "copy.log") if there == 0 else 1

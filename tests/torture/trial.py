@@ -44,10 +44,10 @@ class Sandbox:
     def complain(self, kind, text):
         self.complaints.append((kind, text))
 
-    def command(self, arguments, log="command.log", seconds=60, stdin=None, fails=True):
+    def command(self, arguments, log="command.log", seconds=60, stdin=None):
         """A command that ends by itself; when it fails, it says why."""
         with open(self.path(log), "wb") as out:
-            child = subprocess.Popen([self.options.program, *arguments], env=self.environment if fails else self.healthy,
+            child = subprocess.Popen([self.options.program, *arguments], env=self.environment,
                                      stdout=out, stderr=out, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                                      cwd=self.folder)
             try:
@@ -221,12 +221,16 @@ class Daemon:
     def add(self, mint):
         return self.call("POST", "/tokens", json.dumps({"mint_address": mint})) in (200, 201)
 
+    def add_all(self, mints):
+        """Those that were acknowledged."""
+        return [mint for mint in mints if self.add(mint)]
+
     def set(self, name, value, seconds=1.5):
         return self.call("PUT", f"/settings/{name}", json.dumps({"value": value}), seconds) == 200
 
-    def ctl(self, *request, fails=True):
+    def ctl(self, *request):
         return self.sandbox.command(["ctl", *request, "--db", self.database, "--state-dir",
-                                     self.sandbox.path(f"{self.name}-state")], "ctl.log", fails=fails)
+                                     self.sandbox.path(f"{self.name}-state")], "ctl.log")
 
     def children(self):
         """Process ids by role."""
@@ -275,8 +279,9 @@ class Daemon:
             self.die()
         self.log.close()
 
-    def judge(self):
-        """Of one that was stopped."""
+    def finish(self):
+        """Stops it, and judges how it went."""
+        self.stop()
         log = f"{self.name}.log"
         self.sandbox.judge(self.child.returncode, log)
         self.sandbox.judge_deaths(log)
